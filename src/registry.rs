@@ -1,0 +1,20 @@
+//! Floor 3: what exists, who handles it, and whether it can be reached.
+//!
+//! Handlers are registered by the macros, collected once with `inventory`, and become a
+//! [`CommandRegistry`]: a plain value that is validated against a topology before any process exists.
+//! Tests build registries by hand from [`KindDescription`]s.
+
+pub mod context;
+pub mod description;
+pub mod handler;
+pub mod outcome;
+pub mod registration;
+
+pub use context::Context;
+pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
+pub use handler::{
+    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, SafeReason, ScopeHandles,
+    SetupError, Timer,
+};
+pub use outcome::Outcome;
+pub use registration::{Instance, KindRegistration, ScopeRegistration};

@@ -1,0 +1,114 @@
+//! What a program says about itself without touching a device: its manifest.
+
+use serde::{Deserialize, Serialize};
+
+use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
+use crate::wire::{CommandSpec, Site, TypeSchema};
+
+/// One handler, described.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandlerDescription {
+    /// The command it takes.
+    pub command: CommandSpec,
+    /// The method's name.
+    pub method: String,
+    /// Where it stands.
+    pub site: Site,
+    /// The path of the role that declares it, if one does.
+    pub role: Option<String>,
+}
+
+/// One `#[on_frame]` input, described.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputDescription {
+    /// The input's name.
+    pub name: String,
+    /// The method bound to it.
+    pub method: String,
+    /// Where that stands.
+    pub site: Site,
+}
+
+/// A manager kind, described.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KindDescription {
+    /// Its name in a config.
+    pub kind: String,
+    /// The type's path.
+    pub path: String,
+    /// Where its `#[manager]` block stands.
+    pub site: Site,
+    /// Its handlers.
+    pub handlers: Vec<HandlerDescription>,
+    /// Its inputs.
+    pub inputs: Vec<InputDescription>,
+    /// The paths of the roles it plays.
+    pub roles: Vec<String>,
+    /// The shape of its config table.
+    pub config: TypeSchema,
+}
+
+/// The scope's handlers, described.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScopeDescription {
+    /// The type's path.
+    pub path: String,
+    /// Where its `#[scope]` block stands.
+    pub site: Site,
+    /// Its handlers.
+    pub handlers: Vec<HandlerDescription>,
+    /// Whether the value can be built without being given.
+    pub has_default: bool,
+}
+
+/// All that is linked into one program.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The manager kinds.
+    pub kinds: Vec<KindDescription>,
+    /// The scopes.
+    pub scopes: Vec<ScopeDescription>,
+}
+
+impl KindDescription {
+    /// Describes the kind of `M`.
+    pub fn of<M: Handles>() -> Self {
+        let table = M::table();
+        let input = |frames: &super::handler::FrameHandler<M>| InputDescription {
+            name: frames.input.to_owned(),
+            method: frames.method.to_owned(),
+            site: Site::new(frames.file, frames.line),
+        };
+        Self {
+            kind: M::KIND.to_owned(),
+            path: M::PATH.to_owned(),
+            site: Site::new(M::FILE, M::LINE),
+            inputs: table.frames.iter().map(input).collect(),
+            handlers: describe(table),
+            roles: M::roles().into_iter().map(str::to_owned).collect(),
+            config: TypeSchema::of::<M::Config>(),
+        }
+    }
+}
+
+impl ScopeDescription {
+    /// Describes the scope handlers of `S`.
+    pub fn of<S: ScopeHandles>(has_default: bool) -> Self {
+        Self {
+            path: S::PATH.to_owned(),
+            site: Site::new(S::FILE, S::LINE),
+            handlers: describe(S::table()),
+            has_default,
+        }
+    }
+}
+
+fn describe<M>(table: HandlerTable<M>) -> Vec<HandlerDescription> {
+    let one = |handler: Handler<M>| HandlerDescription {
+        command: (handler.command)().clone(),
+        method: handler.method.to_owned(),
+        site: Site::new(handler.file, handler.line),
+        role: handler.role.map(str::to_owned),
+    };
+    table.handlers.into_iter().map(one).collect()
+}

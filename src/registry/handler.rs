@@ -1,0 +1,195 @@
+//! Managers and their handlers, as the macros describe them.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::context::Context;
+use crate::shm::Frame;
+use crate::wire::{CodecId, Command, CommandSpec, Failure, Schema, codec};
+
+/// A process that owns devices. Its handlers stand in a `#[manager]` block.
+pub trait Manager: Sized + 'static {
+    /// The table `[managers.<name>.config]`; `()` when it has none.
+    type Config: DeserializeOwned + Schema;
+
+    /// Opens the devices. The rig starts moving only when every manager has done so.
+    ///
+    /// # Errors
+    /// Whatever keeps the manager from being ready; any error converts through `?`. The rig is not started.
+    fn setup(config: Self::Config, context: &mut Context) -> Result<Self, SetupError>;
+
+    /// Brings the hardware into a state in which it can be left alone.
+    ///
+    /// Must be quick (bounded by `safe_deadline_ms`) and may be called more than once.
+    fn enter_safe_state(&mut self, reason: SafeReason) {
+        let _ = reason;
+    }
+}
+
+/// Why a manager is told to enter its safe state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SafeReason {
+    /// The rig quits in good order.
+    Quit,
+    /// The coordinator is gone.
+    CoordinatorLost,
+    /// The process was told to end by a signal.
+    Terminated,
+}
+
+impl fmt::Display for SafeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Quit => "the rig quits",
+            Self::CoordinatorLost => "the coordinator is gone",
+            Self::Terminated => "a signal ended the process",
+        })
+    }
+}
+
+/// Why a manager could not be set up. Every error converts into it through `?`.
+#[derive(Debug, Clone)]
+pub struct SetupError(Failure);
+
+impl SetupError {
+    /// An error with nothing but text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Failure::text(text))
+    }
+
+    /// The error as it travels.
+    pub fn into_failure(self) -> Failure {
+        self.0
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for SetupError {
+    fn from(error: E) -> Self {
+        Self(Failure::from_error(&*error.into()))
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A command as it reached its handler: bytes and their codec.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// The payload.
+    pub payload: &'a [u8],
+    /// What wrote it, and what the reply is to be written by.
+    pub codec: CodecId,
+}
+
+impl Incoming<'_> {
+    /// Reads the command.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind `Malformed`; the handler does not run.
+    pub fn command<C: Command>(&self) -> Result<C, Failure> {
+        codec::decode(self.payload, self.codec, &C::spec().schema)
+            .map_err(|error| Failure::malformed(error.to_string()))
+    }
+
+    /// Writes the reply.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the reply's own serialisation fails; the handler has run.
+    pub fn reply<C: Command>(&self, reply: &C::Reply) -> HandlerEnd {
+        codec::encode(reply, self.codec).map_err(|error| Failure::text(error.to_string()))
+    }
+}
+
+/// The reply's bytes, or how the handler failed.
+pub type HandlerEnd = Result<Vec<u8>, Failure>;
+
+/// One `#[ipc_command]` method of `M`.
+pub struct Handler<M> {
+    /// The command it takes.
+    pub command: fn() -> &'static CommandSpec,
+    /// The method's name.
+    pub method: &'static str,
+    /// Its source file.
+    pub file: &'static str,
+    /// Its line there.
+    pub line: u32,
+    /// The path of the role that declares it, if one does.
+    pub role: Option<&'static str>,
+    /// Reads the command, calls the method, writes the reply.
+    pub invoke: fn(&mut M, Incoming<'_>, &mut Context) -> HandlerEnd,
+}
+
+/// One `#[every(…)]` method of `M`.
+pub struct Timer<M> {
+    /// The method's name.
+    pub method: &'static str,
+    /// How often it runs.
+    pub period: Duration,
+    /// Calls the method.
+    pub run: fn(&mut M, &mut Context) -> Result<(), Failure>,
+}
+
+/// One `#[on_frame(…)]` method of `M`.
+pub struct FrameHandler<M> {
+    /// The method's name.
+    pub method: &'static str,
+    /// The input it is bound to.
+    pub input: &'static str,
+    /// Its source file.
+    pub file: &'static str,
+    /// Its line there.
+    pub line: u32,
+    /// Calls the method.
+    pub run: fn(&mut M, &Frame<'_>, &mut Context) -> Result<(), Failure>,
+}
+
+/// Everything a `#[manager]` or `#[scope]` block registers.
+pub struct HandlerTable<M> {
+    /// The handlers, in source order, those of roles last.
+    pub handlers: Vec<Handler<M>>,
+    /// The timers.
+    pub timers: Vec<Timer<M>>,
+    /// The frame handlers.
+    pub frames: Vec<FrameHandler<M>>,
+}
+
+/// What `#[manager]` adds to a [`Manager`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler block",
+    note = "write `#[manager(kind = \"…\")] impl {Self} {{ … }}`"
+)]
+pub trait Handles: Manager {
+    /// The kind's name in a config.
+    const KIND: &'static str;
+    /// The source file of the block.
+    const FILE: &'static str;
+    /// The block's line there.
+    const LINE: u32;
+    /// The type's path.
+    const PATH: &'static str;
+    /// The handlers.
+    fn table() -> HandlerTable<Self>;
+    /// The paths of the roles it plays.
+    fn roles() -> Vec<&'static str>;
+}
+
+/// What `#[scope]` adds to a type whose handlers live in the coordinator.
+pub trait ScopeHandles: Sized + Send + 'static {
+    /// The source file of the block.
+    const FILE: &'static str;
+    /// The block's line there.
+    const LINE: u32;
+    /// The type's path.
+    const PATH: &'static str;
+    /// The handlers.
+    fn table() -> HandlerTable<Self>;
+    /// Builds the value when the type is `Default`; `None` when it is not.
+    fn default_value() -> Option<Self>;
+}

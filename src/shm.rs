@@ -1,0 +1,3 @@
+//! stub
+/// stub
+pub struct Frame<'a>(&'a [u8]);

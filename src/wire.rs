@@ -1,0 +1,29 @@
+//! Floor 0: what crosses a process boundary.
+//!
+//! Commands and their schemas, the envelope in which they travel, the words that coordinator and
+//! manager exchange about themselves, and how a handler's failure looks to a far caller. Nothing here
+//! does I/O; everything here can be tested on bytes alone.
+
+pub mod codec;
+pub mod command;
+pub mod control;
+pub mod ending;
+pub mod envelope;
+pub mod failure;
+pub mod ids;
+pub mod inspect;
+pub mod refusal;
+pub mod schema;
+mod schema_std;
+
+pub use codec::{CodecId, DecodeError, EncodeError};
+pub use command::{
+    Audience, Broadcast, Command, CommandSpec, Delivery, DeliveryKind, Direct, OneHandler, Overflow,
+    ScopeLevel,
+};
+pub use ending::{BroadcastOutcome, Ending, NotDone};
+pub use envelope::{Envelope, EnvelopeError, Header, Hop, Kind, MAX_ENVELOPE_BYTES, Target};
+pub use failure::{Failure, FailureKind};
+pub use ids::{CommandId, Generation, ManagerName, NameError, Site};
+pub use refusal::Refusal;
+pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};

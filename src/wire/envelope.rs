@@ -1,0 +1,332 @@
+//! The envelope: a fixed header, and payload bytes that nobody on the way looks into.
+//!
+//! The header is laid out by hand, little-endian, because a coordinator reads it from processes it does
+//! not trust: nothing in it can claim more memory than arrived. Who sent an envelope is known from the
+//! pipe it came in on, never from a field.
+//!
+//! ```text
+//!  0 version  1 kind  2 codec  3 hops  4 generation:4  8 command:8  16 correlation:8  24 time left in µs:8
+//! 32 length of name  33 hops × (who:2 command:8)  name  payload
+//! ```
+
+use super::codec::CodecId;
+use super::ids::{CommandId, Generation};
+
+/// The version of this layout and of everything said in control envelopes.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// The largest envelope, header included: what one sequenced packet surely takes.
+pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
+
+/// How many calls may lead to a call.
+pub const MAX_CHAIN: usize = 16;
+
+const FIXED_BYTES: usize = 33;
+const HOP_BYTES: usize = 10;
+
+/// What an envelope is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A command that wants an answer.
+    Request,
+    /// A command that wants none.
+    Send,
+    /// A command for every manager with a handler; answered by a report.
+    Broadcast,
+    /// The reply of a command that was done.
+    Done,
+    /// A command that ended otherwise.
+    Ended,
+    /// The outcome per manager of a broadcast.
+    Report,
+    /// Coordinator and manager about themselves.
+    Control,
+}
+
+impl Kind {
+    fn number(self) -> u8 {
+        match self {
+            Self::Request => 1,
+            Self::Send => 2,
+            Self::Broadcast => 3,
+            Self::Done => 4,
+            Self::Ended => 5,
+            Self::Report => 6,
+            Self::Control => 7,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        [Self::Request, Self::Send, Self::Broadcast, Self::Done, Self::Ended, Self::Report, Self::Control]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+    }
+}
+
+/// Where an envelope is to go, or which manager answered.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Target {
+    /// To whoever serves the command.
+    #[default]
+    Route,
+    /// To the manager of that name; in an answer, from it.
+    Named(String),
+}
+
+/// One call on the way that led to this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// The caller's place in the rig's list of managers; [`Hop::SCOPE`] for the coordinator process.
+    pub who: u16,
+    /// The command it was handling when it called.
+    pub command: CommandId,
+}
+
+impl Hop {
+    /// Stands for the coordinator process, which has no place in the list of managers.
+    pub const SCOPE: u16 = u16::MAX;
+}
+
+/// Everything about an envelope except its payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// What it is.
+    pub kind: Kind,
+    /// Who wrote the payload.
+    pub codec: CodecId,
+    /// The life of the manager that the envelope is for, or that answered; 0 when unknown.
+    pub generation: Generation,
+    /// Which command.
+    pub command: CommandId,
+    /// The sender's number of the call; the answer carries it back.
+    pub correlation: u64,
+    /// Time left until the call expires, in µs; 0 for none.
+    pub time_left_us: u64,
+    /// Where it goes, or who answered.
+    pub target: Target,
+    /// The calls that led here, outermost first.
+    pub chain: Vec<Hop>,
+}
+
+impl Header {
+    /// A header with nothing but a kind.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            codec: CodecId::Postcard,
+            generation: Generation(0),
+            command: CommandId(0),
+            correlation: 0,
+            time_left_us: 0,
+            target: Target::Route,
+            chain: Vec::new(),
+        }
+    }
+
+    /// The bytes of an envelope with this header.
+    pub fn seal(&self, payload: &[u8]) -> Vec<u8> {
+        let name = match &self.target {
+            Target::Route => "",
+            Target::Named(name) => name,
+        };
+        let mut bytes =
+            Vec::with_capacity(FIXED_BYTES + self.chain.len() * HOP_BYTES + name.len() + payload.len());
+        bytes.extend([PROTOCOL_VERSION, self.kind.number(), self.codec.number(), self.chain.len() as u8]);
+        bytes.extend(self.generation.0.to_le_bytes());
+        bytes.extend(self.command.0.to_le_bytes());
+        bytes.extend(self.correlation.to_le_bytes());
+        bytes.extend(self.time_left_us.to_le_bytes());
+        bytes.push(name.len() as u8);
+        for hop in &self.chain {
+            bytes.extend(hop.who.to_le_bytes());
+            bytes.extend(hop.command.0.to_le_bytes());
+        }
+        bytes.extend(name.as_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+}
+
+/// Why bytes are not an envelope. The peer that sent them is not believed any further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// The bytes end within the header.
+    #[error("torn envelope: {bytes} bytes end within the header")]
+    Torn {
+        /// How many bytes there were.
+        bytes: usize,
+    },
+    /// The packet is larger than any envelope.
+    #[error("oversized envelope: more than {MAX_ENVELOPE_BYTES} bytes")]
+    Oversized,
+    /// Another layout.
+    #[error("envelope of protocol version {found}, expected {PROTOCOL_VERSION}")]
+    Version {
+        /// The version found.
+        found: u8,
+    },
+    /// No such kind.
+    #[error("malformed envelope: no kind has number {found}")]
+    Kind {
+        /// The number found.
+        found: u8,
+    },
+    /// No such codec.
+    #[error("malformed envelope: no codec has number {found}, known are postcard (0) and json (1)")]
+    Codec {
+        /// The number found.
+        found: u8,
+    },
+    /// The chain of calls is longer than allowed.
+    #[error("nested too deep: a chain of {found} calls, {MAX_CHAIN} is the limit")]
+    TooDeep {
+        /// The length found.
+        found: u8,
+    },
+    /// The target's name is not text.
+    #[error("malformed envelope: the target's name is not UTF-8")]
+    Name,
+    /// A control or answer payload that is not what its kind says.
+    #[error("malformed payload: {reason}")]
+    Payload {
+        /// What the codec said.
+        reason: String,
+    },
+}
+
+/// An envelope as it arrived: its header read, its payload untouched.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Envelope<'a> {
+    /// The header.
+    pub header: Header,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a packet.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`], saying in which way the bytes are not an envelope.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
+        if bytes.len() > MAX_ENVELOPE_BYTES {
+            return Err(EnvelopeError::Oversized);
+        }
+        let mut reader = Reader { all: bytes.len(), left: bytes };
+        let [version, kind, codec, hops] = reader.array()?;
+        if version != PROTOCOL_VERSION {
+            return Err(EnvelopeError::Version { found: version });
+        }
+        if usize::from(hops) > MAX_CHAIN {
+            return Err(EnvelopeError::TooDeep { found: hops });
+        }
+        let mut header = Header {
+            kind: Kind::from_number(kind).ok_or(EnvelopeError::Kind { found: kind })?,
+            codec: CodecId::from_number(codec).ok_or(EnvelopeError::Codec { found: codec })?,
+            generation: Generation(u32::from_le_bytes(reader.array()?)),
+            command: CommandId(u64::from_le_bytes(reader.array()?)),
+            correlation: u64::from_le_bytes(reader.array()?),
+            time_left_us: u64::from_le_bytes(reader.array()?),
+            target: Target::Route,
+            chain: Vec::new(),
+        };
+        let [name_bytes] = reader.array()?;
+        header.chain = (0..hops).map(|_| reader.hop()).collect::<Result<_, _>>()?;
+        header.target = reader.target(usize::from(name_bytes))?;
+        Ok(Self { header, payload: reader.left })
+    }
+}
+
+struct Reader<'a> {
+    all: usize,
+    left: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], EnvelopeError> {
+        let (taken, left) =
+            self.left.split_at_checked(count).ok_or(EnvelopeError::Torn { bytes: self.all })?;
+        self.left = left;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], EnvelopeError> {
+        Ok(self.take(N)?.try_into().expect("exactly N bytes were taken"))
+    }
+
+    fn hop(&mut self) -> Result<Hop, EnvelopeError> {
+        let who = u16::from_le_bytes(self.array()?);
+        Ok(Hop { who, command: CommandId(u64::from_le_bytes(self.array()?)) })
+    }
+
+    fn target(&mut self, name_bytes: usize) -> Result<Target, EnvelopeError> {
+        let name = std::str::from_utf8(self.take(name_bytes)?).map_err(|_| EnvelopeError::Name)?;
+        Ok(if name.is_empty() { Target::Route } else { Target::Named(name.to_owned()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full_header() -> Header {
+        Header {
+            kind: Kind::Request,
+            codec: CodecId::Json,
+            generation: Generation(3),
+            command: CommandId(0x0102_0304_0506_0708),
+            correlation: 77,
+            time_left_us: 5_000_000,
+            target: Target::Named("stage_x".into()),
+            chain: vec![
+                Hop { who: 1, command: CommandId(9) },
+                Hop { who: Hop::SCOPE, command: CommandId(8) },
+            ],
+        }
+    }
+
+    fn check_error(bytes: &[u8], expected: EnvelopeError) {
+        assert_eq!(Envelope::open(bytes), Err(expected));
+    }
+
+    #[test]
+    fn an_envelope_comes_out_as_it_went_in() {
+        let bytes = full_header().seal(b"payload");
+        let envelope = Envelope::open(&bytes).expect("a whole envelope");
+        assert_eq!(envelope, Envelope { header: full_header(), payload: b"payload" });
+    }
+
+    #[test]
+    fn the_bytes_of_a_header_are_pinned() {
+        let bytes = Header { chain: Vec::new(), ..full_header() }.seal(&[0xee]);
+        let expected = [
+            1, 1, 1, 0, 3, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 77, 0, 0, 0, 0, 0, 0, 0, 0x40, 0x4b, 0x4c, 0, 0,
+            0, 0, 0, 7, b's', b't', b'a', b'g', b'e', b'_', b'x', 0xee,
+        ];
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn every_cut_within_the_header_is_torn() {
+        let bytes = full_header().seal(&[]);
+        for cut in 0..bytes.len() {
+            check_error(&bytes[..cut], EnvelopeError::Torn { bytes: cut });
+        }
+    }
+
+    #[test]
+    fn what_no_envelope_says_is_named() {
+        let changed = |at: usize, to: u8| {
+            let mut bytes = full_header().seal(&[]);
+            bytes[at] = to;
+            bytes
+        };
+        check_error(&changed(0, 9), EnvelopeError::Version { found: 9 });
+        check_error(&changed(1, 99), EnvelopeError::Kind { found: 99 });
+        check_error(&changed(2, 7), EnvelopeError::Codec { found: 7 });
+        check_error(&changed(3, 17), EnvelopeError::TooDeep { found: 17 });
+        check_error(&vec![1; MAX_ENVELOPE_BYTES + 1], EnvelopeError::Oversized);
+    }
+}
