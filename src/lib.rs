@@ -4,6 +4,7 @@ extern crate self as labrig;
 
 pub mod registry;
 pub mod shm;
+pub mod transport;
 pub mod wire;
 
 /// What the macros write refers to these names; not for people.
