@@ -2,8 +2,12 @@
 
 extern crate self as labrig;
 
+pub mod coordinator;
 mod macros;
+pub mod manager;
 pub mod registry;
+pub mod remote;
+#[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]
 pub mod shm;
 pub mod transport;
 pub mod wire;

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use crate::remote::{Answer, InFlight};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    CommandId, CommandSpec, DeliveryKind, Generation, Header, Hop, Kind, ManagerName, Overflow, Refusal, Target,
+    CommandId, CommandSpec, DeliveryKind, Generation, Header, Hop, Kind, ManagerName, Overflow, Refusal,
+    Target,
 };
 
 use gathering::Gathering;
@@ -143,7 +144,12 @@ struct Call {
 
 impl Router {
     /// A router for these managers and, behind them, the scope.
-    pub fn new(managers: Vec<Station>, scope: Station, routes: HashMap<CommandId, Route>, ping: &CommandSpec) -> Self {
+    pub fn new(
+        managers: Vec<Station>,
+        scope: Station,
+        routes: HashMap<CommandId, Route>,
+        ping: &CommandSpec,
+    ) -> Self {
         let mut stations = managers;
         stations.push(scope);
         Self {
@@ -255,7 +261,11 @@ impl Router {
         match (&header.target, route.stations.as_slice()) {
             (Target::Named(_), serving) => {
                 let index = self.addressed(header, command)?;
-                if serving.contains(&index) { Ok(index) } else { Err(self.not_served(index, command, serving)) }
+                if serving.contains(&index) {
+                    Ok(index)
+                } else {
+                    Err(self.not_served(index, command, serving))
+                }
             }
             (Target::Route, [one]) => Ok(*one),
             (Target::Route, []) => Err(Refusal::Absent { manager: None, command: command.to_owned() }),

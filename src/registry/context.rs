@@ -45,7 +45,9 @@ impl Producers {
         let known = offered.keys().cloned().collect();
         match offered.get_mut(stream) {
             None => Err(ProducerError::NotProduced { stream: stream.to_owned(), known }),
-            Some(producer) => producer.take().ok_or_else(|| ProducerError::Taken { stream: stream.to_owned() }),
+            Some(producer) => {
+                producer.take().ok_or_else(|| ProducerError::Taken { stream: stream.to_owned() })
+            }
         }
     }
 }
@@ -128,7 +130,10 @@ impl Context {
     ///
     /// # Errors
     /// [`Refusal`] when it is known at once that it will not run.
-    pub fn request<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<PendingReply<C::Reply>, Refusal> {
+    pub fn request<C: Command<Delivery: OneHandler>>(
+        &self,
+        command: C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
         self.scope.request(command)
     }
 
@@ -145,7 +150,10 @@ impl Context {
     ///
     /// # Errors
     /// [`Refusal`] when it is known at once that it will run nowhere.
-    pub fn broadcast<C: Command<Delivery = Broadcast>>(&self, command: C) -> Result<PendingBroadcast<C>, Refusal> {
+    pub fn broadcast<C: Command<Delivery = Broadcast>>(
+        &self,
+        command: C,
+    ) -> Result<PendingBroadcast<C>, Refusal> {
         self.scope.broadcast(command)
     }
 
@@ -164,7 +172,7 @@ impl Context {
     /// # Errors
     /// [`ProducerError`], among others when the config does not name this manager as the stream's producer.
     pub fn producer(&mut self, stream: &str, format: FrameFormat) -> Result<FrameProducer, ProducerError> {
-        format.bytes()?;
+        format.check()?;
         Ok(FrameProducer { producer: self.producers.take(stream)?, format })
     }
 }

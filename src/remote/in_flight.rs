@@ -67,7 +67,8 @@ impl<C> InFlight<C> {
 
     /// Takes out every call whose deadline has passed.
     pub fn expire(&mut self, now: Instant) -> Vec<(u64, C)> {
-        let passed: Vec<u64> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let passed: Vec<u64> =
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         passed.into_iter().filter_map(|id| Some((id, self.complete(id)?))).collect()
     }
 

@@ -111,9 +111,9 @@ impl<C: Command> PendingBroadcast<C> {
     pub fn wait(self, patience: Duration) -> Result<BroadcastReport<C::Reply>, CallError> {
         match self.waiting.answer(patience) {
             None => Err(self.waiting.not_yet(patience)),
-            Some(Answer::Many(outcomes)) => Ok(BroadcastReport {
-                outcomes: outcomes.into_iter().map(|one| self.outcome(one)).collect(),
-            }),
+            Some(Answer::Many(outcomes)) => {
+                Ok(BroadcastReport { outcomes: outcomes.into_iter().map(|one| self.outcome(one)).collect() })
+            }
             Some(Answer::One { ending, by, generation, chain }) => {
                 let facts = self.waiting.facts(by, generation, &chain);
                 Err(CallError::from_ending(refused_whole(ending), facts))

@@ -7,10 +7,11 @@ use super::call_error::CallError;
 use super::pending_reply::{PendingBroadcast, PendingReply, Waiting};
 use super::port::{Outgoing, Port};
 use super::slot::Slot;
-use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_ENVELOPE_BYTES, OneHandler, Refusal, Target, codec,
-};
 use crate::wire::envelope::MAX_CHAIN;
+use crate::wire::{
+    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_ENVELOPE_BYTES, OneHandler, Refusal, Target,
+    codec,
+};
 
 /// Sends commands into the rig. Cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -37,7 +38,10 @@ impl Scope {
     ///
     /// # Errors
     /// [`Refusal`] when it is known at once that the command will not run; see its variants.
-    pub fn request<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<PendingReply<C::Reply>, Refusal> {
+    pub fn request<C: Command<Delivery: OneHandler>>(
+        &self,
+        command: C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
         self.ask(command, Target::Route)
     }
 
@@ -53,7 +57,10 @@ impl Scope {
     ///
     /// # Errors
     /// [`Refusal`] when it is known at once that the command will run nowhere.
-    pub fn broadcast<C: Command<Delivery = Broadcast>>(&self, command: C) -> Result<PendingBroadcast<C>, Refusal> {
+    pub fn broadcast<C: Command<Delivery = Broadcast>>(
+        &self,
+        command: C,
+    ) -> Result<PendingBroadcast<C>, Refusal> {
         let slot = Arc::new(Slot::default());
         let correlation = self.offer(C::spec(), Kind::Broadcast, Target::Route, &command, Some(&slot))?;
         Ok(PendingBroadcast::new(self.waiting(C::spec(), slot, correlation)))
@@ -116,7 +123,8 @@ impl Scope {
     /// The default deadline, or what is left of the call being handled if that is less; at least 1 µs.
     fn time_left_us(&self) -> u64 {
         let default = self.port.default_deadline();
-        let left = self.deadline.map_or(default, |end| end.saturating_duration_since(Instant::now()).min(default));
+        let left =
+            self.deadline.map_or(default, |end| end.saturating_duration_since(Instant::now()).min(default));
         u64::try_from(left.as_micros()).unwrap_or(u64::MAX).max(1)
     }
 }
@@ -144,7 +152,10 @@ impl Addressed<'_> {
     ///
     /// # Errors
     /// [`Refusal`], among others when the manager has no handler for the command.
-    pub fn request<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<PendingReply<C::Reply>, Refusal> {
+    pub fn request<C: Command<Delivery: OneHandler>>(
+        &self,
+        command: C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
         self.scope.ask(command, Target::Named(self.manager.to_owned()))
     }
 
@@ -160,5 +171,4 @@ impl Addressed<'_> {
 
 /// Answered by every manager's worker, without a handler.
 #[derive(crate::Command, crate::Schema, serde::Serialize, serde::Deserialize, Debug, Clone)]
-#[command(name = "labrig.ping")]
 pub struct Ping {}

@@ -68,9 +68,13 @@ impl Doorbell {
         let descriptor = fd.as_raw_fd();
         let unreadable = |errno| DoorbellError::NotInspectable { descriptor, errno };
         // Eight bytes written to the wrong file could do harm, so the kind is asked for first.
-        let link = rustix::fs::readlink(format!("/proc/self/fd/{descriptor}"), Vec::new()).map_err(unreadable)?;
+        let link =
+            rustix::fs::readlink(format!("/proc/self/fd/{descriptor}"), Vec::new()).map_err(unreadable)?;
         if link.as_bytes() != b"anon_inode:[eventfd]" {
-            return Err(DoorbellError::NotAnEventfd { descriptor, found: link.to_string_lossy().into_owned() });
+            return Err(DoorbellError::NotAnEventfd {
+                descriptor,
+                found: link.to_string_lossy().into_owned(),
+            });
         }
         if !fcntl_getfl(&fd).map_err(unreadable)?.contains(OFlags::NONBLOCK) {
             return Err(DoorbellError::Blocks { descriptor });
@@ -95,7 +99,8 @@ impl Doorbell {
     /// # Errors
     /// - [`DoorbellError::NoDescriptor`]: too many descriptors are open.
     pub fn try_clone(&self) -> Result<Self, DoorbellError> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(|errno| DoorbellError::NoDescriptor { errno })?;
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)
+            .map_err(|errno| DoorbellError::NoDescriptor { errno })?;
         Ok(Self { fd })
     }
 }

@@ -181,7 +181,11 @@ impl Producer {
     /// # Errors
     /// - [`LoanError::TimedOut`]: a lossless reader lagged behind all the time.
     /// - as for [`Producer::loan`].
-    pub fn loan_timeout(&mut self, format: FrameFormat, patience: Duration) -> Result<FrameSlot<'_>, LoanError> {
+    pub fn loan_timeout(
+        &mut self,
+        format: FrameFormat,
+        patience: Duration,
+    ) -> Result<FrameSlot<'_>, LoanError> {
         self.loan_with(format, Patience::of(patience))
     }
 
@@ -273,13 +277,21 @@ impl Producer {
         // The lowest free slot, not the oldest: the fewer slots are in use, the more of them stay in the caches.
         readers.with(|seats| {
             let needed_from = seats.needed_from();
-            (0..marks.len()).find(|&slot| take_if_free(ring, slot, &mut marks[slot], *head, needed_from, &seats))
+            (0..marks.len())
+                .find(|&slot| take_if_free(ring, slot, &mut marks[slot], *head, needed_from, &seats))
         })
     }
 }
 
 /// Takes one slot away from the readers if it is free; its mark is 0 afterwards.
-fn take_if_free(ring: &RingMap, slot: usize, mark: &mut u64, newest: u64, needed_from: u64, seats: &Seats<'_>) -> bool {
+fn take_if_free(
+    ring: &RingMap,
+    slot: usize,
+    mark: &mut u64,
+    newest: u64,
+    needed_from: u64,
+    seats: &Seats<'_>,
+) -> bool {
     if *mark == 0 {
         // No reader can find its way into it.
         return true;

@@ -68,7 +68,12 @@ impl Reader {
     /// - [`RingOpenError::Segment`], [`RingOpenError::NotARing`], [`RingOpenError::OtherVersion`],
     ///   [`RingOpenError::DamagedHeader`]: a wrong descriptor was handed over, or the ring is not sealed yet.
     /// - [`RingOpenError::Cursor`]: the cursor is not usable, of another ring, or has had a reader before.
-    pub fn map(ring: OwnedFd, cursor: OwnedFd, data: Doorbell, space: Doorbell) -> Result<Self, RingOpenError> {
+    pub fn map(
+        ring: OwnedFd,
+        cursor: OwnedFd,
+        data: Doorbell,
+        space: Doorbell,
+    ) -> Result<Self, RingOpenError> {
         let ring = RingMap::open_read_only(ring)?;
         let cursor = CursorMap::open(cursor, ring.ring_id())?;
         Self::over(ring, cursor, data, space)

@@ -5,8 +5,8 @@
 use super::cursor::CursorOpenError;
 use super::event::DoorbellError;
 use super::layout::{
-    Geometry, LAYOUT_VERSION, RING_MAGIC, RingCounters, RingHeader, RingProgress, RingSleep, SlotWords, acquire_u32,
-    acquire_u64,
+    Geometry, LAYOUT_VERSION, RING_MAGIC, RingCounters, RingHeader, RingProgress, RingSleep, SlotWords,
+    acquire_u32, acquire_u64,
 };
 use super::mapping::Mapping;
 use super::segment::{PAGE_BYTES, Segment, SegmentOpenError};
@@ -117,7 +117,8 @@ impl RingMap {
         if found != LAYOUT_VERSION {
             return Err(RingOpenError::OtherVersion { found, expected: LAYOUT_VERSION });
         }
-        let (slots, frame_bytes) = (about.slots.load(Ordering::Relaxed), about.frame_bytes.load(Ordering::Relaxed));
+        let (slots, frame_bytes) =
+            (about.slots.load(Ordering::Relaxed), about.frame_bytes.load(Ordering::Relaxed));
         let found = memory.bytes() as u64;
         let geometry = Geometry::new(slots, frame_bytes)
             .filter(|geometry| geometry.total_bytes() == found)

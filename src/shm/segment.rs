@@ -6,8 +6,8 @@
 
 use super::mapping::{Access, Mapping};
 use rustix::fs::{
-    FallocateFlags, FileType, MemfdFlags, SealFlags, Stat, fallocate, fcntl_add_seals, fcntl_get_seals, fstat,
-    ftruncate, memfd_create,
+    FallocateFlags, FileType, MemfdFlags, SealFlags, Stat, fallocate, fcntl_add_seals, fcntl_get_seals,
+    fstat, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -134,8 +134,9 @@ impl Segment {
         if bytes == 0 {
             return Err(SegmentCreateError::Empty { name: name.to_owned() });
         }
-        let whole =
-            bytes.checked_next_multiple_of(PAGE_BYTES as u64).ok_or_else(|| refused("ftruncate", Errno::FBIG))?;
+        let whole = bytes
+            .checked_next_multiple_of(PAGE_BYTES as u64)
+            .ok_or_else(|| refused("ftruncate", Errno::FBIG))?;
         let mapped = usize::try_from(whole).map_err(|_| refused("mmap", Errno::FBIG))?;
         refuse_more_than_is_free(name, whole)?;
         let fd = new_memfd(name).map_err(|errno| refused("memfd_create", errno))?;
@@ -197,7 +198,8 @@ impl Segment {
         let refused = |call, errno| SegmentCreateError::Refused { name: name.to_owned(), bytes, call, errno };
         let page = Self::create(name, bytes)?;
         fcntl_add_seals(&page.fd, SealFlags::SEAL).map_err(|errno| refused("fcntl(F_ADD_SEALS)", errno))?;
-        let memory = Mapping::of(page.fd(), PAGE_BYTES, Access::ReadWrite).map_err(|errno| refused("mmap", errno))?;
+        let memory =
+            Mapping::of(page.fd(), PAGE_BYTES, Access::ReadWrite).map_err(|errno| refused("mmap", errno))?;
         Ok((page, memory))
     }
 
@@ -205,7 +207,10 @@ impl Segment {
     pub(super) fn open_page(fd: OwnedFd) -> Result<(Self, Mapping), SegmentOpenError> {
         let page = Self::open(fd, PAGE_BYTES as u64)?;
         if page.bytes != PAGE_BYTES {
-            return Err(SegmentOpenError::WrongSize { found: page.bytes as u64, expected: PAGE_BYTES as u64 });
+            return Err(SegmentOpenError::WrongSize {
+                found: page.bytes as u64,
+                expected: PAGE_BYTES as u64,
+            });
         }
         let memory = page.map_writable(PAGE_BYTES)?;
         Ok((page, memory))
@@ -231,7 +236,8 @@ impl Segment {
         if bytes > self.bytes {
             return Err(SegmentOpenError::WrongSize { found: self.bytes as u64, expected: bytes as u64 });
         }
-        Mapping::of(self.fd(), bytes, access).map_err(|errno| SegmentOpenError::Refused { call: "mmap", errno })
+        Mapping::of(self.fd(), bytes, access)
+            .map_err(|errno| SegmentOpenError::Refused { call: "mmap", errno })
     }
 }
 

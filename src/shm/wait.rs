@@ -80,7 +80,10 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
 }
 
 /// Sleeps until one of `bells` rings or `patience` is over. May return early, so the caller looks again in any case.
-pub(super) fn sleep_on<const N: usize>(bells: [BorrowedFd<'_>; N], patience: Patience) -> Result<(), WaitError> {
+pub(super) fn sleep_on<const N: usize>(
+    bells: [BorrowedFd<'_>; N],
+    patience: Patience,
+) -> Result<(), WaitError> {
     let mut polled = bells.map(|bell| PollFd::from_borrowed_fd(bell, PollFlags::IN));
     let left = patience.left().map(to_timespec);
     match poll(&mut polled, left.as_ref()) {
@@ -92,5 +95,8 @@ pub(super) fn sleep_on<const N: usize>(bells: [BorrowedFd<'_>; N], patience: Pat
 
 /// A time-out as the system wants it; one that is too long for the system is as good as the longest it knows.
 fn to_timespec(left: Duration) -> Timespec {
-    Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
+    Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(left.subsec_nanos()),
+    }
 }

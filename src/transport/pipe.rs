@@ -68,7 +68,8 @@ impl Pipe {
     /// # Errors
     /// [`PipeError::System`] when no descriptors are left.
     pub fn pair() -> Result<(Self, Self), PipeError> {
-        let (left, right) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (left, right) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         Ok((Self { socket: left }, Self { socket: right }))
     }
 

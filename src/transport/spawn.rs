@@ -110,11 +110,8 @@ impl Child {
         let mut process = self.start("manager", theirs.into_socket(), [Stdio::piped(), Stdio::piped()])?;
         let watch = |source| SpawnError::Watch { label: self.label.clone(), source };
         let pidfd = pidfd_open(Pid::from_child(&process), PidfdFlags::empty()).map_err(watch)?;
-        let (stdout, stderr) = process
-            .stdout
-            .take()
-            .zip(process.stderr.take())
-            .expect("both outputs were asked for as pipes");
+        let (stdout, stderr) =
+            process.stdout.take().zip(process.stderr.take()).expect("both outputs were asked for as pipes");
         for output in [stdout.as_fd(), stderr.as_fd()] {
             rustix::io::ioctl_fionbio(output, true).map_err(watch)?;
         }
@@ -132,7 +129,12 @@ impl Child {
         Ok((process, ours))
     }
 
-    fn start(&self, role: &str, socket: OwnedFd, outputs: [Stdio; 2]) -> Result<std::process::Child, SpawnError> {
+    fn start(
+        &self,
+        role: &str,
+        socket: OwnedFd,
+        outputs: [Stdio; 2],
+    ) -> Result<std::process::Child, SpawnError> {
         let own = Path::new("/proc/self/exe");
         let program = self.program.as_deref().unwrap_or(own);
         let [stdout, stderr] = outputs;
@@ -208,6 +210,8 @@ pub fn inherited_role() -> io::Result<Option<Role>> {
     match role {
         "manager" => Ok(Some(Role::Manager(Pipe::from_socket(socket)))),
         "manifest" => Ok(Some(Role::Manifest(socket))),
-        other => Err(io::Error::other(format!("this program was started in the role `{other}`, which it does not know"))),
+        other => Err(io::Error::other(format!(
+            "this program was started in the role `{other}`, which it does not know"
+        ))),
     }
 }

@@ -121,7 +121,8 @@ pub enum ManagerWord {
 
 /// The envelope of a word.
 pub fn seal<W: Serialize>(word: &W) -> Vec<u8> {
-    let payload = codec::to_postcard(word).expect("control words hold only plain values, which postcard writes");
+    let payload =
+        codec::to_postcard(word).expect("control words hold only plain values, which postcard writes");
     Header::new(Kind::Control).seal(&payload)
 }
 

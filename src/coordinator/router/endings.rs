@@ -116,7 +116,13 @@ impl Router {
     }
 
     /// Queues an answer for a manager, unless the life that asked is over.
-    pub(super) fn answer_manager(&mut self, index: usize, generation: Generation, header: &Header, payload: &[u8]) {
+    pub(super) fn answer_manager(
+        &mut self,
+        index: usize,
+        generation: Generation,
+        header: &Header,
+        payload: &[u8],
+    ) {
         let station = &mut self.stations[index];
         if station.generation != generation || station.life == Life::Dead {
             self.totals.late_answers += 1;
@@ -134,7 +140,8 @@ impl Router {
             return;
         }
         let generation = self.stations[index].generation;
-        let header = Header { correlation: asked.correlation, command: asked.command, ..Header::new(Kind::Ended) };
+        let header =
+            Header { correlation: asked.correlation, command: asked.command, ..Header::new(Kind::Ended) };
         self.answer_manager(index, generation, &header, &write_not_done(&NotDone::Refused(refusal)));
     }
 }

@@ -154,7 +154,8 @@ impl Station {
 
     /// Empties everything when the station is gone; gives the one-way commands that were not taken.
     pub(super) fn clear(&mut self, taken: u64) -> Vec<CommandId> {
-        let in_pipe = self.in_pipe.drain(..).filter(|(ordinal, _)| *ordinal > taken).map(|(_, command)| command);
+        let in_pipe =
+            self.in_pipe.drain(..).filter(|(ordinal, _)| *ordinal > taken).map(|(_, command)| command);
         let mut lost: Vec<_> = in_pipe.collect();
         lost.extend(self.queue.drain(..).filter(|queued| queued.call.is_none()).filter_map(|it| it.command));
         self.commands_queued = 0;

@@ -18,7 +18,8 @@ unsafe impl Sync for Pages {}
 
 impl Pages {
     pub(in super::super) fn new(bytes: usize) -> Self {
-        let layout = Layout::from_size_align(bytes, PAGE_BYTES).expect("the size of a ring is far from overflowing");
+        let layout =
+            Layout::from_size_align(bytes, PAGE_BYTES).expect("the size of a ring is far from overflowing");
         // SAFETY: the layout is not of size zero: a ring has at least a header page.
         let start = unsafe { alloc_zeroed(layout) };
         let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
