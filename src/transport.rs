@@ -11,4 +11,4 @@ pub mod spawn;
 pub use descriptors::close_inherited_on_exec;
 pub use pipe::{Packet, Pipe, PipeError};
 pub use poller::{Interest, Poller, Ready, Token};
-pub use spawn::{Child, Role, SpawnError, Spawned, inherited_role};
+pub use spawn::{Child, ChildProcess, Role, SpawnError, Spawned, inherited_role};

@@ -367,6 +367,12 @@ impl Router {
         self.effects.push(Effect::Undelivered { command, to, reason: reason.to_owned() });
     }
 
+    /// Queues a word of the coordinator for a manager.
+    pub fn tell(&mut self, index: usize, word: Vec<u8>) {
+        self.stations[index].push_word(word);
+        self.effects.push(Effect::Flush(index));
+    }
+
     /// The next bytes for a station's pipe, with the time left as of now; they stay queued until [`sent`](Self::sent).
     pub fn next_for(&mut self, index: usize, now: Instant) -> Option<&[u8]> {
         self.stations[index].front(now)

@@ -52,20 +52,27 @@ pub struct Child {
     pub working_dir: Option<PathBuf>,
 }
 
-/// A child that runs.
+/// A child that was just started, with what connects it to us.
 #[derive(Debug)]
 pub struct Spawned {
     /// Our end of its pipe.
     pub pipe: Pipe,
-    /// Becomes readable when it has ended.
-    pub pidfd: OwnedFd,
     /// What it prints.
     pub stdout: ChildStdout,
     /// What it prints as errors.
     pub stderr: ChildStderr,
+    /// The process itself.
+    pub process: ChildProcess,
+}
+
+/// A child's process.
+#[derive(Debug)]
+pub struct ChildProcess {
+    /// Becomes readable when it has ended.
+    pub pidfd: OwnedFd,
     /// Its process number.
     pub pid: u32,
-    process: std::process::Child,
+    child: std::process::Child,
 }
 
 /// Why a child could not be started.
@@ -107,15 +114,16 @@ impl Child {
     pub fn spawn(&self) -> Result<Spawned, SpawnError> {
         let pipe_error = |source| SpawnError::Pipe { label: self.label.clone(), source };
         let (ours, theirs) = Pipe::pair().map_err(pipe_error)?;
-        let mut process = self.start("manager", theirs.into_socket(), [Stdio::piped(), Stdio::piped()])?;
+        let mut child = self.start("manager", theirs.into_socket(), [Stdio::piped(), Stdio::piped()])?;
         let watch = |source| SpawnError::Watch { label: self.label.clone(), source };
-        let pidfd = pidfd_open(Pid::from_child(&process), PidfdFlags::empty()).map_err(watch)?;
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(watch)?;
         let (stdout, stderr) =
-            process.stdout.take().zip(process.stderr.take()).expect("both outputs were asked for as pipes");
+            child.stdout.take().zip(child.stderr.take()).expect("both outputs were asked for as pipes");
         for output in [stdout.as_fd(), stderr.as_fd()] {
             rustix::io::ioctl_fionbio(output, true).map_err(watch)?;
         }
-        Ok(Spawned { pipe: ours, pidfd, stdout, stderr, pid: process.id(), process })
+        let process = ChildProcess { pidfd, pid: child.id(), child };
+        Ok(Spawned { pipe: ours, stdout, stderr, process })
     }
 
     /// Starts the program only to be told its manifest; returns our end of the stream it is written to.
@@ -164,13 +172,13 @@ impl Child {
     }
 }
 
-impl Spawned {
+impl ChildProcess {
     /// How it ended, once it has.
     ///
     /// # Errors
     /// The system's, when it cannot be waited for.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.process.try_wait()
+        self.child.try_wait()
     }
 
     /// Waits until it has ended.
@@ -178,7 +186,7 @@ impl Spawned {
     /// # Errors
     /// The system's, when it cannot be waited for.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.process.wait()
+        self.child.wait()
     }
 
     /// Sends a signal to the child and everything in its process group.
@@ -186,7 +194,7 @@ impl Spawned {
     /// # Errors
     /// The system's, when nobody is left there.
     pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
-        kill_process_group(Pid::from_child(&self.process), signal)
+        kill_process_group(Pid::from_child(&self.child), signal)
     }
 }
 
