@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, LitStr, Meta, Type};
 
@@ -11,6 +11,7 @@ use crate::docs;
 use crate::marks::{Job, Marked};
 use crate::mistakes::Mistakes;
 use crate::options::{Known, Options, Takes};
+use crate::place;
 use crate::signature::{self, Method};
 use crate::types;
 
@@ -128,20 +129,25 @@ fn handler(marked: &Marked, method: &Method, command: &Type, owner: &Owner) -> T
     let (name, written_name) = (&method.name, docs::name(&method.name));
     let line = docs::line_of(marked.signature.ident.span());
     let context = method.takes_context.then(|| quote!(, __context));
-    let end = end(method, &quote!(<#command as ::labrig::__private::Command>::Reply));
+    let of_command = quote!(::labrig::__private::Command);
+    let spec = place::qualified(command, &of_command, "spec");
+    let end = end(method, &place::qualified(command, &of_command, "Reply"));
+    let read = place::of_incoming("command", command, &quote!(&__incoming));
+    let (reply, borrowed) = place::local("__reply", command);
+    let answer = place::of_incoming("reply", command, &quote!(&__incoming, #borrowed));
     quote! {
         #(#conditions)*
         ::labrig::__private::Handler {
-            command: <#command as ::labrig::__private::Command>::spec,
+            command: #spec,
             method: #written_name,
             file: ::core::file!(),
             line: #line,
             role: #role,
             invoke: |__owner, __incoming, __context| {
-                let __command = __incoming.command::<#command>()?;
+                let __command = #read?;
                 let __returned = #callee::#name(__owner, __command #context);
-                let __reply = #end?;
-                __incoming.reply::<#command>(&__reply)
+                let #reply = #end?;
+                #answer
             },
         }
     }
@@ -190,9 +196,15 @@ fn frame_handler(marked: &Marked, method: &Method, input: &str, owner: &Owner) -
 /// them, so that a reply that does not fit, or an error that cannot cross, is shown there.
 fn end(method: &Method, reply: &TokenStream) -> TokenStream {
     let returns = &method.returns;
-    let place = types::error_of(returns).map_or_else(|| returns.span(), Spanned::span);
-    let fail = quote_spanned!(place=> (&&&&::labrig::__private::ErrorProbe::of(__error)).fail());
-    quote!(<#returns as ::labrig::__private::Outcome<#reply>>::into_outcome(__returned).map_err(|__error| #fail))
+    let into_outcome =
+        place::qualified(returns, &quote!(::labrig::__private::Outcome<#reply>), "into_outcome");
+    let outcome = place::called(&into_outcome, &quote!(__returned), returns);
+    let error: &dyn ToTokens = match types::error_of(returns) {
+        Some(error) => error,
+        None => returns,
+    };
+    let fail = place::fail(&quote!(&&&&::labrig::__private::ErrorProbe::of(__error)), error);
+    quote!(#outcome.map_err(|__error| #fail))
 }
 
 fn period(meta: &Meta, mistakes: &mut Mistakes) -> Option<Duration> {

@@ -13,6 +13,7 @@ mod manager;
 mod marks;
 mod mistakes;
 mod options;
+mod place;
 mod rename;
 mod role;
 mod schema;

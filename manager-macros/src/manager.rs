@@ -9,6 +9,8 @@ use crate::glue::{Owner, Registrations};
 use crate::marks;
 use crate::mistakes::Mistakes;
 use crate::options::{Known, Options, Takes};
+use crate::place;
+use crate::role;
 use crate::signature;
 use crate::types;
 
@@ -113,7 +115,8 @@ fn handles(
     let (line, path) = (docs::line_of(block.impl_token.span), owner_path(owner));
     let unreachable = quote!(::core::unreachable!());
     let (table, role_paths) = if is_right {
-        (table(registrations, roles), quote!(::std::vec::Vec::from([#(<Self as #roles>::__labrig_role()),*])))
+        let roles = roles.iter().map(|role| place::of_self(role, role::HIDDEN));
+        (table(registrations, roles.clone()), quote!(::std::vec::Vec::from([#(#roles().0),*])))
     } else {
         (unreachable.clone(), unreachable)
     };
@@ -145,8 +148,8 @@ pub(crate) fn owner_path(owner: &Type) -> TokenStream {
     docs::path(&segment.map(|segment| docs::name(&segment.ident)).unwrap_or_default())
 }
 
-/// The body of `table`.
-pub(crate) fn table(registrations: &Registrations, roles: &[Path]) -> TokenStream {
+/// The body of `table`; `roles` are the hidden methods that hand on the handlers of roles.
+pub(crate) fn table(registrations: &Registrations, roles: impl Iterator<Item = TokenStream>) -> TokenStream {
     let Registrations { handlers, timers, frames, .. } = registrations;
     quote! {
         use ::labrig::__private::{FailNot as _, FailText as _, FailTyped as _, FailTypedDebug as _};
@@ -155,7 +158,7 @@ pub(crate) fn table(registrations: &Registrations, roles: &[Path]) -> TokenStrea
             timers: ::std::vec::Vec::from([#(#timers),*]),
             frames: ::std::vec::Vec::from([#(#frames),*]),
         };
-        #(__table.handlers.extend(<Self as #roles>::__labrig_handlers());)*
+        #(__table.handlers.extend(#roles().1);)*
         __table
     }
 }

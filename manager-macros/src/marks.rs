@@ -3,7 +3,7 @@
 //! They are taken off before the user's item is emitted again; one that is left standing somewhere else
 //! is an attribute macro of its own, which says where it belongs.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature};
 
@@ -65,18 +65,16 @@ fn job_of(path: &Path) -> Option<Job> {
 
 /// What a mark says when it stands where nothing takes it off.
 pub(crate) fn misplaced(name: &str, item: TokenStream) -> TokenStream {
-    let (what, example) = match name {
+    let (blocks, exception) = match name {
         "ipc_command" => (
-            "stands on methods inside a `#[manager]`, `#[scope]` or `#[role]` block; a method that overrides a role's needs no attribute",
-            "#[manager(kind = \"motor\")] impl Motor { … }",
+            "a `#[manager]`, `#[scope]` or `#[role]` block",
+            "; a method that overrides a role's needs no attribute",
         ),
-        _ => {
-            ("stands on methods inside a `#[manager]` block", "#[manager(kind = \"motor\")] impl Motor { … }")
-        }
+        _ => ("a `#[manager]` block", ""),
     };
     let mut mistakes = Mistakes::default();
-    let place = proc_macro2::Span::call_site();
-    mistakes.add_at(place, format!("`#[{name}]` {what}"), format!("write `{example}` around it"));
+    let help = format!("write `#[manager(kind = \"motor\")]` above the `impl`{exception}");
+    mistakes.add_at(Span::call_site(), format!("`#[{name}]` stands outside {blocks}"), help);
     let told = mistakes.tell();
     quote!(#told #item)
 }

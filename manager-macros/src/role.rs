@@ -1,7 +1,7 @@
 //! `#[role]`: handlers that several kinds share, as a trait whose methods they may override.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::{ItemTrait, TraitItem, TraitItemFn, parse_quote};
 
 use crate::docs;
@@ -9,9 +9,11 @@ use crate::glue::{Owner, Registrations};
 use crate::marks::{self, Marked};
 use crate::mistakes::Mistakes;
 
+/// The hidden method; its name is read by those who forget `#[role]`.
+pub(crate) const HIDDEN: &str = "__marked_with_labrig_role";
 const HANDLERS_ONLY: &str = "a role shares handlers only; timers and frame handlers belong to each kind";
 
-/// Emits the trait without our attributes, and with two hidden methods that hand its handlers on.
+/// Emits the trait without our attributes, and with a hidden method that hands its handlers on.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let Ok(mut role) = syn::parse2::<ItemTrait>(item.clone()) else {
@@ -29,15 +31,16 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     }
     let marked = take_marks(&mut role, &mut mistakes);
     let name = &role.ident;
+    let path = docs::path(&docs::name(name));
     let place = Owner {
         callee: quote!(<Self as #name>),
-        role: quote!(::core::option::Option::Some(<Self as #name>::__labrig_role())),
+        role: quote!(::core::option::Option::Some(#path)),
         handlers_only: Some(HANDLERS_ONLY),
     };
     let registrations = Registrations::of(&marked, &place, &mut mistakes);
     let owner = quote!(struct #name; type __Owner = #name;);
     let once = mistakes.none().then(|| registrations.served_once(&owner));
-    add_hidden_methods(&mut role, &registrations, mistakes.none());
+    add_hidden_method(&mut role, &registrations, mistakes.none());
     let told = mistakes.tell();
     quote!(#role #told #once)
 }
@@ -50,33 +53,26 @@ fn take_marks(role: &mut ItemTrait, mistakes: &mut Mistakes) -> Vec<Marked> {
     methods.filter_map(|(attributes, signature)| marks::take(attributes, signature, mistakes)).collect()
 }
 
-fn add_hidden_methods(role: &mut ItemTrait, registrations: &Registrations, is_right: bool) {
+/// Adds the method that gives the role's path and its handlers; with mistakes, one that is never run.
+fn add_hidden_method(role: &mut ItemTrait, registrations: &Registrations, is_right: bool) {
     let (handlers, path) = (&registrations.handlers, docs::path(&docs::name(&role.ident)));
-    let list = if is_right {
+    let body = if is_right {
         quote! {
             use ::labrig::__private::{FailNot as _, FailText as _, FailTyped as _, FailTypedDebug as _};
-            ::std::vec::Vec::from([#(#handlers),*])
+            (#path, ::std::vec::Vec::from([#(#handlers),*]))
         }
     } else {
         quote!(::core::unreachable!())
     };
-    role.items.push(parse_quote! {
-        #[doc(hidden)]
-        fn __labrig_role() -> &'static str
-        where
-            Self: ::core::marker::Sized,
-        {
-            #path
-        }
-    });
+    let hidden = format_ident!("{HIDDEN}");
     role.items.push(parse_quote! {
         #[doc(hidden)]
         #[allow(unused_imports, deprecated, clippy::all, clippy::pedantic)]
-        fn __labrig_handlers() -> ::std::vec::Vec<::labrig::__private::Handler<Self>>
+        fn #hidden() -> (&'static str, ::std::vec::Vec<::labrig::__private::Handler<Self>>)
         where
             Self: ::core::marker::Sized,
         {
-            #list
+            #body
         }
     });
 }

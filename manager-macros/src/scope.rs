@@ -38,7 +38,8 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
 fn handles(block: &ItemImpl, registrations: &Registrations, is_right: bool) -> TokenStream {
     let owner = &block.self_ty;
     let (line, path) = (docs::line_of(block.impl_token.span), owner_path(owner));
-    let table = if is_right { table(registrations, &[]) } else { quote!(::core::unreachable!()) };
+    let table =
+        if is_right { table(registrations, std::iter::empty()) } else { quote!(::core::unreachable!()) };
     let submission = is_right.then(|| {
         let once = registrations.served_once(&quote!(type __Owner = #owner;));
         quote! {

@@ -31,7 +31,8 @@ pub(crate) fn handler(signature: &Signature, mistakes: &mut Mistakes) -> Option<
         (None, blamed) => blame_no_command(signature, blamed.copied(), &arguments, &usage, mistakes),
     }
     if command.is_some() {
-        check_context(signature, &arguments[1..], &usage, mistakes);
+        let help = "put it into the command, or write one handler for each command";
+        check_context(signature, &arguments[1..], help, mistakes);
     }
     let takes_context = arguments.len() == 2;
     let returns = returned(signature, mistakes);
@@ -166,7 +167,7 @@ fn check_command(signature: &Signature, command: &Type, mistakes: &mut Mistakes)
     let (what, help) = match types::plain(command) {
         Type::Path(_) | Type::Macro(_) => return,
         Type::Reference(reference) => (
-            format!("handler `{name}` takes its command by reference, and the command is its own"),
+            format!("handler `{name}` borrows its command, and nobody else owns it"),
             format!("write `command: {}`", written(&reference.elem)),
         ),
         Type::ImplTrait(_) => (
@@ -246,15 +247,20 @@ fn is_plain_value(result: &Type) -> bool {
     types::is_named(result, "Result")
 }
 
+/// The signature as it should be, with as much of the user's own as can be kept.
 fn usage(signature: &Signature, command: Option<&Type>) -> String {
-    let name = &signature.ident;
+    let (name, output) = (&signature.ident, &signature.output);
     let command = match command.map(types::plain) {
         Some(Type::Reference(reference)) => written(&reference.elem),
         Some(named @ Type::Path(_)) => written(named),
         _ => "MoveTo".to_owned(),
     };
+    let returns = match output {
+        ReturnType::Default => String::new(),
+        ReturnType::Type(_, ty) => format!(" -> {}", written(ty)),
+    };
     format!(
-        "write `fn {name}(&mut self, command: {command}, context: &mut Context)`; the context is optional"
+        "write `fn {name}(&mut self, command: {command}){returns}`; `context: &mut Context` may follow the command"
     )
 }
 
