@@ -2,6 +2,7 @@
 
 extern crate self as labrig;
 
+pub mod config;
 pub mod registry;
 pub mod shm;
 pub mod wire;
