@@ -3,9 +3,22 @@
 extern crate self as labrig;
 
 pub mod config;
+mod macros;
 pub mod registry;
 pub mod shm;
 pub mod wire;
+
+pub use macros::*;
+
+/// Everything a file with commands, managers or scope handlers needs.
+pub mod prelude {
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::macros::*;
+    pub use crate::registry::{Context, Manager, SafeReason, SetupError};
+    pub use crate::shm::Frame;
+    pub use crate::wire::{Command, Schema};
+}
 
 /// What the macros write refers to these names; not for people.
 #[doc(hidden)]

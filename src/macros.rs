@@ -1,0 +1,4 @@
+//! The doors to the macros, and what people need to know to use them.
+
+pub use labrig_macros::Command;
+pub use labrig_macros::Schema;
