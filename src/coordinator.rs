@@ -7,11 +7,12 @@
 mod blueprint;
 mod builder;
 mod core;
+mod drawing;
 mod ends;
 mod launch_error;
 mod listening;
 mod main_loop;
-mod manifest;
+pub(crate) mod manifest;
 mod outputs;
 mod peers;
 mod process;

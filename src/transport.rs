@@ -11,4 +11,7 @@ pub mod spawn;
 pub use descriptors::close_inherited_on_exec;
 pub use pipe::{Packet, Pipe, PipeError};
 pub use poller::{Interest, Poller, Ready, Token};
-pub use spawn::{Child, ChildProcess, Role, SpawnError, Spawned, inherited_role};
+pub use spawn::{
+    Child, ChildProcess, Role, SpawnError, Spawned, declare_that_this_program_plays_managers, inherited_role,
+    this_program_plays_managers,
+};

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Fault;
+use crate::config::Report;
 use crate::remote::CallError;
 use crate::shm::{DoorbellError, RingCreateError, SegmentCreateError, SegmentSealError};
 use crate::transport::SpawnError;
@@ -15,8 +15,8 @@ use crate::wire::Failure;
 #[non_exhaustive]
 pub enum LaunchError {
     /// The proof found faults; no process was started.
-    #[error("the rig is refused: {}", crate::config::fault_count(.0))]
-    Refused(Vec<Fault>),
+    #[error("the rig is refused\n\n{0}")]
+    Refused(Report),
     /// Another coordinator works on the same state folder.
     #[error("`{folder}` is in use by the coordinator with process number {pid}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`")]
     StateFolderHeld {
@@ -93,7 +93,7 @@ pub enum LaunchError {
         failure: Failure,
     },
     /// A manager ended before it was ready.
-    #[error("`{manager}` ended during start-up: {how}{}", last_lines(.last_lines))]
+    #[error("`{manager}` ended during start-up: {how}{}", tail(.last_lines))]
     Died {
         /// Which manager.
         manager: String,
@@ -132,6 +132,6 @@ pub enum LaunchError {
     },
 }
 
-fn last_lines(lines: &[String]) -> String {
+fn tail(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    | {line}")).collect()
 }

@@ -16,7 +16,7 @@ use crate::remote::{Answer, CallError, CallFacts};
 use crate::shm::{Doorbell, StatusPage};
 use crate::transport::{Interest, PipeError, Spawned};
 use crate::wire::control::{self, Configure, CoordinatorWord};
-use crate::wire::{CodecId, CommandId, Ending, Header, Kind, NotDone, Refusal};
+use crate::wire::{CodecId, CommandId, Ending, Header, Kind, NotDone, Refusal, Target};
 
 impl MainLoop {
     /// Starts every manager whose predecessors are ready.
@@ -179,7 +179,7 @@ impl MainLoop {
             command: startup.command,
             codec: CodecId::Json,
             time_left_us: core.blueprint.start_deadline.as_micros() as u64,
-            target: crate::wire::Target::Named(self.name(index)),
+            target: Target::Named(startup.to.clone().unwrap_or_else(|| self.name(index))),
             ..Header::new(Kind::Request)
         };
         let mut state = core.lock();

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -196,6 +197,19 @@ impl ChildProcess {
     pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
         kill_process_group(Pid::from_child(&self.child), signal)
     }
+}
+
+/// Whether this process runs labrig's main, so that starting its program again makes a manager of it.
+static PLAYS_MANAGERS: AtomicBool = AtomicBool::new(false);
+
+/// Says that this program, when it is started again, plays whatever role it is started in.
+pub fn declare_that_this_program_plays_managers() {
+    PLAYS_MANAGERS.store(true, Ordering::Relaxed);
+}
+
+/// Whether this program can be started again as a manager; a test harness would run its tests again.
+pub fn this_program_plays_managers() -> bool {
+    PLAYS_MANAGERS.load(Ordering::Relaxed)
 }
 
 fn inode(descriptor: BorrowedFd<'_>) -> u64 {

@@ -55,7 +55,7 @@ pub enum Node {
     F64,
     /// `char`.
     Char,
-    /// `String` and paths.
+    /// `String`.
     Text,
     /// A value or none.
     Option(Box<Node>),
@@ -69,6 +69,8 @@ pub enum Node {
     Named(String),
     /// Any tree of values; in config files only, checked by whoever owns it.
     Any,
+    /// A path. The same bytes as a text; in a config file it is relative to that file.
+    Path,
 }
 
 /// A named type.
