@@ -5,6 +5,7 @@
 
 use std::any::{Any, TypeId};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::coordinator::manifest;
 use crate::registry::{Context, ScopeHandles, SetupError};
@@ -19,6 +20,7 @@ pub(crate) type BuildScope = Box<dyn FnOnce(&mut Context) -> Result<Box<dyn Any 
 pub struct App {
     pub(crate) scopes: Vec<(TypeId, BuildScope)>,
     pub(crate) default_config: Option<&'static str>,
+    pub(crate) default_duration: Option<Duration>,
 }
 
 /// Begins a labrig program: `labrig::app().scope(|context| Ok(Lab::new())).main()`.
@@ -51,6 +53,12 @@ impl App {
     /// The text of the config that runs when the command line names none; usually `include_str!`.
     pub fn default_config(mut self, toml: &'static str) -> Self {
         self.default_config = Some(toml);
+        self
+    }
+
+    /// How long that config runs when the command line does not say; without it, until it quits.
+    pub fn default_duration(mut self, duration: Duration) -> Self {
+        self.default_duration = Some(duration);
         self
     }
 

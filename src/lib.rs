@@ -8,6 +8,7 @@ pub mod config;
 pub mod coordinator;
 mod macros;
 pub mod manager;
+pub mod managers;
 pub mod registry;
 pub mod remote;
 #[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]

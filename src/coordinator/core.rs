@@ -54,6 +54,8 @@ pub(crate) enum Request {
     Status(Sender<RigStatus>),
     /// The rig is to quit.
     Quit(String),
+    /// The program itself has lost something.
+    Loss { what: String, detail: String },
     /// A start-up command has ended.
     Startup { manager: usize, answer: Answer },
 }
@@ -268,6 +270,12 @@ impl Port for Core {
 
     fn quit(&self, reason: &str) {
         self.lock().requests.push(Request::Quit(reason.to_owned()));
+        self.wake.ring();
+    }
+
+    fn report_loss(&self, what: &str, detail: &str) {
+        let (what, detail) = (what.to_owned(), detail.to_owned());
+        self.lock().requests.push(Request::Loss { what, detail });
         self.wake.ring();
     }
 

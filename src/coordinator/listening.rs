@@ -118,6 +118,10 @@ impl MainLoop {
             ManagerWord::Stopped { safe_state_us } => {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
             }
+            ManagerWord::Lost { what, detail } => {
+                let name = self.name(index);
+                self.note_loss(&name, &what, &detail);
+            }
             ManagerWord::Abandon { correlation } => {
                 let mut state = self.core.lock();
                 let generation = state.router.station(index).generation;

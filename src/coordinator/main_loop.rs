@@ -23,7 +23,7 @@ use super::run_log::RunLog;
 use super::shutdown::Quit;
 use super::status::{ManagerStatus, RigStatus};
 use super::streams::Stream;
-use super::summary::{ManagerEnd, ManagerSummary, RunSummary};
+use super::summary::{Loss, RunSummary};
 use crate::transport::{Interest, PipeError, Ready, Token};
 use crate::wire::control::{self, ManagerWord};
 use crate::wire::{Envelope, EnvelopeError, Kind, MAX_ENVELOPE_BYTES};
@@ -74,6 +74,7 @@ pub(super) struct MainLoop {
     pub(super) log_level: u8,
     pub(super) quit: Option<Quit>,
     pub(super) signals: Option<UnixStream>,
+    pub(super) losses: Vec<Loss>,
     pub(super) launched: Option<Sender<Result<(), LaunchError>>>,
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
@@ -110,6 +111,7 @@ impl MainLoop {
             signals,
             launched: Some(launched),
             failure: None,
+            losses: Vec::new(),
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
         })
@@ -232,6 +234,7 @@ impl MainLoop {
         for request in requests {
             match request {
                 Request::Quit(reason) => self.begin_quit(&reason),
+                Request::Loss { what, detail } => self.note_loss("scope", &what, &detail),
                 Request::Startup { manager, answer } => {
                     let step = self.startup_ended(manager, answer);
                     self.check(step);
@@ -239,6 +242,20 @@ impl MainLoop {
                 // Whoever asked may have gone on meanwhile.
                 Request::Status(asker) => drop(asker.send(self.status())),
             }
+        }
+    }
+
+    /// Something is lost: it is counted, and the summary will say so.
+    pub(super) fn note_loss(&mut self, manager: &str, what: &str, detail: &str) {
+        self.log.line(manager, Level::Error, &format!("lost: {what}: {detail}"));
+        match self.losses.iter_mut().find(|loss| loss.manager == manager && loss.what == what) {
+            Some(loss) => loss.count += 1,
+            None => self.losses.push(Loss {
+                manager: manager.to_owned(),
+                what: what.to_owned(),
+                count: 1,
+                first: detail.to_owned(),
+            }),
         }
     }
 

@@ -69,6 +69,7 @@ impl MainLoop {
             is_clean: managers.iter().all(|manager| matches!(manager.end, ManagerEnd::Clean { .. })),
             managers,
             streams: self.streams.iter().map(|stream| stream.status(&name_of)).collect(),
+            losses: self.losses.clone(),
             totals: state.router.totals(),
             in_flight_high_water: state.router.in_flight().1,
         }

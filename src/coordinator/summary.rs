@@ -24,6 +24,8 @@ pub struct RunSummary {
     pub managers: Vec<ManagerSummary>,
     /// What went through each stream.
     pub streams: Vec<StreamStatus>,
+    /// What managers have reported as lost.
+    pub losses: Vec<Loss>,
     /// How calls ended.
     pub totals: Totals,
     /// The most calls that were in flight at once.
@@ -63,7 +65,27 @@ pub enum ManagerEnd {
     NotStarted,
 }
 
+/// Something that was to be kept and is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Who lost it.
+    pub manager: String,
+    /// What.
+    pub what: String,
+    /// How many.
+    pub count: u64,
+    /// Which was the first, and why.
+    pub first: String,
+}
+
 impl RunSummary {
+    /// Whether anything that was to be kept is lost: reported, dropped from a lossless stream, or undelivered.
+    pub fn has_losses(&self) -> bool {
+        let dropped = self.streams.iter().any(|stream| stream.dropped() > 0);
+        dropped || !self.losses.is_empty() || self.totals.undelivered > 0
+    }
+
+
     /// The managers that did not end in good order, with the reason.
     pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
         self.managers.iter().filter_map(|manager| match &manager.end {

@@ -312,6 +312,10 @@ impl Port for Link {
         self.tell(&ManagerWord::Quit { reason: reason.to_owned() });
     }
 
+    fn report_loss(&self, what: &str, detail: &str) {
+        self.tell(&ManagerWord::Lost { what: what.to_owned(), detail: detail.to_owned() });
+    }
+
     fn default_deadline(&self) -> Duration {
         Duration::from_millis(self.configure.get().map_or(5000, |configure| configure.default_deadline_ms))
     }

@@ -110,6 +110,7 @@ impl Worker {
         let due = |(method, period)| Due { method, period, at: now + period };
         self.timers = self.instance.timers().into_iter().map(due).collect();
         self.has_started = true;
+        self.streams.producers.open_gate();
     }
 
     /// Runs every timer that is due. A timer that was missed several times runs once.
@@ -150,6 +151,7 @@ impl Worker {
             self.drain();
         }
         self.streams.interrupters.iter().for_each(|producer| producer.interrupt());
+        self.streams.producers.open_gate();
         let begin = Instant::now();
         let safe = panics::catch(|| {
             self.instance.enter_safe_state(self.notice.get().unwrap_or(reason));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::remote::{Addressed, CallError, PendingBroadcast, PendingReply, Scope};
 use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
@@ -33,15 +33,40 @@ pub struct Identity {
 
 /// The rings that this manager produces into, until they are asked for.
 #[derive(Clone, Default)]
-pub(crate) struct Producers(Arc<Mutex<BTreeMap<String, Option<Producer>>>>);
+pub(crate) struct Producers {
+    offered: Arc<Mutex<BTreeMap<String, Option<Producer>>>>,
+    gate: Arc<Gate>,
+}
+
+/// Holds producers back until every manager of the rig is ready.
+#[derive(Debug, Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut is_open = self.is_open.lock();
+        while !*is_open {
+            self.opened.wait(&mut is_open);
+        }
+    }
+}
 
 impl Producers {
     pub(crate) fn offer(&self, stream: &str, producer: Producer) {
-        self.0.lock().insert(stream.to_owned(), Some(producer));
+        self.offered.lock().insert(stream.to_owned(), Some(producer));
+    }
+
+    /// Lets the first frames through, or the end of the wait for them.
+    pub(crate) fn open_gate(&self) {
+        *self.gate.is_open.lock() = true;
+        self.gate.opened.notify_all();
     }
 
     fn take(&self, stream: &str) -> Result<Producer, ProducerError> {
-        let mut offered = self.0.lock();
+        let mut offered = self.offered.lock();
         let known = offered.keys().cloned().collect();
         match offered.get_mut(stream) {
             None => Err(ProducerError::NotProduced { stream: stream.to_owned(), known }),
@@ -173,7 +198,8 @@ impl Context {
     /// [`ProducerError`], among others when the config does not name this manager as the stream's producer.
     pub fn producer(&mut self, stream: &str, format: FrameFormat) -> Result<FrameProducer, ProducerError> {
         format.check()?;
-        Ok(FrameProducer { producer: self.producers.take(stream)?, format })
+        let gate = Arc::clone(&self.producers.gate);
+        Ok(FrameProducer { producer: self.producers.take(stream)?, gate, has_passed: false, format })
     }
 }
 
@@ -181,15 +207,23 @@ impl Context {
 #[derive(Debug)]
 pub struct FrameProducer {
     producer: Producer,
+    gate: Arc<Gate>,
+    has_passed: bool,
     format: FrameFormat,
 }
 
 impl FrameProducer {
-    /// Loans a slot for a frame of the present format; waits as long as lossless readers lag behind.
+    /// Loans a slot for a frame of the present format; waits until every manager of the rig is ready, and as
+    /// long as lossless readers lag behind. Call it from a thread of its own, or from a timer; in `setup` it
+    /// would wait for itself.
     ///
     /// # Errors
     /// [`LoanError::Interrupted`] when the rig quits, [`LoanError::TooLarge`] when the frame does not fit.
     pub fn loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
+        if !self.has_passed {
+            self.gate.pass();
+            self.has_passed = true;
+        }
         self.producer.loan(self.format)
     }
 

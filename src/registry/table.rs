@@ -32,4 +32,12 @@ impl CommandRegistry {
     pub fn validate(&self, _plan: &RigPlan, _given: &[String]) -> Vec<Fault> {
         Vec::new()
     }
+    /// t
+    pub fn route_table(&self, _plan: &RigPlan) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+    /// r
+    pub fn routes(&self, _plan: &RigPlan) -> Vec<u8> {
+        Vec::new()
+    }
 }

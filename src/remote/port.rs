@@ -36,6 +36,9 @@ pub trait Port: Send + Sync {
     /// Asks the rig to quit, once.
     fn quit(&self, reason: &str);
 
+    /// Something that was to be kept is lost: it is counted by `what` and told in the run's summary.
+    fn report_loss(&self, what: &str, detail: &str);
+
     /// How long a call may take that does not say otherwise.
     fn default_deadline(&self) -> Duration;
 

@@ -86,6 +86,12 @@ impl Scope {
         self.port.quit("asked by the program");
     }
 
+    /// Reports that something which was to be kept is lost. It is logged, counted by `what` (a word or two,
+    /// such as `unreadable image`) and told in the run's summary; `detail` says which one, and why.
+    pub fn report_loss(&self, what: &str, detail: &str) {
+        self.port.report_loss(what, detail);
+    }
+
     /// How long a call from here may take.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_micros(self.time_left_us())

@@ -112,6 +112,13 @@ pub enum ManagerWord {
         /// How long entering the safe state took, in µs.
         safe_state_us: u64,
     },
+    /// Something that was to be kept is lost; the run's summary says so.
+    Lost {
+        /// What, in a word or two: the same word is counted.
+        what: String,
+        /// Which one, and why.
+        detail: String,
+    },
     /// A call that this manager made is awaited by nobody.
     Abandon {
         /// Its number.
