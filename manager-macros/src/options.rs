@@ -166,23 +166,30 @@ fn value(input: ParseStream, takes: Takes) -> Option<Value> {
 }
 
 fn literal(written: Expr, takes: Takes) -> Option<Value> {
-    match (takes, &written) {
+    match (takes, ungrouped(&written)) {
         (Takes::Text, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => Some(Value::Text(text.clone())),
-        (Takes::Number, _) => number(&written).map(|number| Value::Number(number, Box::new(written))),
         (Takes::Count, Expr::Lit(ExprLit { lit: Lit::Int(count), .. })) => {
             count.base10_parse().ok().filter(|count| *count > 0).map(Value::Count)
         }
+        (Takes::Number, plain) => number(plain).map(|number| Value::Number(number, Box::new(written))),
         _ => None,
     }
 }
 
 fn number(written: &Expr) -> Option<f64> {
-    match written {
+    match ungrouped(written) {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_digits().parse().ok(),
         Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => number.base10_digits().parse().ok(),
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => number(expr).map(|number: f64| -number),
-        Expr::Group(group) => number(&group.expr),
         _ => None,
+    }
+}
+
+/// The expression without the invisible groups that `macro_rules` leaves.
+fn ungrouped(written: &Expr) -> &Expr {
+    match written {
+        Expr::Group(group) => ungrouped(&group.expr),
+        other => other,
     }
 }
 
