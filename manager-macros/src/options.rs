@@ -6,7 +6,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, Token, Type, UnOp, parenthesized, token};
+use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, Token, Type, UnOp, parenthesized};
 
 use crate::mistakes::Mistakes;
 
@@ -207,7 +207,7 @@ fn at_end(input: ParseStream) -> bool {
 
 /// Passes over what is left of an option that could not be used.
 fn skip(input: ParseStream) -> syn::Result<()> {
-    if input.peek(Token![=]) && !input.peek2(token::Paren) && input.fork().parse::<Assigned>().is_ok() {
+    if input.fork().parse::<Assigned>().is_ok() {
         input.parse::<Assigned>()?;
     }
     while !at_end(input) {

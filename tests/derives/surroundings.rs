@@ -88,6 +88,25 @@ macro_rules! device {
 
 device!(Lamp, "lamp.rules", AskLamp, Vec<Option<u8>>);
 
+/// A block that a `macro_rules` passes on whole.
+macro_rules! registered {
+    ($block:item) => {
+        #[labrig::scope]
+        $block
+    };
+}
+
+struct Desk;
+
+registered! {
+    impl Desk {
+        #[labrig::ipc_command]
+        fn answer(&self, _: AskLamp) -> Vec<Option<u8>> {
+            vec![None]
+        }
+    }
+}
+
 #[derive(labrig::Command, serde::Serialize, serde::Deserialize, labrig::Schema)]
 #[allow(non_camel_case_types)]
 struct r#type {
@@ -106,6 +125,9 @@ fn a_device_may_come_from_a_macro() {
     use labrig::registry::Handles;
     let answer = super::call(&Lamp::table().handlers, &mut Lamp, &AskLamp);
     assert_eq!(answer, Ok(vec![]));
+    let answer =
+        super::call(&<Desk as labrig::registry::ScopeHandles>::table().handlers, &mut Desk, &AskLamp);
+    assert_eq!(answer, Ok(vec![None]));
 }
 
 #[test]
