@@ -9,6 +9,7 @@ pub mod description;
 pub mod handler;
 pub mod outcome;
 pub mod registration;
+pub mod table;
 
 pub use context::Context;
 pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
@@ -17,4 +18,5 @@ pub use handler::{
     SetupError, Timer,
 };
 pub use outcome::Outcome;
-pub use registration::{Instance, KindRegistration, ScopeRegistration};
+pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};
+pub use table::{CommandRegistry, ProgramManifest};

@@ -14,7 +14,7 @@ use super::ids::Site;
 use super::schema::{Node, Schema, TypeSchema, short_path};
 
 /// A handler's failure, as it travels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub struct Failure {
     /// What kind of failure.
     pub kind: FailureKind,
@@ -29,7 +29,7 @@ pub struct Failure {
 }
 
 /// What kind of failure crossed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub enum FailureKind {
     /// The handler returned a typed error, which crossed whole.
     Typed {

@@ -48,7 +48,7 @@ impl Schema for Generation {
 }
 
 /// A manager's name in its rig: 1 to 40 of `a-z 0-9 _ -`, beginning with a letter.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct ManagerName(String);
 
 impl ManagerName {
@@ -87,7 +87,7 @@ pub struct NameError {
 }
 
 /// A place in a source or config file.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct Site {
     /// Path as the compiler or the reader knew it.
     pub file: String,

@@ -151,6 +151,7 @@ impl<'a> Walk<'a> {
             Node::I128 => signed(self.signed(128)?),
             Node::F32 => float(f64::from(f32::from_le_bytes(fixed(self.take(4)?)))),
             Node::F64 => float(f64::from_le_bytes(fixed(self.take(8)?))),
+            // What is left is `Text` and `Path`, which share their bytes.
             _ => self.text()?,
         })
     }
