@@ -134,6 +134,7 @@ fn handles(
     });
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(unused_imports, unused_mut, deprecated, clippy::all, clippy::pedantic)]
         impl ::labrig::__private::Handles for #owner {
             const KIND: &'static str = #kind;

@@ -41,6 +41,7 @@ fn handles(block: &ItemImpl, registrations: &Registrations, is_right: bool) -> T
     });
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(unused_imports, unused_mut, deprecated, clippy::all, clippy::pedantic)]
         impl ::labrig::__private::ScopeHandles for #owner {
             const FILE: &'static str = ::core::file!();

@@ -15,7 +15,7 @@ use labrig::wire::{CodecId, Command, Failure, TypeSchema, codec};
 
 /// A context for handlers that are called by hand.
 fn context() -> labrig::registry::Context {
-    labrig::registry::Context {}
+    labrig::__private::detached_context("by hand")
 }
 
 /// Calls the handler of `command` in `handlers`, with the bytes of one codec, as a worker does.
