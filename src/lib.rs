@@ -38,6 +38,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::registry::Context;
+    pub use crate::registry::detached::detached_context;
     pub use crate::registry::handler::{
         FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles, Timer,
     };

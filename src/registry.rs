@@ -6,6 +6,7 @@
 
 pub mod context;
 pub mod description;
+pub mod detached;
 pub mod handler;
 pub mod outcome;
 pub mod registration;

@@ -25,6 +25,7 @@ impl fmt::Debug for CommandId {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Schema for CommandId {
     fn schema(_: &mut SchemaBuilder) -> Node {
         Node::U64
@@ -41,6 +42,7 @@ impl fmt::Display for Generation {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Schema for Generation {
     fn schema(_: &mut SchemaBuilder) -> Node {
         Node::U32
