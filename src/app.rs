@@ -45,7 +45,8 @@ impl App {
         mut self,
         build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
     ) -> Self {
-        let build = |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
+        let build =
+            |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
         self.scopes.push((TypeId::of::<S>(), Box::new(build)));
         self
     }

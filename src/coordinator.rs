@@ -32,7 +32,7 @@ mod summary;
 pub use builder::{Proof, RigBuilder, prove};
 pub use launch_error::LaunchError;
 pub use rig::Rig;
-pub(crate) use state_folder::default_state_dir;
 pub use router::Totals;
+pub(crate) use state_folder::default_state_dir;
 pub use status::{ManagerStatus, ReaderStatus, RigStatus, StreamStatus};
 pub use summary::{Loss, ManagerEnd, ManagerSummary, RunSummary};

@@ -58,18 +58,9 @@ impl Score {
             100.0 * recall,
             100.0 * precision,
         );
-        assert!(
-            recall >= least_share,
-            "{name}: recall {recall} is below {least_share}"
-        );
-        assert!(
-            precision >= least_share,
-            "{name}: precision {precision} is below {least_share}"
-        );
-        assert!(
-            median_px <= largest_median_px,
-            "{name}: median distance is {median_px} px"
-        );
+        assert!(recall >= least_share, "{name}: recall {recall} is below {least_share}");
+        assert!(precision >= least_share, "{name}: precision {precision} is below {least_share}");
+        assert!(median_px <= largest_median_px, "{name}: median distance is {median_px} px");
     }
 }
 
@@ -94,10 +85,7 @@ mod synthetic {
     impl Dice {
         /// A number from −1 to 1.
         fn roll(&mut self) -> f64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (self.0 >> 32) as f64 / f64::from(1u32 << 31) - 1.0
         }
     }
@@ -126,16 +114,8 @@ mod synthetic {
     }
 
     /// Looks for the beads in several frames, drawn at a depth and bright or dark.
-    fn check_beads(
-        name: &str,
-        dark: bool,
-        locate: impl Fn(&mut Locator, &[f64], &mut Vec<Feature>),
-    ) {
-        let settings = LocateSettings {
-            dark,
-            min_mass: 200.0,
-            ..LocateSettings::new(11)
-        };
+    fn check_beads(name: &str, dark: bool, locate: impl Fn(&mut Locator, &[f64], &mut Vec<Feature>)) {
+        let settings = LocateSettings { dark, min_mass: 200.0, ..LocateSettings::new(11) };
         let mut locator = Locator::new(settings).expect("settings are in range");
         let mut dice = Dice(20_240_229);
         let mut score = Score::default();
@@ -156,10 +136,7 @@ mod synthetic {
     #[test]
     fn bright_beads_are_found_where_they_were_drawn() {
         check_beads("bright beads", false, |locator, pixels, features| {
-            let pixels: Vec<u8> = pixels
-                .iter()
-                .map(|value| (value * 255.0).round() as u8)
-                .collect();
+            let pixels: Vec<u8> = pixels.iter().map(|value| (value * 255.0).round() as u8).collect();
             locate_eight(locator, &pixels, features);
         });
     }
@@ -176,10 +153,7 @@ mod synthetic {
     #[test]
     fn beads_of_a_twelve_bit_camera_are_found_where_they_were_drawn() {
         check_beads("12-bit beads", false, |locator, pixels, features| {
-            let pixels: Vec<u16> = pixels
-                .iter()
-                .map(|value| (value * 4095.0).round() as u16)
-                .collect();
+            let pixels: Vec<u16> = pixels.iter().map(|value| (value * 4095.0).round() as u16).collect();
             let image = GrayImage::new(GrayPixels::Sixteen(&pixels), WIDTH, HEIGHT, WIDTH);
             locator.locate(&image.expect("sizes match"), features);
         });
@@ -201,14 +175,7 @@ mod microscope {
     const LOOKS: [&str; 5] = ["mass", "size", "eccentricity", "signal", "raw mass"];
 
     fn looks(feature: &Feature) -> [f64; 5] {
-        let Feature {
-            mass,
-            size_px,
-            eccentricity,
-            signal,
-            raw_mass,
-            ..
-        } = *feature;
+        let Feature { mass, size_px, eccentricity, signal, raw_mass, .. } = *feature;
         [mass, size_px, eccentricity, signal, raw_mass]
     }
 
@@ -229,10 +196,7 @@ mod microscope {
                 return Err(format!("expected 9 columns in `{line}`").into());
             };
             let looks = [mass, size, ecc, signal, raw_mass];
-            frames[frame as usize].push(Reference {
-                place: (x, y),
-                looks,
-            });
+            frames[frame as usize].push(Reference { place: (x, y), looks });
         }
         Ok(frames)
     }
@@ -253,11 +217,7 @@ mod microscope {
 
     fn check_against_trackpy(folder: &Path) -> Result<(), Box<dyn Error>> {
         let references = read_references(&folder.join("trackpy_locate_d11_minmass20_invert.csv"))?;
-        let settings = LocateSettings {
-            dark: true,
-            min_mass: 20.0,
-            ..LocateSettings::new(11)
-        };
+        let settings = LocateSettings { dark: true, min_mass: 20.0, ..LocateSettings::new(11) };
         let mut locator = Locator::new(settings)?;
         let mut score = Score::default();
         let mut differences: [Vec<f64>; 5] = Default::default();

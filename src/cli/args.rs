@@ -81,7 +81,11 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 /// Reads the command line; help, version and mistakes are printed here.
 pub(super) fn parse(words: Vec<OsString>, has_own_config: bool) -> Result<Verb, ExitCode> {
-    let name = words.first().map(Path::new).and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let name = words
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
     let command = Line::command().name(name.unwrap_or_else(|| "labrig".to_owned()));
     let help = command.clone().render_help();
     let parsed = command.try_get_matches_from(words).and_then(|matches| Line::from_arg_matches(&matches));

@@ -48,7 +48,10 @@ fn prove(app: App, arguments: &CheckArgs) -> Result<Proof, ExitCode> {
 
 fn content(proof: &Proof) -> String {
     let (managers, streams) = (proof.plan.managers.len(), proof.plan.streams.len());
-    format!("managers: {managers}, streams: {streams}, commands: {}", proof.registry.routes(&proof.plan).len())
+    format!(
+        "managers: {managers}, streams: {streams}, commands: {}",
+        proof.registry.routes(&proof.plan).len()
+    )
 }
 
 fn print(text: &str, code: u8) -> ExitCode {

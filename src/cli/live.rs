@@ -103,6 +103,7 @@ fn table(status: &RigStatus, rates: &[f64]) -> String {
     }
     let totals = &status.totals;
     let ended = totals.accepted - status.in_flight as u64;
-    let _ = write!(text, "  calls: {} accepted, {ended} ended, {} in flight", totals.accepted, status.in_flight);
+    let _ =
+        write!(text, "  calls: {} accepted, {ended} ended, {} in flight", totals.accepted, status.in_flight);
     text
 }

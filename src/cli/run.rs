@@ -126,7 +126,9 @@ fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
             return ExitCode::from(exit::REFUSED);
         }
         LaunchError::Interrupted { .. } => exit::CLEAN,
-        LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => exit::FAILED,
+        LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
+            exit::FAILED
+        }
         _ => exit::NOT_STARTED,
     };
     let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
@@ -166,26 +168,41 @@ fn summary_text(summary: &RunSummary) -> String {
     let mut lines = vec![format!("{} ran {:.1} s; {}", summary.rig, summary.duration_s, summary.reason)];
     for manager in &summary.managers {
         let end = match &manager.end {
-            ManagerEnd::Clean { safe_state_us } => format!("ended clean, safe in {:.1} ms", *safe_state_us as f64 / 1e3),
+            ManagerEnd::Clean { safe_state_us } => {
+                format!("ended clean, safe in {:.1} ms", *safe_state_us as f64 / 1e3)
+            }
             ManagerEnd::Failed { why } => format!("FAILED: {why}"),
             ManagerEnd::NotStarted => "was not started".to_owned(),
         };
-        lines.push(format!("  {:<14} {:<14} {:>6} commands, {end}", manager.name, manager.kind, manager.taken));
+        lines.push(format!(
+            "  {:<14} {:<14} {:>6} commands, {end}",
+            manager.name, manager.kind, manager.taken
+        ));
     }
     for stream in &summary.streams {
         let dropped = stream.dropped();
-        lines.push(format!("  stream {}: {} produced by {}, dropped {dropped}", stream.name, stream.published, stream.producer));
+        lines.push(format!(
+            "  stream {}: {} produced by {}, dropped {dropped}",
+            stream.name, stream.published, stream.producer
+        ));
         for reader in &stream.readers {
             let mode = if reader.is_lossless { "lossless" } else { "latest" };
-            let passed = if reader.skipped > 0 { format!(", passed over {}", reader.skipped) } else { String::new() };
+            let passed =
+                if reader.skipped > 0 { format!(", passed over {}", reader.skipped) } else { String::new() };
             lines.push(format!("    {} took {} ({mode}){passed}", reader.manager, reader.taken));
         }
         if stream.waits > 0 {
-            lines.push(format!("    the producer waited {} times, {:.0} ms in all", stream.waits, stream.waited_ms));
+            lines.push(format!(
+                "    the producer waited {} times, {:.0} ms in all",
+                stream.waits, stream.waited_ms
+            ));
         }
     }
     for loss in &summary.losses {
-        lines.push(format!("  LOST at {}: {} × {} (first: {})", loss.manager, loss.count, loss.what, loss.first));
+        lines.push(format!(
+            "  LOST at {}: {} × {} (first: {})",
+            loss.manager, loss.count, loss.what, loss.first
+        ));
     }
     let totals = &summary.totals;
     let bad = totals.accepted - totals.done;

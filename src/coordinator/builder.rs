@@ -23,7 +23,9 @@ use super::state_folder::StateFolder;
 use crate::config::{Code, Fault, Report, RigPlan, Topology};
 use crate::registry::context::{Identity, Producers};
 use crate::registry::registration::{self, ScopeInstance};
-use crate::registry::{CommandRegistry, Context, ProgramManifest, ScopeHandles, ScopeRegistration, SetupError};
+use crate::registry::{
+    CommandRegistry, Context, ProgramManifest, ScopeHandles, ScopeRegistration, SetupError,
+};
 use crate::remote::Scope;
 use crate::transport::{Child, close_inherited_on_exec, this_program_plays_managers};
 use crate::wire::Generation;
@@ -94,7 +96,9 @@ fn collect_manifests(plan: &RigPlan) -> (Vec<ProgramManifest>, Vec<Fault>) {
 
 fn name_managers(fault: Fault, plan: &RigPlan, program: &Path) -> Fault {
     let played = plan.managers.iter().filter(|manager| manager.program.as_deref() == Some(program));
-    played.fold(fault, |fault, manager| fault.at(manager.site.clone(), format!("it is to play `{}`", manager.name)))
+    played.fold(fault, |fault, manager| {
+        fault.at(manager.site.clone(), format!("it is to play `{}`", manager.name))
+    })
 }
 
 fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
@@ -116,7 +120,8 @@ impl RigBuilder {
         mut self,
         build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
     ) -> Self {
-        let build = |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
+        let build =
+            |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
         self.scopes.push((TypeId::of::<S>(), Box::new(build)));
         self
     }
@@ -240,7 +245,8 @@ impl Folders {
             (Some(_), Some(_)) => None,
             _ => Some(temporary_folder()?),
         };
-        let below = |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
+        let below =
+            |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
         let state = StateFolder::take(&plan.state_dir.clone().unwrap_or_else(|| below("state")))?;
         let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));
         fs::create_dir_all(&run_dir)

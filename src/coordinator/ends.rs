@@ -34,7 +34,8 @@ impl MainLoop {
         self.drain_outputs(index);
         self.unwatch(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
-        let was_starting = self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared;
+        let was_starting =
+            self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared;
         let was_told = self.processes[index].phase == Phase::Stopping;
         let process = &mut self.processes[index];
         process.exit = Some(status);
@@ -67,12 +68,15 @@ impl MainLoop {
 
     /// The command a manager was at when it ended, in words.
     pub(super) fn last_command(&self, index: usize) -> String {
-        let Some(activity) = self.processes[index].page.as_ref().map(|page| page.activity()) else { return String::new() };
+        let Some(activity) = self.processes[index].page.as_ref().map(|page| page.activity()) else {
+            return String::new();
+        };
         if activity.taken == activity.done {
             return String::new();
         }
         let id = CommandId(activity.current_command);
-        let name = self.core.blueprint.routes.get(&id).map_or_else(|| id.to_string(), |route| route.name.clone());
+        let name =
+            self.core.blueprint.routes.get(&id).map_or_else(|| id.to_string(), |route| route.name.clone());
         format!(", while at `{name}`")
     }
 
@@ -118,7 +122,11 @@ impl MainLoop {
             self.log.line(&name, Level::Info, line);
         }
         if lines.dropped > 0 {
-            self.log.line(&name, Level::Warn, &format!("{} lines were dropped: it prints too fast", lines.dropped));
+            self.log.line(
+                &name,
+                Level::Warn,
+                &format!("{} lines were dropped: it prints too fast", lines.dropped),
+            );
         }
     }
 

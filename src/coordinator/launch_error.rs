@@ -18,7 +18,9 @@ pub enum LaunchError {
     #[error("the rig is refused\n\n{0}")]
     Refused(Report),
     /// Another coordinator works on the same state folder.
-    #[error("`{folder}` is in use by the coordinator with process number {pid}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`")]
+    #[error(
+        "`{folder}` is in use by the coordinator with process number {pid}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`"
+    )]
     StateFolderHeld {
         /// The state folder.
         folder: PathBuf,
@@ -103,7 +105,9 @@ pub enum LaunchError {
         last_lines: Vec<String>,
     },
     /// A manager's program knows a command by another shape.
-    #[error("`{manager}` knows the command `{command}` by another shape: fingerprint {theirs}, expected {ours}\nhelp: build both programs from the same source")]
+    #[error(
+        "`{manager}` knows the command `{command}` by another shape: fingerprint {theirs}, expected {ours}\nhelp: build both programs from the same source"
+    )]
     CommandDiffers {
         /// Which manager.
         manager: String,

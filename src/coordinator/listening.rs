@@ -69,7 +69,11 @@ impl MainLoop {
         }
     }
 
-    pub(super) fn take_envelope(&mut self, index: usize, envelope: &Envelope<'_>) -> Result<(), EnvelopeError> {
+    pub(super) fn take_envelope(
+        &mut self,
+        index: usize,
+        envelope: &Envelope<'_>,
+    ) -> Result<(), EnvelopeError> {
         let Envelope { header, payload } = envelope;
         if header.kind == Kind::Control {
             self.hear(index, control::open(payload)?);
@@ -109,7 +113,11 @@ impl MainLoop {
             ManagerWord::Log { level, target, message } => self.note(index, level, &target, &message),
             ManagerWord::LogsDropped(count) => {
                 let name = self.name(index);
-                self.log.line(&name, Level::Warn, &format!("{count} log records were dropped: its pipe was full"));
+                self.log.line(
+                    &name,
+                    Level::Warn,
+                    &format!("{count} log records were dropped: its pipe was full"),
+                );
             }
             ManagerWord::Quit { reason } => {
                 let reason = format!("`{}` asked for it: {reason}", self.name(index));
@@ -139,7 +147,8 @@ impl MainLoop {
             _ => Level::Trace,
         };
         let name = self.name(index);
-        let text = if target.starts_with("labrig") { message.to_owned() } else { format!("[{target}] {message}") };
+        let text =
+            if target.starts_with("labrig") { message.to_owned() } else { format!("[{target}] {message}") };
         self.processes[index].keep_line(&text);
         self.log.line(&name, level, &text);
     }
@@ -175,7 +184,8 @@ impl MainLoop {
             self.processes[index].blame(format!("its connection was ended: {why}"));
         }
         self.disconnect(index);
-        self.processes[index].kill_at = Some(Instant::now() + self.plan(index).safe_deadline + AFTER_PIPE_END);
+        self.processes[index].kill_at =
+            Some(Instant::now() + self.plan(index).safe_deadline + AFTER_PIPE_END);
     }
 
     /// Ends every call that this manager was to answer, and closes its pipe.

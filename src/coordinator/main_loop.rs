@@ -3,9 +3,9 @@
 //! One thread, one wait: pipes, process ends, outputs, signals, the wake bell and the time. It lives as long
 //! as the rig, and so it is the one that starts the managers.
 
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,15 @@ use log::Level;
 use rustix::process::Signal;
 
 use super::blueprint::ManagerBlueprint;
-use super::core::{Core, CoreState, Request};
+use super::core::{Core, Request};
 use super::launch_error::LaunchError;
-use super::outputs::Lines;
-use super::process::{Phase, Process, describe_exit};
-use super::router::Caller;
+use super::process::{Phase, Process};
 use super::run_log::RunLog;
 use super::shutdown::Quit;
-use super::status::{ManagerStatus, RigStatus};
 use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
-use crate::transport::{Interest, PipeError, Ready, Token};
-use crate::wire::control::{self, ManagerWord};
-use crate::wire::{Envelope, EnvelopeError, Kind, MAX_ENVELOPE_BYTES};
+use crate::transport::{Interest, Ready, Token};
+use crate::wire::MAX_ENVELOPE_BYTES;
 
 /// What can wake the loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -189,7 +185,8 @@ impl MainLoop {
         let starting = self.processes.iter().filter(|process| process.is_starting());
         let deadlines = starting.filter_map(|process| Some(process.started_at? + start));
         let throttled = self.processes.iter().filter_map(|process| process.throttled_until);
-        let kills = self.processes.iter().filter(|process| process.is_alive()).filter_map(|process| process.kill_at);
+        let kills =
+            self.processes.iter().filter(|process| process.is_alive()).filter_map(|process| process.kill_at);
         let own = deadlines.chain(throttled).chain(kills).chain(self.quit_deadline()).min();
         let mut state = self.core.lock();
         let next = own.into_iter().chain(state.router.next_deadline()).min();

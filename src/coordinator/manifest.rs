@@ -80,8 +80,11 @@ fn ask(child: &Child) -> Result<Manifest, Fault> {
     let status = process.wait();
     let bytes = answer.map_err(|silence| {
         let how = status.map(|status| status.to_string()).unwrap_or_default();
-        Fault::new(Code::ProgramSilent, format!("the program `{program}` did not say what it contains: {silence} ({how})"))
-            .hint("its `main` must call `labrig::main()` or `labrig::app()…main()` before it does anything else")
+        Fault::new(
+            Code::ProgramSilent,
+            format!("the program `{program}` did not say what it contains: {silence} ({how})"),
+        )
+        .hint("its `main` must call `labrig::main()` or `labrig::app()…main()` before it does anything else")
     })?;
     read_statement(&program, &bytes)
 }
@@ -94,7 +97,9 @@ fn read_statement(program: &str, bytes: &[u8]) -> Result<Manifest, Fault> {
     let preamble: Preamble = serde_json::from_slice(bytes).map_err(unreadable)?;
     if preamble.protocol != PROTOCOL_VERSION {
         let (theirs, version) = (preamble.protocol, preamble.version);
-        let text = format!("`{program}` speaks protocol {theirs} (labrig {version}), this coordinator {PROTOCOL_VERSION}");
+        let text = format!(
+            "`{program}` speaks protocol {theirs} (labrig {version}), this coordinator {PROTOCOL_VERSION}"
+        );
         return Err(Fault::new(Code::ProgramVersion, text).hint("build both with the same version of labrig"));
     }
     let statement: Statement = serde_json::from_slice(bytes).map_err(unreadable)?;

@@ -148,6 +148,9 @@ mod tests {
                 break;
             }
         }
-        assert!(dropped > 0 && kept + dropped == u64::from(MAX_LINES_PER_S) + 500, "{kept} kept, {dropped} dropped");
+        assert!(
+            dropped > 0 && kept + dropped == u64::from(MAX_LINES_PER_S) + 500,
+            "{kept} kept, {dropped} dropped"
+        );
     }
 }

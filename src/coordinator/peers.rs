@@ -11,7 +11,6 @@ use crate::transport::{Interest, Pipe, PipeError, Poller, Token};
 #[derive(Default)]
 pub(crate) struct Peer {
     pub(crate) pipe: Option<Pipe>,
-    pub(crate) page: Option<Arc<StatusPage>>,
     pub(crate) token: Option<Token>,
     pub(crate) is_full: bool,
     pub(crate) is_throttled: bool,

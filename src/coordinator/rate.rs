@@ -15,7 +15,12 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
-        Self { limits, envelopes: limits.envelopes_per_s as f64, bytes: limits.bytes_per_s as f64, filled_at: now }
+        Self {
+            limits,
+            envelopes: limits.envelopes_per_s as f64,
+            bytes: limits.bytes_per_s as f64,
+            filled_at: now,
+        }
     }
 
     /// Takes one envelope out; says how long to leave the pipe unread when too much has come.
@@ -27,7 +32,8 @@ impl Bucket {
         }
         self.fill(now);
         let missing = |level: f64, per_s: u64| (-level).max(0.0) / per_s as f64;
-        let wait = missing(self.envelopes, self.limits.envelopes_per_s).max(missing(self.bytes, self.limits.bytes_per_s));
+        let wait = missing(self.envelopes, self.limits.envelopes_per_s)
+            .max(missing(self.bytes, self.limits.bytes_per_s));
         // A little more than needed: a wait for every single envelope would cost more than it saves.
         (wait > 0.0).then(|| Duration::from_secs_f64(wait + 0.01))
     }

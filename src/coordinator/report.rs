@@ -52,7 +52,10 @@ impl MainLoop {
         }
         let reason = self.quit.as_ref().map(|quit| quit.reason.clone()).unwrap_or_default();
         self.launched(Err(LaunchError::Interrupted { reason }));
-        self.log.note(Level::Info, if summary.is_clean { "the run ended cleanly" } else { "the run did not end cleanly" });
+        self.log.note(
+            Level::Info,
+            if summary.is_clean { "the run ended cleanly" } else { "the run did not end cleanly" },
+        );
         self.log.flush();
         summary
     }

@@ -48,7 +48,8 @@ impl MainLoop {
 
     /// Tells every manager to end that need not see more frames.
     pub(super) fn tell_those_that_may_end(&mut self) {
-        let mut may_end: Vec<usize> = (0..self.processes.len()).filter(|index| self.may_end(*index)).collect();
+        let mut may_end: Vec<usize> =
+            (0..self.processes.len()).filter(|index| self.may_end(*index)).collect();
         if may_end.is_empty() && !self.processes.iter().any(|process| process.phase == Phase::Stopping) {
             // Managers that wait for each other's frames end together.
             may_end = (0..self.processes.len()).filter(|index| self.is_to_be_told(*index)).collect();

@@ -57,7 +57,12 @@ impl MainLoop {
     }
 
     /// Puts a new process under watch.
-    fn adopt(&mut self, index: usize, spawned: Spawned, page: &Arc<StatusPage>) -> Result<(), rustix::io::Errno> {
+    fn adopt(
+        &mut self,
+        index: usize,
+        spawned: Spawned,
+        page: &Arc<StatusPage>,
+    ) -> Result<(), rustix::io::Errno> {
         let Spawned { pipe, stdout, stderr, process: child } = spawned;
         let poller = &self.core.poller;
         poller.add(&pipe, Source::Pipe(index).token(), Interest::Read)?;
@@ -77,7 +82,11 @@ impl MainLoop {
     }
 
     /// A manager's first word: its fingerprints are compared, then it is told who it is.
-    pub(super) fn hello(&mut self, index: usize, commands: &[(String, CommandId)]) -> Result<(), LaunchError> {
+    pub(super) fn hello(
+        &mut self,
+        index: usize,
+        commands: &[(String, CommandId)],
+    ) -> Result<(), LaunchError> {
         if self.processes[index].phase != Phase::Starting {
             return Ok(());
         }
@@ -209,7 +218,8 @@ impl MainLoop {
             Answer::Many(_) => Some(NotDone::Refused(Refusal::UnknownCommand { command: command.clone() })),
         };
         if let Some(why) = why {
-            let facts = CallFacts { command: command.clone(), manager: self.name(index), ..CallFacts::default() };
+            let facts =
+                CallFacts { command: command.clone(), manager: self.name(index), ..CallFacts::default() };
             return Err(self.startup_failed(index, &command, CallError::from_ending(why, facts)));
         }
         self.processes[index].phase = Phase::Preparing(left.saturating_sub(1));

@@ -21,11 +21,15 @@ impl StateFolder {
         fs::create_dir_all(folder).map_err(error)?;
         let path = folder.join("coordinator.lock");
         let mut options = OpenOptions::new();
-        let mut lock = options.create(true).truncate(false).read(true).write(true).open(path).map_err(error)?;
+        let mut lock =
+            options.create(true).truncate(false).read(true).write(true).open(path).map_err(error)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
             lock.read_to_string(&mut pid).map_err(error)?;
-            return Err(LaunchError::StateFolderHeld { folder: folder.to_owned(), pid: pid.trim().to_owned() });
+            return Err(LaunchError::StateFolderHeld {
+                folder: folder.to_owned(),
+                pid: pid.trim().to_owned(),
+            });
         }
         lock.set_len(0).map_err(error)?;
         lock.seek(SeekFrom::Start(0)).map_err(error)?;

@@ -47,11 +47,16 @@ impl Stream {
     }
 
     /// Hands the ring to its producer, with every reader: none misses the first frame.
-    pub(crate) fn give_to_producer(&self, pipe: &Pipe, name_of: &dyn Fn(usize) -> String) -> Result<(), PipeError> {
+    pub(crate) fn give_to_producer(
+        &self,
+        pipe: &Pipe,
+        name_of: &dyn Fn(usize) -> String,
+    ) -> Result<(), PipeError> {
         let word = control::seal(&CoordinatorWord::Produce { stream: self.name.clone() });
         pipe.send_with(&word, &[self.ring.fd(), self.space.as_fd()])?;
         for reader in &self.readers {
-            let word = CoordinatorWord::AddReader { stream: self.name.clone(), reader: name_of(reader.manager) };
+            let word =
+                CoordinatorWord::AddReader { stream: self.name.clone(), reader: name_of(reader.manager) };
             pipe.send_with(&control::seal(&word), &[reader.cursor.fd(), reader.data.as_fd()])?;
         }
         Ok(())
@@ -120,7 +125,11 @@ impl Stream {
 }
 
 impl StreamReader {
-    fn create(ring: &RingMemory, stream: &StreamBlueprint, plan: &ReaderBlueprint) -> Result<Self, LaunchError> {
+    fn create(
+        ring: &RingMemory,
+        stream: &StreamBlueprint,
+        plan: &ReaderBlueprint,
+    ) -> Result<Self, LaunchError> {
         let page_error = |source| LaunchError::Page { manager: stream.name.clone(), source };
         Ok(Self {
             manager: plan.manager,
@@ -140,7 +149,11 @@ impl StreamReader {
             taken: counts.taken,
             skipped: counts.skipped,
             damaged: counts.damaged,
-            unread: if counts.state == CursorState::Joined || self.cursor.mode() == ReadMode::Lossless { unread } else { 0 },
+            unread: if counts.state == CursorState::Joined || self.cursor.mode() == ReadMode::Lossless {
+                unread
+            } else {
+                0
+            },
         }
     }
 }

@@ -85,7 +85,6 @@ impl RunSummary {
         dropped || !self.losses.is_empty() || self.totals.undelivered > 0
     }
 
-
     /// The managers that did not end in good order, with the reason.
     pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
         self.managers.iter().filter_map(|manager| match &manager.end {

@@ -33,6 +33,8 @@ impl Port for Nowhere {
 
     fn quit(&self, _: &str) {}
 
+    fn report_loss(&self, _: &str, _: &str) {}
+
     fn default_deadline(&self) -> Duration {
         Duration::from_secs(5)
     }

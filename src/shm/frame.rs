@@ -140,8 +140,16 @@ pub struct FrameMeta {
 #[derive(Debug)]
 pub struct Frame<'a> {
     meta: FrameMeta,
-    pixels: &'a [u8],
-    hold: Option<Hold<'a>>,
+    pixels: Pixels<'a>,
+}
+
+/// Where the pixels of a frame are. The shared ones are *found* at each call instead of being kept as a slice: a slice
+/// that travels with its frame would claim, until the function it was passed to returns, that nobody writes to it, but
+/// dropping the frame inside that function lets the producer do just that. (Miri found it.)
+#[derive(Debug)]
+enum Pixels<'a> {
+    Shared(Hold<'a>),
+    Ordinary(&'a [u8]),
 }
 
 impl<'a> Frame<'a> {
@@ -158,11 +166,11 @@ impl<'a> Frame<'a> {
         assert!(pixels.len() as u64 >= bytes, "{} bytes given for a frame of {bytes}", pixels.len());
         // The assertion above proves that the length fits.
         let pixels = &pixels[..usize::try_from(bytes).unwrap_or(pixels.len())];
-        Ok(Self { meta: FrameMeta { bytes, ..meta }, pixels, hold: None })
+        Ok(Self { meta: FrameMeta { bytes, ..meta }, pixels: Pixels::Ordinary(pixels) })
     }
 
-    pub(super) fn held(meta: FrameMeta, pixels: &'a [u8], hold: Hold<'a>) -> Self {
-        Self { meta, pixels, hold: Some(hold) }
+    pub(super) fn held(meta: FrameMeta, hold: Hold<'a>) -> Self {
+        Self { meta, pixels: Pixels::Shared(hold) }
     }
 
     /// What is known about it.
@@ -174,13 +182,16 @@ impl<'a> Frame<'a> {
     /// All its bytes, the padding of its rows included.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.pixels
+        match &self.pixels {
+            Pixels::Shared(hold) => hold.pixels(),
+            Pixels::Ordinary(pixels) => pixels,
+        }
     }
 
     /// Its pixels with the padding of its rows, if they are single bytes.
     #[must_use]
     pub fn pixels_u8(&self) -> Option<&[u8]> {
-        (self.meta.format.pixel == PixelType::Gray8).then_some(self.pixels)
+        (self.meta.format.pixel == PixelType::Gray8).then(|| self.bytes())
     }
 
     /// Its pixels with the padding of its rows, if they are 16 bits wide (and, for [`Frame::in_memory`], aligned).
@@ -190,16 +201,17 @@ impl<'a> Frame<'a> {
             return None;
         }
         // SAFETY: any two bytes are a valid u16; `align_to` itself upholds the alignment.
-        let (before, pixels, after) = unsafe { self.pixels.align_to::<u16>() };
+        let (before, pixels, after) = unsafe { self.bytes().align_to::<u16>() };
         (before.is_empty() && after.is_empty()).then_some(pixels)
     }
 
     /// Its rows from top to bottom, without their padding.
+    #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         let format = &self.meta.format;
         // Both fit: a row lies within `pixels`.
         let (stride, row) = (format.stride_bytes as usize, format.row_bytes() as usize);
-        self.pixels.chunks_exact(stride).map(move |line| &line[..row])
+        self.bytes().chunks_exact(stride).map(move |line| &line[..row])
     }
 
     /// Whether the frame is still what it was when it was taken.
@@ -208,6 +220,9 @@ impl<'a> Frame<'a> {
     /// lives, or that the producer's memory is damaged: what was computed from the frame should be thrown away.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.hold.as_ref().is_none_or(Hold::is_whole)
+        match &self.pixels {
+            Pixels::Shared(hold) => hold.is_whole(),
+            Pixels::Ordinary(_) => true,
+        }
     }
 }

@@ -8,7 +8,8 @@
 //! Every word is an atomic, so that any bytes are a valid value; what a value *means* is checked by who reads it. Words
 //! that different processes write lie 128 bytes apart, for processors fetch cache lines in pairs.
 //!
-//! The *mark* of frame `n` is `n + 1`, so that 0 can mean "none".
+//! The *mark* of frame `n` is `n + 1`, so that 0 can mean "none". With [`TAKING`] added it says that the producer is
+//! about to take the slot, but may still find it pinned and put the mark back.
 
 use super::segment::PAGE_BYTES;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -19,6 +20,12 @@ pub(super) const RING_MAGIC: u64 = u64::from_le_bytes(*b"labrigFR");
 pub(super) const CURSOR_MAGIC: u64 = u64::from_le_bytes(*b"labrigCU");
 /// Raised with every change of this file.
 pub(super) const LAYOUT_VERSION: u32 = 1;
+
+/// Added to the mark of a slot whose frame is still there but must not be taken up any more.
+pub(super) const TAKING: u64 = 1 << 63;
+
+/// Where the words of the slots begin.
+pub(super) const SLOTS_OFFSET: usize = PAGE_BYTES;
 
 /// The most slots a ring may have.
 pub(super) const MAX_SLOTS: u32 = 4096;
@@ -101,7 +108,7 @@ pub(super) struct RingCounters {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct SlotWords {
-    /// The mark of the frame in the slot; 0 while it is being written.
+    /// The mark of the frame in the slot, perhaps with `TAKING`; 0 while the slot is being written.
     pub(super) mark: AtomicU64,
     pub(super) width: AtomicU32,
     pub(super) height: AtomicU32,
@@ -163,6 +170,8 @@ unsafe impl Words for CursorPage {}
 
 const _: () = assert!(size_of::<RingHeader>() <= PAGE_BYTES && size_of::<CursorPage>() <= PAGE_BYTES);
 const _: () = assert!(size_of::<SlotWords>() == 128);
+// Offsets and lengths of shared memory are 64 bits wide and are used as sizes without further ado.
+const _: () = assert!(usize::BITS == 64);
 
 /// An acquiring load that is sound in memory mapped for reading only, where Rust promises no more than relaxed loads.
 pub(super) fn acquire_u64(word: &AtomicU64) -> u64 {
@@ -203,12 +212,8 @@ impl Geometry {
         self.frame_bytes.next_multiple_of(PAGE_BYTES as u64)
     }
 
-    pub(super) fn slots_offset(&self) -> usize {
-        PAGE_BYTES
-    }
-
     pub(super) fn index_offset(&self) -> usize {
-        self.slots_offset() + self.slots as usize * size_of::<SlotWords>()
+        SLOTS_OFFSET + self.slots as usize * size_of::<SlotWords>()
     }
 
     fn pixels_start(&self) -> usize {

@@ -6,14 +6,14 @@
 use super::clock::monotonic_ns;
 use super::event::{Doorbell, DoorbellError};
 use super::frame::{FormatError, FrameFormat};
-use super::layout::add;
+use super::layout::{TAKING, add};
 use super::reader_list::{ReaderList, Seats, see_each_other};
 use super::ring_map::{RingEnd, RingMap, RingOpenError};
 use super::slot::FrameSlot;
 use super::wait::{Patience, SPIN_LIMIT, WaitError, look_briefly, sleep_on};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 /// Why no slot was loaned. The ring is as it was, and every refusal but [`LoanError::Interrupted`] and
@@ -260,10 +260,12 @@ impl Producer {
                 return Ok(slot);
             }
             self.check_running()?;
-            if let Patience::Until { whole, .. } = patience {
-                if patience.is_over() {
-                    return Err(LoanError::TimedOut { slots: self.ring.geometry().slots, after: whole });
+            match patience {
+                Patience::Until { whole, .. } if patience.is_over() => {
+                    let slots = self.ring.geometry().slots;
+                    return Err(LoanError::TimedOut { slots, after: whole });
                 }
+                _ => {}
             }
             sleep_on([self.space.as_fd(), self.interrupter.shared.bell.as_fd()], patience)?;
             // Before the next look, never after it: a ring that comes later must stay audible.
@@ -300,15 +302,17 @@ fn take_if_free(
         return false;
     }
     let words = ring.slot(slot);
-    // Release: a reader that finds the mark gone also sees the head that made this frame an old one.
-    words.mark.store(0, Ordering::Release);
-    // Pairs with the fence of a reader that pins: it sees the mark gone, or its pin is seen here. It also keeps the
-    // pixels from being written before the mark is gone.
+    // Release: a reader that finds the mark changed also sees the head that made this frame an old one.
+    words.mark.store(*mark | TAKING, Ordering::Release);
+    // Pairs with the fence of a reader that pins: it sees the mark changed, or its pin is seen here.
     see_each_other();
     if seats.is_pinned(*mark) {
         words.mark.store(*mark, Ordering::Release);
         return false;
     }
+    words.mark.store(0, Ordering::Relaxed);
+    // Pairs with the fence of `Frame::is_whole`: who sees a byte of the next frame also sees that the mark is gone.
+    fence(Ordering::Release);
     *mark = 0;
     true
 }

@@ -7,7 +7,7 @@
 use super::cursor::{CursorMap, CursorState, ReadMode};
 use super::event::Doorbell;
 use super::frame::{Frame, FrameFormat, FrameMeta, PixelType};
-use super::layout::{SlotWords, acquire_u64, add};
+use super::layout::{SlotWords, TAKING, acquire_u64, add};
 use super::reader_list::see_each_other;
 use super::ring_map::{RingEnd, RingMap, RingOpenError};
 use super::wait::{Patience, SPIN_LIMIT, WaitError, look_briefly, sleep_on};
@@ -280,7 +280,8 @@ impl Reader {
             if mark == 0 || mark <= from {
                 return None;
             }
-            self.cursor.place().pin.store(mark, Ordering::Relaxed);
+            // Release: a producer that finds another pin than before also knows that the one before was given back.
+            self.cursor.place().pin.store(mark, Ordering::Release);
             // Pairs with the fence of a producer that takes a slot: it sees the pin, or the missing mark is seen here.
             see_each_other();
             if let Some((slot, meta)) = self.inspect(mark) {
@@ -290,6 +291,7 @@ impl Reader {
             self.unpin();
             if mark == missed {
                 // The newest frame is never taken away, so the same one cannot be missed twice.
+                self.skip_to(mark - 1);
                 self.write_off(mark);
                 return None;
             }
@@ -317,13 +319,7 @@ impl Reader {
         }
         self.held = Some(held);
         self.is_lively = true;
-        let pixels = self.ring.pixels(held.slot, meta.bytes);
-        // SAFETY: the range is mapped for as long as the reader lives, and readable. Nobody writes to it while it is
-        // held: the producer (`Producer::take_free_slot`) leaves alone what a cursor pins or has not passed, until
-        // `release`, which comes with the end of the borrow that the frame carries. Producers of other processes are
-        // trusted to run the same code; what remains if they do not is told in the header of `shm`.
-        let pixels = unsafe { &*pixels.as_ptr().cast_const() };
-        Frame::held(meta, pixels, Hold { reader: self, held })
+        Frame::held(meta, Hold { reader: self, held, bytes: meta.bytes })
     }
 
     /// Gives the held frame back, if there is one, and with it everything below.
@@ -417,14 +413,27 @@ fn read_meta(words: &SlotWords, sequence: u64) -> Option<FrameMeta> {
 pub(super) struct Hold<'a> {
     reader: &'a mut Reader,
     held: Held,
+    bytes: u64,
 }
 
 impl Hold<'_> {
+    /// The bytes of the frame.
+    pub(super) fn pixels(&self) -> &[u8] {
+        let pixels = self.reader.ring.pixels(self.held.slot, self.bytes);
+        // SAFETY: the range is mapped for as long as the reader lives, and readable. Nobody writes to it while it is
+        // held: the producer (`take_if_free`) leaves alone what a cursor pins or has not passed, and the cursor changes
+        // only in `release`, when `self` is dropped. Producers of other processes are trusted to run the same code;
+        // what remains if they do not is told in the header of `shm`.
+        unsafe { pixels.as_ref() }
+    }
+
     /// Whether the slot still carries the mark it had when the frame was taken.
     pub(super) fn is_whole(&self) -> bool {
         // What was read from the pixels was read before the mark is looked at.
         fence(Ordering::Acquire);
-        self.reader.ring.slot(self.held.slot).mark.load(Ordering::Relaxed) == self.held.mark
+        let mark = self.reader.ring.slot(self.held.slot).mark.load(Ordering::Relaxed);
+        // A producer that is about to take the slot will find it held.
+        mark & !TAKING == self.held.mark
     }
 }
 

@@ -7,10 +7,10 @@
 //! writes the slot into the index, then the slot's mark, then the number of published frames (the head).
 //!
 //! A reader that wants the newest frame *pins* it: it writes the frame's mark into its cursor and then looks whether
-//! the slot still carries that mark. The producer does the mirror image: it takes the mark off the slot and then
+//! the slot still carries that mark. The producer does the mirror image: it changes the mark of the slot and then
 //! looks for pins. A full fence on both sides, between the writing and the looking, makes sure that at least one of
 //! them sees the other. When the producer sees a pin it puts the mark back and takes another slot; when the reader
-//! finds the mark gone it takes the newer frame, which must exist, for the newest is never taken away.
+//! finds the mark changed it takes the newer frame, which must exist, for the newest is never taken away.
 //!
 //! Sleeping works the same way: the sleeper raises its flag, fences and looks again; the waker changes its word, fences
 //! and looks at the flag. A flag is the *number* of a sleep, raised and lowered by the sleeper alone: a waker that

@@ -5,8 +5,8 @@
 use super::cursor::CursorOpenError;
 use super::event::DoorbellError;
 use super::layout::{
-    Geometry, LAYOUT_VERSION, RING_MAGIC, RingCounters, RingHeader, RingProgress, RingSleep, SlotWords,
-    acquire_u32, acquire_u64,
+    Geometry, LAYOUT_VERSION, RING_MAGIC, RingCounters, RingHeader, RingProgress, RingSleep, SLOTS_OFFSET,
+    SlotWords, acquire_u32, acquire_u64,
 };
 use super::mapping::Mapping;
 use super::segment::{PAGE_BYTES, Segment, SegmentOpenError};
@@ -176,7 +176,7 @@ impl RingMap {
 
     /// The words of a slot; `slot` is less than [`RingMap::slots`].
     pub(super) fn slot(&self, slot: usize) -> &SlotWords {
-        &self.memory.views(self.geometry.slots_offset(), self.slots())[slot]
+        &self.memory.views(SLOTS_OFFSET, self.slots())[slot]
     }
 
     /// Where the index says, or will say, which slot the frame `sequence` lies in.

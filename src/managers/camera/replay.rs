@@ -108,7 +108,8 @@ struct RecordedFrames {
 
 impl FrameSource for RecordedFrames {
     fn take(&mut self, producer: &mut FrameProducer, exposure_ms: f64) -> Taken {
-        let capture = Capture { exposure_us: exposure_ms * 1e3, source_index: self.index, ..Capture::default() };
+        let capture =
+            Capture { exposure_us: exposure_ms * 1e3, source_index: self.index, ..Capture::default() };
         let played = match self.images.next_image() {
             None => return self.end_of_round(),
             Some(Err(error)) => Err(error),

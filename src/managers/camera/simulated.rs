@@ -140,12 +140,17 @@ impl FrameSource for SimulatedFrames {
         };
         let stride = slot.format().stride_bytes as usize;
         let moved = self.scene.step(self.period_s);
-        let drawn = moved.and_then(|()| self.scene.render(slot.pixels_mut(), stride, exposure_ms, self.height_um));
+        let drawn =
+            moved.and_then(|()| self.scene.render(slot.pixels_mut(), stride, exposure_ms, self.height_um));
         if let Err(error) = drawn {
             log::error!("frame {} cannot be drawn: {error}", self.index);
             return Taken::End;
         }
-        slot.publish(Capture { exposure_us: exposure_ms * 1e3, source_index: self.index, ..Capture::default() });
+        slot.publish(Capture {
+            exposure_us: exposure_ms * 1e3,
+            source_index: self.index,
+            ..Capture::default()
+        });
         self.index += 1;
         Taken::Frame
     }

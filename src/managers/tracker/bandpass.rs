@@ -18,7 +18,7 @@ const STROKE: usize = 8;
 
 /// The two filters and the filtered image before it is cut to whole levels.
 #[derive(Debug, Clone)]
-pub struct Bandpass {
+pub(super) struct Bandpass {
     gaussian: Gaussian,
     boxcar: Boxcar,
     threshold: f64,
@@ -27,7 +27,7 @@ pub struct Bandpass {
 
 impl Bandpass {
     /// The filters for checked settings.
-    pub fn new(settings: &LocateSettings) -> Self {
+    pub(super) fn new(settings: &LocateSettings) -> Self {
         Self {
             gaussian: Gaussian::new(settings.noise_size_px),
             boxcar: Boxcar::new(settings.diameter_px),
@@ -39,7 +39,7 @@ impl Bandpass {
     /// Filters `image` into `levels`, stretched so that the greatest value becomes `L::MAX`.
     /// Returns the factor of the stretch, or `None` when nothing reaches the threshold; `levels` is
     /// then unspecified.
-    pub fn filter<L: GrayLevel>(&mut self, image: &Plane<L>, levels: &mut Plane<L>) -> Option<f64> {
+    pub(super) fn filter<L: GrayLevel>(&mut self, image: &Plane<L>, levels: &mut Plane<L>) -> Option<f64> {
         let brightest = self.subtract_background(image);
         let full_scale = f64::from(L::MAX.whole());
         if brightest <= ROUNDING * full_scale {
@@ -56,11 +56,7 @@ impl Bandpass {
     /// Fills the filtered image and returns its greatest value.
     fn subtract_background<L: GrayLevel>(&mut self, image: &Plane<L>) -> f64 {
         self.filtered.resize(image.width_px(), image.height_px());
-        let row_count = if image.width_px() == 0 {
-            0
-        } else {
-            image.height_px()
-        };
+        let row_count = if image.width_px() == 0 { 0 } else { image.height_px() };
         let mut brightest = 0.0f64;
         for y in 0..row_count {
             let smooth = self.gaussian.row(image, y);
@@ -68,11 +64,7 @@ impl Bandpass {
             let filtered = self.filtered.row_mut(y);
             for ((value, &smooth), &background) in filtered.iter_mut().zip(smooth).zip(background) {
                 let difference = smooth - f64::from(background);
-                *value = if difference >= self.threshold {
-                    difference
-                } else {
-                    0.0
-                };
+                *value = if difference >= self.threshold { difference } else { 0.0 };
             }
             brightest = brightest.max(greatest(filtered));
         }
@@ -107,10 +99,7 @@ mod tests {
         let mut image = Plane::default();
         image.copy_bright(&pixels, (SIDE, SIDE), SIDE, false);
         let mut levels = Plane::default();
-        let settings = LocateSettings {
-            threshold,
-            ..LocateSettings::new(5)
-        };
+        let settings = LocateSettings { threshold, ..LocateSettings::new(5) };
         let factor = Bandpass::new(&settings).filter(&image, &mut levels)?;
         Some((factor, levels.row(SIDE / 2)[SIDE / 2]))
     }
@@ -119,11 +108,7 @@ mod tests {
         let found = filtered(spot, threshold);
         match (found, peak) {
             (Some((factor, level)), Some(peak)) => {
-                assert!(
-                    (255.0 / factor - peak).abs() < 1e-3,
-                    "peak {} for {spot}",
-                    255.0 / factor
-                );
+                assert!((255.0 / factor - peak).abs() < 1e-3, "peak {} for {spot}", 255.0 / factor);
                 assert!(level >= 254, "level {level} for {spot}");
             }
             (found, peak) => assert_eq!(found.map(|_| ()), peak.map(|_| ()), "spot {spot}"),

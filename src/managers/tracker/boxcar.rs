@@ -8,7 +8,7 @@ use super::plane::{GrayLevel, Plane};
 
 /// A box and its running sums. Sums of 255 levels of 16 bits fit 32 bits.
 #[derive(Debug, Clone)]
-pub struct Boxcar {
+pub(super) struct Boxcar {
     reach: usize,
     divisor: Divisor,
     column_sums: Vec<u32>,
@@ -19,7 +19,7 @@ pub struct Boxcar {
 
 impl Boxcar {
     /// A box of `side_px` by `side_px` pixels; odd, 3 to 255.
-    pub fn new(side_px: u32) -> Self {
+    pub(super) fn new(side_px: u32) -> Self {
         Self {
             reach: side_px as usize / 2,
             divisor: Divisor::new(side_px),
@@ -31,7 +31,7 @@ impl Boxcar {
 
     /// Row `y` of the background of an image that is at least one pixel wide. Row 0 starts an
     /// image; each later row must follow the one before.
-    pub fn row<L: GrayLevel>(&mut self, image: &Plane<L>, y: usize) -> &[u32] {
+    pub(super) fn row<L: GrayLevel>(&mut self, image: &Plane<L>, y: usize) -> &[u32] {
         match y {
             0 => self.start(image),
             y => self.advance(image, y),
@@ -69,10 +69,7 @@ impl Boxcar {
         for (mean, &sum) in inside.iter_mut().zip(&self.column_sums) {
             *mean = self.divisor.divide(sum);
         }
-        let (first, last) = (
-            self.column_means[reach],
-            self.column_means[reach + width - 1],
-        );
+        let (first, last) = (self.column_means[reach], self.column_means[reach + width - 1]);
         self.column_means[..reach].fill(first);
         self.column_means[reach + width..].fill(last);
     }
@@ -80,9 +77,7 @@ impl Boxcar {
     fn average_row(&mut self) {
         let (start, entering) = self.column_means.split_at(2 * self.reach);
         let mut sum: u32 = start.iter().sum();
-        for ((mean, &enters), &leaves) in
-            self.means.iter_mut().zip(entering).zip(&self.column_means)
-        {
+        for ((mean, &enters), &leaves) in self.means.iter_mut().zip(entering).zip(&self.column_means) {
             *mean = self.divisor.divide(sum + enters);
             sum = sum.wrapping_add(enters.wrapping_sub(leaves));
         }
@@ -101,9 +96,7 @@ struct Divisor {
 
 impl Divisor {
     fn new(side: u32) -> Self {
-        Self {
-            inverse: (1u64 << 32).div_ceil(u64::from(side)),
-        }
+        Self { inverse: (1u64 << 32).div_ceil(u64::from(side)) }
     }
 
     fn divide(self, sum: u32) -> u32 {
@@ -120,20 +113,13 @@ mod tests {
         for quotient in 1..=u32::from(u16::MAX) {
             let sum = quotient * side;
             assert_eq!(divisor.divide(sum), quotient, "{sum} / {side}");
-            assert_eq!(
-                divisor.divide(sum - 1),
-                quotient - 1,
-                "{} / {side}",
-                sum - 1
-            );
+            assert_eq!(divisor.divide(sum - 1), quotient - 1, "{} / {side}", sum - 1);
         }
     }
 
     /// Compares with means taken pixel by pixel, for an image of arbitrary levels.
     fn check_background(width: usize, height: usize, side: u32) {
-        let pixels: Vec<u16> = (0..width * height)
-            .map(|i| (i * i * 40503) as u16)
-            .collect();
+        let pixels: Vec<u16> = (0..width * height).map(|i| (i * i * 40503) as u16).collect();
         let mut image = Plane::default();
         image.copy_bright(&pixels, (width, height), width, false);
         let reach = side as usize / 2;
@@ -144,26 +130,15 @@ mod tests {
         };
         let mut boxcar = Boxcar::new(side);
         for y in 0..height {
-            let mean = |x| {
-                (x..=x + 2 * reach)
-                    .map(|x| column_mean(nearest(x, width), y))
-                    .sum::<u32>()
-                    / side
-            };
+            let mean = |x| (x..=x + 2 * reach).map(|x| column_mean(nearest(x, width), y)).sum::<u32>() / side;
             let expected: Vec<u32> = (0..width).map(mean).collect();
-            assert_eq!(
-                boxcar.row(&image, y),
-                expected,
-                "row {y} of {width} x {height}, side {side}"
-            );
+            assert_eq!(boxcar.row(&image, y), expected, "row {y} of {width} x {height}, side {side}");
         }
     }
 
     #[test]
     fn division_is_exact_for_every_sum_of_a_box() {
-        [3, 5, 11, 13, 63, 127, 253, 255]
-            .into_iter()
-            .for_each(check_division);
+        [3, 5, 11, 13, 63, 127, 253, 255].into_iter().for_each(check_division);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::refine::Placement;
 
 /// The least separation and the memory for comparing.
 #[derive(Debug, Clone)]
-pub struct Crowding {
+pub(super) struct Crowding {
     closest_px: f64,
     /// Indices of the placements, from the topmost to the lowest.
     by_height: Vec<usize>,
@@ -16,24 +16,19 @@ pub struct Crowding {
 
 impl Crowding {
     /// Asks for `separation_px` pixels between centroids, less a ten-millionth for rounding.
-    pub fn new(separation_px: u32) -> Self {
+    pub(super) fn new(separation_px: u32) -> Self {
         let closest_px = f64::from(separation_px) * (1.0 - 1e-7);
-        Self {
-            closest_px,
-            by_height: Vec::new(),
-            is_dropped: Vec::new(),
-        }
+        Self { closest_px, by_height: Vec::new(), is_dropped: Vec::new() }
     }
 
     /// Drops each placement that has a heavier one too close to it, even when that one is dropped
     /// too. Of equally heavy ones the one with the greater x + y stays; if that is equal too, the
     /// later one. The order does not change.
-    pub fn thin(&mut self, placements: &mut Vec<Placement>) {
+    pub(super) fn thin(&mut self, placements: &mut Vec<Placement>) {
         let top = |&index: &usize| placements[index].y_px;
         self.by_height.clear();
         self.by_height.extend(0..placements.len());
-        self.by_height
-            .sort_unstable_by(|a, b| top(a).total_cmp(&top(b)));
+        self.by_height.sort_unstable_by(|a, b| top(a).total_cmp(&top(b)));
         self.is_dropped.clear();
         self.is_dropped.resize(placements.len(), false);
         for (rank, &upper) in self.by_height.iter().enumerate() {
@@ -68,12 +63,7 @@ mod tests {
     use super::*;
 
     fn check_thinned(given: &[(f64, f64, f64)], kept: &[usize]) {
-        let placement = |&(x_px, y_px, mass)| Placement {
-            middle: (0, 0),
-            x_px,
-            y_px,
-            mass,
-        };
+        let placement = |&(x_px, y_px, mass)| Placement { middle: (0, 0), x_px, y_px, mass };
         let mut placements: Vec<_> = given.iter().map(placement).collect();
         let expected: Vec<_> = kept.iter().map(|&index| placements[index]).collect();
         Crowding::new(12).thin(&mut placements);

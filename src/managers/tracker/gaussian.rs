@@ -15,7 +15,7 @@ const STROKE: usize = 16;
 
 /// A Gaussian and the memory to smooth one row with.
 #[derive(Debug, Clone)]
-pub struct Gaussian {
+pub(super) struct Gaussian {
     /// From the centre outwards; both sides together sum to 1.
     weights: Vec<f64>,
     /// The image rows under the kernel. These and the following are filled up to whole strokes.
@@ -29,36 +29,23 @@ pub struct Gaussian {
 impl Gaussian {
     /// A Gaussian of standard deviation `sigma_px`, finite and at least 0; 0 leaves images as they
     /// are.
-    pub fn new(sigma_px: f64) -> Self {
+    pub(super) fn new(sigma_px: f64) -> Self {
         let weights = half_kernel(sigma_px);
         let window = vec![Vec::new(); 2 * weights.len() - 1];
-        Self {
-            weights,
-            window,
-            column_smooth: Vec::new(),
-            smooth: Vec::new(),
-        }
+        Self { weights, window, column_smooth: Vec::new(), smooth: Vec::new() }
     }
 
     /// Row `y` of the smoothed image. Row 0 starts an image; each later row must follow the one
     /// before.
-    pub fn row<L: GrayLevel>(&mut self, image: &Plane<L>, y: usize) -> &[f64] {
+    pub(super) fn row<L: GrayLevel>(&mut self, image: &Plane<L>, y: usize) -> &[f64] {
         let reach = self.weights.len() - 1;
         if y == 0 {
             self.start(image);
         }
         self.enter(image, y + reach);
         let strokes = self.smooth.len();
-        blend(
-            &self.weights,
-            |offset| &self.window[offset],
-            &mut self.column_smooth[reach..][..strokes],
-        );
-        blend(
-            &self.weights,
-            |offset| &self.column_smooth[offset..],
-            &mut self.smooth,
-        );
+        blend(&self.weights, |offset| &self.window[offset], &mut self.column_smooth[reach..][..strokes]);
+        blend(&self.weights, |offset| &self.column_smooth[offset..], &mut self.smooth);
         &self.smooth[..image.width_px()]
     }
 
@@ -116,9 +103,7 @@ fn blend<'a>(weights: &[f64], source: impl Fn(usize) -> &'a [f64], target: &mut 
             *sum = centre * value;
         }
         for (inner, &weight) in sides.iter().enumerate().rev() {
-            let pairs = pixels(reach - 1 - inner)
-                .iter()
-                .zip(pixels(reach + 1 + inner));
+            let pairs = pixels(reach - 1 - inner).iter().zip(pixels(reach + 1 + inner));
             for (sum, (&before, &after)) in sums.iter_mut().zip(pairs) {
                 *sum += weight * (before + after);
             }
@@ -152,10 +137,7 @@ mod tests {
                         expected += f64::from(pixel) * weight(dx) * weight(dy);
                     }
                 }
-                assert!(
-                    (smooth - expected).abs() < 1e-9,
-                    "({x}, {y}): {smooth} for {expected}"
-                );
+                assert!((smooth - expected).abs() < 1e-9, "({x}, {y}): {smooth} for {expected}");
             }
         }
     }

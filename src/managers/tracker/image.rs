@@ -58,27 +58,17 @@ impl<'a> GrayImage<'a> {
         stride_px: usize,
     ) -> Result<Self, GrayImageError> {
         if stride_px < width_px {
-            return Err(GrayImageError::StrideBelowWidth {
-                stride_px,
-                width_px,
-            });
+            return Err(GrayImageError::StrideBelowWidth { stride_px, width_px });
         }
         let needed = match height_px.checked_sub(1) {
-            Some(padded_rows) => padded_rows
-                .saturating_mul(stride_px)
-                .saturating_add(width_px),
+            Some(padded_rows) => padded_rows.saturating_mul(stride_px).saturating_add(width_px),
             None => 0,
         };
         let given = pixels.count();
         if given < needed {
             return Err(GrayImageError::TooFewPixels { needed, given });
         }
-        Ok(Self {
-            pixels,
-            width_px,
-            height_px,
-            stride_px,
-        })
+        Ok(Self { pixels, width_px, height_px, stride_px })
     }
 
     /// The pixels as they were given, padding included.
@@ -125,14 +115,8 @@ pub enum GrayImageError {
 impl fmt::Display for GrayImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StrideBelowWidth {
-                stride_px,
-                width_px,
-            } => {
-                write!(
-                    f,
-                    "row stride {stride_px} px is below the image width of {width_px} px"
-                )
+            Self::StrideBelowWidth { stride_px, width_px } => {
+                write!(f, "row stride {stride_px} px is below the image width of {width_px} px")
             }
             Self::TooFewPixels { needed, given } => {
                 write!(f, "image needs {needed} pixels but only {given} are given")
@@ -169,32 +153,18 @@ mod tests {
 
     #[test]
     fn missing_pixels_are_counted() {
-        check_size(
-            6,
-            (3, 2, 4),
-            Err(GrayImageError::TooFewPixels {
-                needed: 7,
-                given: 6,
-            }),
-        );
+        check_size(6, (3, 2, 4), Err(GrayImageError::TooFewPixels { needed: 7, given: 6 }));
     }
 
     #[test]
     fn a_size_beyond_memory_is_refused() {
         let needed = usize::MAX;
-        check_size(
-            6,
-            (3, needed, 4),
-            Err(GrayImageError::TooFewPixels { needed, given: 6 }),
-        );
+        check_size(6, (3, needed, 4), Err(GrayImageError::TooFewPixels { needed, given: 6 }));
     }
 
     #[test]
     fn overlapping_rows_are_refused() {
-        let error = GrayImageError::StrideBelowWidth {
-            stride_px: 2,
-            width_px: 3,
-        };
+        let error = GrayImageError::StrideBelowWidth { stride_px: 2, width_px: 3 };
         check_size(6, (3, 2, 2), Err(error));
     }
 }

@@ -68,11 +68,7 @@ impl Locator {
     pub fn new(settings: LocateSettings) -> Result<Self, SettingsError> {
         settings.check()?;
         let (eight, sixteen) = (Pipeline::new(&settings), Pipeline::new(&settings));
-        Ok(Self {
-            settings,
-            eight,
-            sixteen,
-        })
+        Ok(Self { settings, eight, sixteen })
     }
 
     /// What it looks for.
@@ -116,14 +112,8 @@ mod tests {
         let deep: Vec<u16> = pixels.iter().map(|&value| u16::from(value) * 257).collect();
         let dark_deep: Vec<u16> = deep.iter().map(|&value| 65535 - value).collect();
         let padded = with_stride(pixels, width, width + 5);
-        let bright = LocateSettings {
-            min_mass: 1.0,
-            ..LocateSettings::new(7)
-        };
-        let dark = LocateSettings {
-            dark: true,
-            ..bright.clone()
-        };
+        let bright = LocateSettings { min_mass: 1.0, ..LocateSettings::new(7) };
+        let dark = LocateSettings { dark: true, ..bright.clone() };
         for (settings, pixels, stride) in [
             (&bright, GrayPixels::Eight(pixels), width),
             (&bright, GrayPixels::Eight(&padded), width + 5),
@@ -141,27 +131,13 @@ mod tests {
     fn check_features(locator: &mut Locator, image: &GrayImage<'_>, expected: &[(f64, f64)]) {
         let mut features = vec![Feature::default(); 3];
         locator.locate(image, &mut features);
-        assert_eq!(
-            features.len(),
-            expected.len(),
-            "{features:?} for {expected:?}"
-        );
+        assert_eq!(features.len(), expected.len(), "{features:?} for {expected:?}");
         for (feature, &(x, y)) in features.iter().zip(expected) {
             let off_px = (feature.x_px - x).hypot(feature.y_px - y);
             assert!(off_px < 0.05, "{feature:?} for ({x}, {y})");
-            let Feature {
-                mass,
-                size_px,
-                eccentricity,
-                signal,
-                raw_mass,
-                ..
-            } = *feature;
+            let Feature { mass, size_px, eccentricity, signal, raw_mass, .. } = *feature;
             let numbers = [mass, size_px, eccentricity, signal, raw_mass];
-            assert!(
-                numbers.iter().all(|number| number.is_finite()),
-                "{feature:?}"
-            );
+            assert!(numbers.iter().all(|number| number.is_finite()), "{feature:?}");
         }
     }
 
@@ -169,8 +145,7 @@ mod tests {
     fn with_stride(pixels: &[u8], width: usize, stride: usize) -> Vec<u8> {
         let pad = vec![255; stride - width];
         let rows = pixels.chunks(width.max(1));
-        rows.flat_map(|row| row.iter().chain(&pad).copied())
-            .collect()
+        rows.flat_map(|row| row.iter().chain(&pad).copied()).collect()
     }
 
     #[test]
@@ -210,12 +185,7 @@ mod tests {
 
     #[test]
     fn a_bead_at_the_border_is_left_out() {
-        check_found(
-            &beads(60, 40, &[(1, 20), (30, 1), (58, 20), (30, 38)]),
-            60,
-            40,
-            &[],
-        );
+        check_found(&beads(60, 40, &[(1, 20), (30, 1), (58, 20), (30, 38)]), 60, 40, &[]);
     }
 
     #[test]

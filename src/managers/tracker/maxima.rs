@@ -11,7 +11,7 @@ const STROKE: usize = 32;
 
 /// The search for peaks and its memory.
 #[derive(Debug, Clone)]
-pub struct Maxima<L> {
+pub(super) struct Maxima<L> {
     /// Side of the box, in pixels. It reaches one pixel farther to the right and down when even.
     side: usize,
     /// Peaks closer than this to the border are left out, in pixels.
@@ -26,7 +26,7 @@ pub struct Maxima<L> {
 
 impl<L: GrayLevel> Maxima<L> {
     /// The search for checked settings.
-    pub fn new(settings: &LocateSettings) -> Self {
+    pub(super) fn new(settings: &LocateSettings) -> Self {
         let separation = settings.separation_px as usize;
         let radius = settings.diameter_px as usize / 2;
         Self {
@@ -40,13 +40,10 @@ impl<L: GrayLevel> Maxima<L> {
     }
 
     /// Collects the peaks `(x, y)` of `levels` into `peaks`, by row and then by column.
-    pub fn find(&mut self, levels: &Plane<L>, peaks: &mut Vec<(usize, usize)>) {
+    pub(super) fn find(&mut self, levels: &Plane<L>, peaks: &mut Vec<(usize, usize)>) {
         peaks.clear();
         let (width, height) = (levels.width_px(), levels.height_px());
-        let (right, bottom) = (
-            width.saturating_sub(self.margin),
-            height.saturating_sub(self.margin),
-        );
+        let (right, bottom) = (width.saturating_sub(self.margin), height.saturating_sub(self.margin));
         if right <= self.margin || bottom <= self.margin {
             return;
         }
@@ -70,17 +67,12 @@ impl<L: GrayLevel> Maxima<L> {
         self.dilated.pixels_mut()[(before + height) * width..].fill(L::default());
         for y in 0..height {
             self.dilate_row(levels.row(y), before);
-            self.dilated
-                .row_mut(before + y)
-                .copy_from_slice(&self.row[..width]);
+            self.dilated.row_mut(before + y).copy_from_slice(&self.row[..width]);
         }
         for (covered, step) in doublings(self.side) {
             for y in 0..height + self.side - covered - step {
                 let (upper, lower) = self.dilated.pixels_mut().split_at_mut((y + 1) * width);
-                raise(
-                    &mut upper[y * width..],
-                    &lower[(step - 1) * width..][..width],
-                );
+                raise(&mut upper[y * width..], &lower[(step - 1) * width..][..width]);
             }
         }
     }
@@ -93,8 +85,7 @@ impl<L: GrayLevel> Maxima<L> {
         for (_, step) in doublings(self.side) {
             self.next_row.clear();
             let pairs = self.row.iter().zip(&self.row[step..]);
-            self.next_row
-                .extend(pairs.map(|(&level, &other)| level.max(other)));
+            self.next_row.extend(pairs.map(|(&level, &other)| level.max(other)));
             std::mem::swap(&mut self.row, &mut self.next_row);
         }
     }
@@ -119,9 +110,7 @@ fn doublings(side: usize) -> impl Iterator<Item = (usize, usize)> {
     let step = move |covered: usize| (covered, covered.min(side - covered));
     let start = Some(step(1)).filter(|_| side > 1);
     std::iter::successors(start, move |&(covered, grown)| {
-        Some(covered + grown)
-            .filter(|&covered| covered < side)
-            .map(step)
+        Some(covered + grown).filter(|&covered| covered < side).map(step)
     })
 }
 
@@ -155,15 +144,8 @@ fn percentile_level<L: GrayLevel>(pixels: &[L], percentile: f64) -> Option<L> {
 }
 
 fn count_above<L: GrayLevel>(pixels: &[L], level: L) -> usize {
-    let count = |pixels: &[L]| {
-        pixels
-            .iter()
-            .fold(0u8, |count, &pixel| count + u8::from(pixel > level))
-    };
-    pixels
-        .chunks(240)
-        .map(|pixels| usize::from(count(pixels)))
-        .sum()
+    let count = |pixels: &[L]| pixels.iter().fold(0u8, |count, &pixel| count + u8::from(pixel > level));
+    pixels.chunks(240).map(|pixels| usize::from(count(pixels))).sum()
 }
 
 #[cfg(test)]
@@ -173,15 +155,10 @@ mod tests {
     /// Compares with a search that looks at each pixel of each box, for an image of few levels and
     /// hence many flat peaks.
     fn check_peaks(width: usize, height: usize, diameter: u32, separation: u32) {
-        let pixels: Vec<u8> = (0..width * height)
-            .map(|i| ((i * i + 7 * i) * 167 / 13 % 23) as u8)
-            .collect();
+        let pixels: Vec<u8> = (0..width * height).map(|i| ((i * i + 7 * i) * 167 / 13 % 23) as u8).collect();
         let mut levels = Plane::default();
         levels.copy_bright(&pixels, (width, height), width, false);
-        let settings = LocateSettings {
-            separation_px: separation,
-            ..LocateSettings::new(diameter)
-        };
+        let settings = LocateSettings { separation_px: separation, ..LocateSettings::new(diameter) };
         let mut maxima = Maxima::new(&settings);
         let (before, after) = ((maxima.side - 1) / 2, maxima.side / 2);
         let margin = maxima.margin;
@@ -200,10 +177,7 @@ mod tests {
         }
         let mut peaks = Vec::new();
         maxima.find(&levels, &mut peaks);
-        assert_eq!(
-            peaks, expected,
-            "{width} x {height}, diameter {diameter}, separation {separation}"
-        );
+        assert_eq!(peaks, expected, "{width} x {height}, diameter {diameter}, separation {separation}");
     }
 
     fn check_percentile(levels: &[u8], percentile: f64, expected: Option<u8>) {

@@ -16,7 +16,7 @@ use super::shape::ShapeGauge;
 
 /// The steps from camera pixels to features, for one pixel depth.
 #[derive(Debug, Clone)]
-pub struct Pipeline<L> {
+pub(super) struct Pipeline<L> {
     is_dark: bool,
     min_mass: f64,
     disk: Disk,
@@ -35,7 +35,7 @@ pub struct Pipeline<L> {
 
 impl<L: GrayLevel> Pipeline<L> {
     /// The steps for checked settings.
-    pub fn new(settings: &LocateSettings) -> Self {
+    pub(super) fn new(settings: &LocateSettings) -> Self {
         let disk = Disk::new(settings.diameter_px);
         Self {
             is_dark: settings.dark,
@@ -54,20 +54,16 @@ impl<L: GrayLevel> Pipeline<L> {
     }
 
     /// Appends the particles found in `image`, whose pixels are `pixels`, to `features`.
-    pub fn locate(&mut self, pixels: &[L], image: &GrayImage<'_>, features: &mut Vec<Feature>) {
+    pub(super) fn locate(&mut self, pixels: &[L], image: &GrayImage<'_>, features: &mut Vec<Feature>) {
         let size = (image.width_px(), image.height_px());
-        self.raw
-            .copy_bright(pixels, size, image.stride_px(), self.is_dark);
+        self.raw.copy_bright(pixels, size, image.stride_px(), self.is_dark);
         let Some(factor) = self.bandpass.filter(&self.raw, &mut self.levels) else {
             return;
         };
         self.maxima.find(&self.levels, &mut self.peaks);
         self.place_disks();
         self.crowding.thin(&mut self.placements);
-        let heavy = self
-            .placements
-            .iter()
-            .filter(|at| at.mass / factor > self.min_mass);
+        let heavy = self.placements.iter().filter(|at| at.mass / factor > self.min_mass);
         features.extend(heavy.map(|at| self.feature(at, factor)));
     }
 
@@ -79,12 +75,7 @@ impl<L: GrayLevel> Pipeline<L> {
 
     /// Measures a particle and undoes the stretching of the levels by `factor`.
     fn feature(&self, placement: &Placement, factor: f64) -> Feature {
-        let Placement {
-            middle,
-            x_px,
-            y_px,
-            mass,
-        } = *placement;
+        let Placement { middle, x_px, y_px, mass } = *placement;
         let shape = self.gauge.measure(&self.disk, &self.levels, middle, mass);
         let raw_rows = self.disk.rows(&self.raw, middle);
         let raw_sums = raw_rows.map(|(_, row)| row.iter().map(|level| level.whole()).sum::<u32>());

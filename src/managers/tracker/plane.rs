@@ -4,7 +4,7 @@
 //! whole rows, and it holds the image as "particles are bright", whichever way the camera saw them.
 
 /// A grey level as a camera delivers it.
-pub trait GrayLevel: Copy + Ord + Default {
+pub(super) trait GrayLevel: Copy + Ord + Default {
     /// The brightest level.
     const MAX: Self;
 
@@ -63,7 +63,7 @@ impl GrayLevel for u16 {
 
 /// A contiguous image that is refilled for each frame. It starts out empty.
 #[derive(Debug, Clone, Default)]
-pub struct Plane<T> {
+pub(super) struct Plane<T> {
     width_px: usize,
     height_px: usize,
     pixels: Vec<T>,
@@ -72,46 +72,46 @@ pub struct Plane<T> {
 impl<T: Copy + Default> Plane<T> {
     /// Takes on a size. The content is unspecified afterwards; memory is allocated only when the
     /// plane has never been this large.
-    pub fn resize(&mut self, width_px: usize, height_px: usize) {
+    pub(super) fn resize(&mut self, width_px: usize, height_px: usize) {
         self.width_px = width_px;
         self.height_px = height_px;
         self.pixels.resize(width_px * height_px, T::default());
     }
 
     /// Columns, in pixels.
-    pub fn width_px(&self) -> usize {
+    pub(super) fn width_px(&self) -> usize {
         self.width_px
     }
 
     /// Rows, in pixels.
-    pub fn height_px(&self) -> usize {
+    pub(super) fn height_px(&self) -> usize {
         self.height_px
     }
 
     /// All pixels, row after row.
-    pub fn pixels(&self) -> &[T] {
+    pub(super) fn pixels(&self) -> &[T] {
         &self.pixels
     }
 
     /// All pixels, row after row, to be overwritten.
-    pub fn pixels_mut(&mut self) -> &mut [T] {
+    pub(super) fn pixels_mut(&mut self) -> &mut [T] {
         &mut self.pixels
     }
 
     /// The pixels of row `y`, which must be below the height.
-    pub fn row(&self, y: usize) -> &[T] {
+    pub(super) fn row(&self, y: usize) -> &[T] {
         &self.pixels[y * self.width_px..][..self.width_px]
     }
 
     /// The pixels of row `y`, which must be below the height, to be overwritten.
-    pub fn row_mut(&mut self, y: usize) -> &mut [T] {
+    pub(super) fn row_mut(&mut self, y: usize) -> &mut [T] {
         &mut self.pixels[y * self.width_px..][..self.width_px]
     }
 }
 
 impl<L: GrayLevel> Plane<L> {
     /// Becomes a copy of the camera's pixels, inverted when the particles are dark.
-    pub fn copy_bright(&mut self, pixels: &[L], size: (usize, usize), stride: usize, dark: bool) {
+    pub(super) fn copy_bright(&mut self, pixels: &[L], size: (usize, usize), stride: usize, dark: bool) {
         let (width_px, height_px) = size;
         self.resize(width_px, height_px);
         for y in 0..height_px {

@@ -10,7 +10,7 @@ use super::settings::LocateSettings;
 
 /// A disk placed on a particle.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Placement {
+pub(super) struct Placement {
     /// Middle of the disk, column and row.
     pub middle: (usize, usize),
     /// Centroid, in pixels from the centre of the first column.
@@ -23,28 +23,21 @@ pub struct Placement {
 
 /// The rules for moving a disk.
 #[derive(Debug, Clone)]
-pub struct Refiner {
+pub(super) struct Refiner {
     max_iterations: u32,
     shift_threshold_px: f64,
 }
 
 impl Refiner {
     /// The rules of checked settings.
-    pub fn new(settings: &LocateSettings) -> Self {
-        let LocateSettings {
-            max_iterations,
-            shift_threshold_px,
-            ..
-        } = *settings;
-        Self {
-            max_iterations,
-            shift_threshold_px,
-        }
+    pub(super) fn new(settings: &LocateSettings) -> Self {
+        let LocateSettings { max_iterations, shift_threshold_px, .. } = *settings;
+        Self { max_iterations, shift_threshold_px }
     }
 
     /// Places the disk on the particle around `peak`, which must be at least the disk's radius away
     /// from the border.
-    pub fn place<L: GrayLevel>(
+    pub(super) fn place<L: GrayLevel>(
         &self,
         disk: &Disk,
         levels: &Plane<L>,
@@ -61,16 +54,8 @@ impl Refiner {
             middle = (next_x, next_y);
             balance = Balance::of(disk, levels, middle);
         }
-        let (x_px, y_px) = (
-            middle.0 as f64 + balance.off_x_px,
-            middle.1 as f64 + balance.off_y_px,
-        );
-        Placement {
-            middle,
-            x_px,
-            y_px,
-            mass: balance.mass,
-        }
+        let (x_px, y_px) = (middle.0 as f64 + balance.off_x_px, middle.1 as f64 + balance.off_y_px);
+        Placement { middle, x_px, y_px, mass: balance.mass }
     }
 
     /// The middle after one step towards the centroid, the disk staying inside the image.
@@ -106,11 +91,7 @@ impl Balance {
             0 => 0.0,
             mass => moment as f64 / mass as f64 - disk.radius_px() as f64,
         };
-        Self {
-            mass: mass as f64,
-            off_x_px: off_px(moment_x),
-            off_y_px: off_px(moment_y),
-        }
+        Self { mass: mass as f64, off_x_px: off_px(moment_x), off_y_px: off_px(moment_y) }
     }
 }
 
@@ -144,17 +125,10 @@ mod tests {
         }
         let mut levels = Plane::default();
         levels.copy_bright(&pixels, (SIDE, SIDE), SIDE, false);
-        let refiner = Refiner::new(&LocateSettings {
-            max_iterations,
-            ..LocateSettings::new(7)
-        });
+        let refiner = Refiner::new(&LocateSettings { max_iterations, ..LocateSettings::new(7) });
         let found = refiner.place(&Disk::new(7), &levels, peak);
         let (middle, (x_px, y_px), mass) = expected;
-        assert_eq!(
-            (found.middle, found.mass / 65535.0),
-            (middle, mass),
-            "{square:?} from {peak:?}"
-        );
+        assert_eq!((found.middle, found.mass / 65535.0), (middle, mass), "{square:?} from {peak:?}");
         let off_px = (found.x_px - x_px).hypot(found.y_px - y_px);
         assert!(off_px < 1e-9, "{found:?} for {square:?} from {peak:?}");
     }

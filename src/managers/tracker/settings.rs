@@ -83,28 +83,13 @@ impl LocateSettings {
     fn check_fractions(&self) -> Result<(), SettingsError> {
         let noise_fits = self.noise_size_px < f64::from(self.diameter_px);
         let checks = [
-            (
-                "noise_size_px",
-                self.noise_size_px,
-                self.noise_size_px >= 0.0 && noise_fits,
-            ),
-            (
-                "percentile",
-                self.percentile,
-                (0.0..=100.0).contains(&self.percentile),
-            ),
+            ("noise_size_px", self.noise_size_px, self.noise_size_px >= 0.0 && noise_fits),
+            ("percentile", self.percentile, (0.0..=100.0).contains(&self.percentile)),
             ("threshold", self.threshold, self.threshold >= 0.0),
-            (
-                "shift_threshold_px",
-                self.shift_threshold_px,
-                self.shift_threshold_px > 0.0,
-            ),
+            ("shift_threshold_px", self.shift_threshold_px, self.shift_threshold_px > 0.0),
             ("min_mass", self.min_mass, self.min_mass >= 0.0),
         ];
-        match checks
-            .into_iter()
-            .find(|(_, value, fits)| !(*fits && value.is_finite()))
-        {
+        match checks.into_iter().find(|(_, value, fits)| !(*fits && value.is_finite())) {
             Some((field, value, _)) => Err(SettingsError::FractionOutOfRange { field, value }),
             None => Ok(()),
         }
@@ -145,19 +130,13 @@ impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DiameterOutOfRange { diameter_px } => {
-                write!(
-                    f,
-                    "diameter {diameter_px} px is outside 3 to {MAX_DIAMETER_PX} px"
-                )
+                write!(f, "diameter {diameter_px} px is outside 3 to {MAX_DIAMETER_PX} px")
             }
             Self::EvenDiameter { diameter_px } => {
                 write!(f, "diameter {diameter_px} px is even, expected an odd one")
             }
             Self::SeparationOutOfRange { separation_px } => {
-                write!(
-                    f,
-                    "separation {separation_px} px is outside 1 to {MAX_SEPARATION_PX} px"
-                )
+                write!(f, "separation {separation_px} px is outside 1 to {MAX_SEPARATION_PX} px")
             }
             Self::NoIterations => write!(f, "max_iterations is 0, expected at least 1"),
             Self::FractionOutOfRange { field, value } => {
@@ -233,16 +212,10 @@ mod tests {
         let complaint = "percentile NaN is outside 0 to 100 %";
         check_settings(|settings| settings.percentile = f64::NAN, Some(complaint));
         let complaint = "min_mass inf is outside the range from 0 up";
-        check_settings(
-            |settings| settings.min_mass = f64::INFINITY,
-            Some(complaint),
-        );
+        check_settings(|settings| settings.min_mass = f64::INFINITY, Some(complaint));
         let complaint = "threshold NaN is outside the range from 0 up";
         check_settings(|settings| settings.threshold = f64::NAN, Some(complaint));
         let complaint = "shift_threshold_px 0 is outside the range above 0 px";
-        check_settings(
-            |settings| settings.shift_threshold_px = 0.0,
-            Some(complaint),
-        );
+        check_settings(|settings| settings.shift_threshold_px = 0.0, Some(complaint));
     }
 }
