@@ -79,7 +79,7 @@ impl MainLoop {
         process.phase = Phase::Stopping;
         process.urge(Urgent::QUIT);
         let mut state = self.core.lock();
-        state.router.station_mut(index).life = Life::Stopping;
+        state.router.set_life(index, Life::Stopping);
         state.router.tell(index, control::seal(&CoordinatorWord::Quit));
         let answers = self.core.perform(&mut state);
         drop(state);

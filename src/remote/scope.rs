@@ -7,11 +7,8 @@ use super::call_error::CallError;
 use super::pending_reply::{PendingBroadcast, PendingReply, Waiting};
 use super::port::{Outgoing, Port};
 use super::slot::Slot;
-use crate::wire::envelope::MAX_CHAIN;
-use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_ENVELOPE_BYTES, OneHandler, Refusal, Target,
-    codec,
-};
+use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
+use crate::wire::{Broadcast, Command, CommandSpec, Header, Hop, Kind, OneHandler, Refusal, Target, codec};
 
 /// Sends commands into the rig. Cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -139,9 +136,10 @@ fn encoded<C: Command>(spec: &CommandSpec, command: &C) -> Result<Vec<u8>, Refus
     let name = || spec.name.clone();
     let payload = codec::to_postcard(command)
         .map_err(|error| Refusal::NotEncodable { command: name(), reason: error.reason })?;
-    let limit = MAX_ENVELOPE_BYTES - 1024;
     match payload.len() {
-        bytes if bytes > limit => Err(Refusal::TooLarge { command: name(), bytes, limit }),
+        bytes if bytes > MAX_PAYLOAD_BYTES => {
+            Err(Refusal::TooLarge { command: name(), bytes, limit: MAX_PAYLOAD_BYTES })
+        }
         _ => Ok(payload),
     }
 }
