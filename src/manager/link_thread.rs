@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Signal, getpid, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process_group, set_parent_process_death_signal};
 use signal_hook::consts::SIGTERM;
 
 use super::link::Link;
@@ -52,16 +52,31 @@ pub(super) struct LinkThread {
     pub(super) notice: Arc<Notice>,
     /// How long the worker may take to enter its safe state and end.
     pub(super) grace: Duration,
-    pub(super) signals: UnixStream,
+    pub(super) termination: Termination,
+}
+
+/// SIGTERM as something to read, and who was the parent when that began.
+pub(super) struct Termination {
+    signals: UnixStream,
+    parent: Option<Pid>,
+}
+
+impl Termination {
+    /// Why the signal came: the system sends it too when the coordinator has died.
+    fn reason(&self) -> SafeReason {
+        if getppid() == self.parent { SafeReason::Terminated } else { SafeReason::CoordinatorLost }
+    }
 }
 
 /// Makes SIGTERM readable. A second notice of the coordinator's death, besides the end of the pipe, comes
 /// the same way: the signal is one that can be caught, so that the safe state is still entered.
-pub(super) fn catch_termination() -> std::io::Result<UnixStream> {
-    let (read, write) = UnixStream::pair()?;
+pub(super) fn catch_termination() -> std::io::Result<Termination> {
+    let parent = getppid();
+    let (signals, write) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, write)?;
+    // A coordinator that died before this line is noticed by the end of its pipe.
     set_parent_process_death_signal(Some(Signal::TERM))?;
-    Ok(read)
+    Ok(Termination { signals, parent })
 }
 
 impl LinkThread {
@@ -81,7 +96,7 @@ impl LinkThread {
                 }
             }
             if hung_up || signalled {
-                let reason = if hung_up { SafeReason::CoordinatorLost } else { SafeReason::Terminated };
+                let reason = if hung_up { SafeReason::CoordinatorLost } else { self.termination.reason() };
                 self.notice.set(reason);
                 self.link.ring();
                 return self.end_by_force();
@@ -93,7 +108,7 @@ impl LinkThread {
         let mut descriptors = [
             PollFd::from_borrowed_fd(self.urgent.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.link.pipe().as_fd(), PollFlags::RDHUP),
-            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.termination.signals, PollFlags::IN),
         ];
         match poll(&mut descriptors, None) {
             Ok(_) => {}

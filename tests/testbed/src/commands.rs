@@ -147,6 +147,8 @@ pub struct NoteToSelf {
 pub struct SendGarbage {
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// How many zeros follow them.
+    pub zeros: u32,
 }
 
 /// Sends many notes to another manager as fast as it can.

@@ -171,10 +171,11 @@ impl Worker {
 
     #[ipc_command]
     fn send_garbage(&mut self, command: SendGarbage) {
+        let bytes = [command.bytes, vec![0; command.zeros as usize]].concat();
         for (number, _) in descriptors().iter().filter(|(_, what)| what.starts_with("socket:")) {
             // SAFETY: the descriptor was listed as open just now, by the only thread that opens or closes any.
             let socket = unsafe { BorrowedFd::borrow_raw(*number) };
-            let _ = rustix::net::send(socket, &command.bytes, rustix::net::SendFlags::NOSIGNAL);
+            let _ = rustix::net::send(socket, &bytes, rustix::net::SendFlags::NOSIGNAL);
         }
     }
 

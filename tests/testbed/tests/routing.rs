@@ -54,16 +54,23 @@ fn an_address_that_cannot_take_the_command_is_refused_by_name() {
     check_two(|rig| {
         let scope = rig.scope();
         let refused = scope.to("ear").request(Add { a: 1, b: 1 }).map(drop);
-        assert!(matches!(&refused, Err(Refusal::NotServed { candidates, .. }) if candidates.len() == 2), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Refusal::NotServed { candidates, .. }) if candidates.len() == 2),
+            "{refused:?}"
+        );
         let absent = scope.to("nobody").send(Note { number: 1 });
-        assert!(matches!(&absent, Err(Refusal::Absent { manager: Some(name), .. }) if name == "nobody"), "{absent:?}");
+        assert!(
+            matches!(&absent, Err(Refusal::Absent { manager: Some(name), .. }) if name == "nobody"),
+            "{absent:?}"
+        );
     });
 }
 
 #[test]
 fn a_typed_error_crosses_whole_and_a_textual_one_as_text() {
     check_one(|rig| {
-        let error = rig.scope().request(Fail { code: 7 }).expect("accepted").wait(PATIENCE).expect_err("fails");
+        let error =
+            rig.scope().request(Fail { code: 7 }).expect("accepted").wait(PATIENCE).expect_err("fails");
         assert_eq!(error.downcast::<TestError>(), Some(TestError::Told { code: 7 }));
         assert_eq!(error.to_string(), "`Fail` at `only` failed: told to fail with code 7");
         let error = rig.scope().request(FailAsText {}).expect("accepted").wait(PATIENCE).expect_err("fails");
@@ -76,11 +83,14 @@ fn a_typed_error_crosses_whole_and_a_textual_one_as_text() {
 fn a_panic_ends_that_call_alone_and_says_where() {
     check_one(|rig| {
         let words = "the mirror is cracked".to_owned();
-        let error = rig.scope().request(Panic { words }).expect("accepted").wait(PATIENCE).expect_err("panics");
+        let error =
+            rig.scope().request(Panic { words }).expect("accepted").wait(PATIENCE).expect_err("panics");
         let CallError::Failed(remote) = &error else { panic!("{error:?}") };
         assert_eq!(remote.failure.kind, FailureKind::Panic);
         assert_eq!(remote.failure.text, "the mirror is cracked");
-        assert!(remote.failure.location.as_ref().is_some_and(|at| at.file.ends_with("worker.rs") && at.line > 0));
+        assert!(
+            remote.failure.location.as_ref().is_some_and(|at| at.file.ends_with("worker.rs") && at.line > 0)
+        );
         let sum = rig.scope().request(Add { a: 1, b: 2 }).expect("accepted").wait(PATIENCE).expect("done");
         assert_eq!(sum, 3);
     });
@@ -101,7 +111,8 @@ fn commands_of_one_sender_are_taken_in_order() {
 #[test]
 fn a_broadcast_reports_one_outcome_per_manager_and_a_failing_one_stops_nobody() {
     check_two(|rig| {
-        let report = rig.scope().broadcast(SetMode { mode: 13 }).expect("accepted").wait(PATIENCE).expect("a report");
+        let report =
+            rig.scope().broadcast(SetMode { mode: 13 }).expect("accepted").wait(PATIENCE).expect("a report");
         let names: Vec<_> = report.outcomes.iter().map(|one| one.manager.as_str()).collect();
         assert_eq!(names, ["ear", "left", "right"]);
         assert_eq!(report.of("left").and_then(|one| one.outcome.clone().ok()), Some(13));
@@ -121,7 +132,8 @@ fn a_broadcast_from_a_dead_rig_part_says_so_in_its_report() {
         let refused = scope.to("left").send(Note { number: 1 });
         matches!(refused, Err(Refusal::Dead { .. }))
     });
-    let report = rig.scope().broadcast(SetMode { mode: 1 }).expect("accepted").wait(PATIENCE).expect("a report");
+    let report =
+        rig.scope().broadcast(SetMode { mode: 1 }).expect("accepted").wait(PATIENCE).expect("a report");
     assert_eq!(report.of("right").and_then(|one| one.outcome.clone().ok()), Some(1));
     assert_eq!(report.of("ear").and_then(|one| one.outcome.clone().ok()), Some(1001));
     let dead = report.of("left").map(|one| one.outcome.clone());
@@ -134,7 +146,8 @@ fn a_broadcast_from_a_dead_rig_part_says_so_in_its_report() {
 fn the_scope_serves_commands_of_this_process_and_of_managers() {
     check_two(|rig| {
         let scope = rig.scope();
-        let keep = |text: &str| scope.request(KeepNote { text: text.to_owned() }).expect("accepted").wait(PATIENCE);
+        let keep =
+            |text: &str| scope.request(KeepNote { text: text.to_owned() }).expect("accepted").wait(PATIENCE);
         assert_eq!(keep("one").expect("done"), 1);
         assert_eq!(keep("two").expect("done"), 2);
         let asked = scope.request(ScopeAsks { whom: "left".to_owned() }).expect("accepted").wait(PATIENCE);
@@ -203,7 +216,10 @@ fn impatience_abandons_a_call_but_not_its_manager() {
         let slow = rig.scope().request(Sleep { duration_ms: 100 }).expect("accepted");
         let error = slow.wait(Duration::from_millis(1)).expect_err("too soon");
         assert!(matches!(error, CallError::NoAnswerYet { .. }), "{error:?}");
-        assert_eq!(rig.scope().request(Add { a: 1, b: 1 }).expect("accepted").wait(PATIENCE).expect("done"), 2);
+        assert_eq!(
+            rig.scope().request(Add { a: 1, b: 1 }).expect("accepted").wait(PATIENCE).expect("done"),
+            2
+        );
     });
 }
 
