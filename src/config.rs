@@ -4,13 +4,31 @@
 //! that was found on the way. This floor knows keys, types, names and references; it knows nothing of
 //! handlers, and it opens nothing but the file.
 
+mod check;
 mod code;
+mod environment;
 mod fault;
+mod names;
+mod order;
 mod parse;
+mod plan;
+mod raw;
+mod references;
+mod resolve;
+mod streams;
 mod suggest;
+mod topology;
 mod tree;
+mod words;
 
+pub use check::{Checked, check};
 pub use code::{Code, FaultKind};
 pub use fault::{Fault, Party, Report};
+pub use plan::{
+    EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, Startup, StreamPlan,
+};
+pub use raw::{ReadMode, WhenFull};
+pub(crate) use streams::{own_stream, too_few_slots};
 pub(crate) use suggest::{nearest, quoted_list, suggestion};
+pub use topology::{Resolution, Topology, TopologyError};
 pub use tree::{Content, Origin, Place, Tree};

@@ -67,8 +67,8 @@ impl Fault {
         })
     }
 
-    fn order(&self) -> (Option<&Party>, Code, &str) {
-        (self.parties.first(), self.code, &self.message)
+    fn order(&self) -> (Option<&Site>, Code, &str) {
+        (self.parties.first().map(|party| &party.site), self.code, &self.message)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::wire::codec::MAX_DEPTH;
 const MAX_KEY_PARTS: usize = 32;
 
 /// Reads a whole file; `None` when it has syntax faults.
-pub fn document(text: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Option<Tree> {
+pub(super) fn document(text: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Option<Tree> {
     let reader = Reader { text, origin, starts: line_starts(text) };
     if let Some(at) = endless_key(text) {
         faults.push(reader.syntax(&format!("a key has more than {MAX_KEY_PARTS} parts"), Some(at)));
@@ -39,7 +39,7 @@ pub fn document(text: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Op
 }
 
 /// Reads a value from the command line: TOML where it is that, else the text itself.
-pub fn value(typed: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Tree {
+pub(super) fn value(typed: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Tree {
     let reader = Reader { text: typed, origin, starts: Vec::new() };
     let parsed = if endless_key(typed).is_some() { None } else { DeValue::parse(typed).ok() };
     let content = match parsed {

@@ -1,7 +1,7 @@
 //! "Did you mean": the known name nearest to one that is not known.
 
 /// The help for an unknown name: the nearest known one, else all of them; `None` when nothing is known.
-pub fn suggestion<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn suggestion<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut known: Vec<_> = known.into_iter().collect();
     known.sort_unstable();
     known.dedup();
@@ -13,7 +13,7 @@ pub fn suggestion<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -
 }
 
 /// The known name that `unknown` was most likely meant to be.
-pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = |name: &str| 1.max(name.chars().count().max(unknown.chars().count()) / 3);
     let scored = known.into_iter().filter_map(|name| {
         let distance = if differs_by_words(unknown, name) { 1 } else { distance(unknown, name) };
@@ -55,7 +55,7 @@ fn folded(text: &str) -> Vec<char> {
 }
 
 /// Names in backquotes, as a list that reads like a sentence.
-pub fn quoted_list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn quoted_list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
     let quoted: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
         [] => "nothing".to_owned(),

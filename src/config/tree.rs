@@ -176,7 +176,9 @@ impl Tree {
                     None => return Err(refused(format!("the list at {before} has no item `{part}`"))),
                 },
                 _ => {
-                    return Err(refused(format!("`{part}` would stand in {kind} ({before}), not in a table")));
+                    return Err(refused(format!(
+                        "`{part}` would stand in {kind} ({before}), not in a table"
+                    )));
                 }
             };
         }

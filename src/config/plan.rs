@@ -1,0 +1,188 @@
+//! A rig as its config describes it, in types: what is to be started, and how.
+//!
+//! A plan says nothing about handlers. It is made even from a config with faults, so that the registry can
+//! look at it too and all faults come in one go; only a plan without faults is ever acted on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::order;
+use super::raw::{ReadMode, WhenFull};
+use super::tree::Tree;
+use crate::wire::{ManagerName, Site};
+
+/// A whole rig.
+#[derive(Clone, Debug)]
+pub struct RigPlan {
+    /// Its name.
+    pub name: String,
+    /// The file it was read from, if it was one.
+    pub source: Option<PathBuf>,
+    /// The config as a whole, for reports.
+    pub site: Site,
+    /// How long a call may take when it does not say so itself.
+    pub default_deadline: Duration,
+    /// How long all managers together may take to quit before they are ended.
+    pub quit_deadline: Duration,
+    /// How long each manager may take from its start until it is ready.
+    pub start_deadline: Duration,
+    /// The managers, by name.
+    pub managers: Vec<ManagerPlan>,
+    /// The streams, by name.
+    pub streams: Vec<StreamPlan>,
+    /// Where state is kept; the user's state folder when not said.
+    pub state_dir: Option<PathBuf>,
+    /// Where this run writes; a new folder below `runs/` when not said.
+    pub run_dir: Option<PathBuf>,
+}
+
+/// One manager.
+#[derive(Clone, Debug)]
+pub struct ManagerPlan {
+    /// Its name.
+    pub name: ManagerName,
+    /// Where its table begins.
+    pub site: Site,
+    /// Its kind; empty when the config does not say.
+    pub kind: String,
+    /// Where the kind is said.
+    pub kind_site: Site,
+    /// The program that plays it; the coordinator's own when none is said.
+    pub program: Option<PathBuf>,
+    /// Arguments for the program.
+    pub args: Vec<String>,
+    /// The managers that must be ready before it is started.
+    pub after: Vec<ManagerName>,
+    /// The groups it belongs to.
+    pub groups: Vec<String>,
+    /// What its process finds around it.
+    pub environment: EnvironmentPlan,
+    /// Commands that are applied before its first step, in order.
+    pub startup: Vec<Startup>,
+    /// How many commands may wait for it.
+    pub queue_depth: u32,
+    /// What becomes of a command when that many wait.
+    pub when_full: WhenFull,
+    /// How much it may send.
+    pub limits: RateLimits,
+    /// How long its safe state may take.
+    pub safe_deadline: Duration,
+    /// The inputs that the config binds; others read the stream of their own name.
+    pub inputs: Vec<InputPlan>,
+    /// Its own table, empty when there is none.
+    pub config: Tree,
+}
+
+/// What a manager's process finds around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvironmentPlan {
+    /// Variables it gets.
+    pub set: BTreeMap<String, String>,
+    /// Variables it does not inherit.
+    pub remove: Vec<String>,
+    /// Folders that are searched first for shared libraries; absolute.
+    pub library_path: Vec<PathBuf>,
+    /// The folder it runs in, absolute; the coordinator's when none is said.
+    pub working_dir: Option<PathBuf>,
+}
+
+/// A command that is applied before a manager's first step.
+#[derive(Clone, Debug)]
+pub struct Startup {
+    /// The command's name.
+    pub command: String,
+    /// Its fields; an empty table when none are given.
+    pub args: Tree,
+    /// The name of the manager that takes it, when it is not the one whose table this is.
+    pub to: Option<String>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+/// How much a manager may send in a second; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Envelopes.
+    pub envelopes_per_s: Option<u64>,
+    /// Bytes.
+    pub bytes_per_s: Option<u64>,
+}
+
+/// An input bound by the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputPlan {
+    /// The input's name.
+    pub input: String,
+    /// The stream that feeds it.
+    pub stream: String,
+    /// Where that is said.
+    pub site: Site,
+}
+
+/// One stream of frames.
+#[derive(Clone, Debug)]
+pub struct StreamPlan {
+    /// Its name.
+    pub name: String,
+    /// Where its table begins.
+    pub site: Site,
+    /// The manager that fills it; always there in a plan without faults.
+    pub producer: Option<ManagerName>,
+    /// How many frames its ring holds.
+    pub slots: u32,
+    /// Where that is said.
+    pub slots_site: Site,
+    /// The size of the largest frame, in bytes.
+    pub max_frame_bytes: u64,
+    /// How those readers read that the config lists; others read the latest frame.
+    pub readers: Vec<ReaderPlan>,
+}
+
+/// A reader that the config lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderPlan {
+    /// Who reads.
+    pub manager: ManagerName,
+    /// How.
+    pub mode: ReadMode,
+    /// Where that is said.
+    pub site: Site,
+}
+
+impl RigPlan {
+    /// The index of the manager of that name.
+    pub fn manager(&self, name: &str) -> Option<usize> {
+        self.managers.binary_search_by(|manager| manager.name.as_str().cmp(name)).ok()
+    }
+
+    /// The index of the stream of that name.
+    pub fn stream(&self, name: &str) -> Option<usize> {
+        self.streams.iter().position(|stream| stream.name == name)
+    }
+
+    /// The managers in an order in which each comes after those it waits for.
+    pub fn start_order(&self) -> Vec<usize> {
+        order::sort(&self.dependencies()).order
+    }
+
+    /// For each manager, the indexes of those it waits for.
+    pub fn dependencies(&self) -> Vec<Vec<usize>> {
+        let index = |name: &ManagerName| self.manager(name.as_str());
+        self.managers.iter().map(|manager| manager.after.iter().filter_map(index).collect()).collect()
+    }
+}
+
+impl StreamPlan {
+    /// How the manager of that name reads the stream.
+    pub fn mode(&self, reader: &ManagerName) -> ReadMode {
+        let listed = self.readers.iter().find(|listed| listed.manager == *reader);
+        listed.map_or(ReadMode::default(), |listed| listed.mode)
+    }
+
+    /// How many slots the ring needs for that many readers: one is being filled, one is the newest, each
+    /// reader may hold one, and the coordinator, which shows and records frames, one more.
+    pub fn slots_needed(readers: usize) -> u32 {
+        u32::try_from(readers).unwrap_or(u32::MAX).saturating_add(3)
+    }
+}

@@ -1,0 +1,305 @@
+//! The exact shape of a config file.
+//!
+//! These types are the manual: names, units, bounds and defaults are read from here by the checker, and
+//! `config/README.md` explains them in the same order. What `DESIGN.md` promises for later is a [`NotYet`].
+//! Not every field is read as a field: what needs a line of its own is read from the tree instead.
+#![expect(dead_code, reason = "fields that are only shape: they are checked, and then read from the tree")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::check::NOT_YET;
+use crate::macros::Schema;
+use crate::wire::{Node, Schema as Described, SchemaBuilder, Shape};
+
+/// The only version of the schema there is.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// A whole file.
+#[derive(Deserialize, Schema, Debug)]
+pub(super) struct RawFile {
+    /// The version of the config's schema: 1.
+    pub(super) schema: u32,
+    /// What holds for the whole rig.
+    #[serde(default)]
+    pub(super) rig: RawRig,
+    /// The managers, by name.
+    #[serde(default)]
+    pub(super) managers: BTreeMap<String, RawManager>,
+    /// The streams of frames, by name.
+    #[serde(default)]
+    pub(super) streams: BTreeMap<String, RawStream>,
+}
+
+/// `[rig]`.
+#[derive(Deserialize, Schema, Debug)]
+#[serde(default)]
+pub(super) struct RawRig {
+    /// The rig's name, which its run folders carry.
+    pub(super) name: Option<String>,
+    /// How long a call may take when it does not say so itself.
+    #[schema(unit = "ms", min = 1, max = 86_400_000)]
+    pub(super) default_deadline_ms: u64,
+    /// How long all managers together may take to quit before they are ended.
+    #[schema(unit = "ms", min = 1, max = 3_600_000)]
+    pub(super) quit_deadline_ms: u64,
+    /// How long each manager may take from its start until it is ready.
+    #[schema(unit = "ms", min = 1, max = 3_600_000)]
+    pub(super) start_deadline_ms: u64,
+    /// The lease by which managers notice a frozen coordinator.
+    pub(super) lease_ms: Option<NotYet>,
+}
+
+impl Default for RawRig {
+    fn default() -> Self {
+        Self {
+            name: None,
+            default_deadline_ms: 5_000,
+            quit_deadline_ms: 5_000,
+            start_deadline_ms: 10_000,
+            lease_ms: None,
+        }
+    }
+}
+
+/// `[managers.<name>]`.
+#[derive(Deserialize, Schema, Debug)]
+pub(super) struct RawManager {
+    /// The kind of manager, as its program registers it. Never left out; the plan asks for it.
+    pub(super) kind: Option<String>,
+    /// The labrig program that plays it; this one when left out.
+    pub(super) program: Option<PathBuf>,
+    /// Arguments for the program.
+    #[serde(default)]
+    pub(super) args: Vec<String>,
+    /// The managers that must be ready before this one is started.
+    #[serde(default)]
+    pub(super) after: Vec<String>,
+    /// The groups it belongs to; a broadcast may demand a handler of each manager of a group.
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+    /// Environment variables it gets.
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    /// Environment variables it does not inherit.
+    #[serde(default)]
+    pub(super) env_remove: Vec<String>,
+    /// Folders that are searched first for shared libraries.
+    #[serde(default)]
+    pub(super) library_path: Vec<PathBuf>,
+    /// The folder it runs in; the coordinator's when left out.
+    pub(super) working_dir: Option<PathBuf>,
+    /// Commands that are applied before its first step.
+    #[serde(default)]
+    pub(super) startup: Vec<RawStartup>,
+    /// Its queue of commands.
+    #[serde(default)]
+    pub(super) queue: RawQueue,
+    /// How much it may send.
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+    /// How long its safe state may take.
+    #[serde(default = "default_safe_deadline_ms")]
+    #[schema(unit = "ms", min = 1, max = 60_000)]
+    pub(super) safe_deadline_ms: u64,
+    /// Which stream feeds which input; an input that is left out reads the stream of its own name.
+    #[serde(default)]
+    pub(super) inputs: BTreeMap<String, String>,
+    /// The manager's own table; its kind says what it may hold.
+    pub(super) config: Option<Anything>,
+    /// Whether it is started again after its end.
+    pub(super) restart_policy: Option<NotYet>,
+    /// How often it is started again.
+    pub(super) max_restarts: Option<NotYet>,
+    /// The span in which restarts are counted.
+    pub(super) restart_window_s: Option<NotYet>,
+    /// How long a handler may go without a sign of life.
+    pub(super) watchdog_ms: Option<NotYet>,
+    /// What brings the hardware into its safe state when the manager cannot.
+    pub(super) safe_program: Option<NotYet>,
+    /// The priority of its process.
+    pub(super) nice: Option<NotYet>,
+    /// The processors it may use.
+    pub(super) cpus: Option<NotYet>,
+    /// How it comes back from an unplanned death.
+    pub(super) rearm: Option<NotYet>,
+    /// A lane of its own for commands that must not wait.
+    pub(super) fast_lane: Option<NotYet>,
+    /// The lease by which it notices a frozen coordinator.
+    pub(super) lease_ms: Option<NotYet>,
+}
+
+fn default_safe_deadline_ms() -> u64 {
+    200
+}
+
+/// An item of `startup`.
+#[derive(Deserialize, Schema, Debug)]
+pub(super) struct RawStartup {
+    /// The command's name.
+    pub(super) command: String,
+    /// The command's fields.
+    pub(super) args: Option<Anything>,
+    /// The manager that takes it; the one whose table this is when left out.
+    pub(super) to: Option<String>,
+}
+
+/// `queue`.
+#[derive(Deserialize, Schema, Debug)]
+#[serde(default)]
+pub(super) struct RawQueue {
+    /// How many commands may wait.
+    #[schema(min = 1, max = 65_536)]
+    pub(super) depth: u32,
+    /// What becomes of a command when that many wait.
+    pub(super) when_full: WhenFull,
+}
+
+impl Default for RawQueue {
+    fn default() -> Self {
+        Self { depth: 1024, when_full: WhenFull::Refuse }
+    }
+}
+
+/// What becomes of a command when the queue of its manager is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Schema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenFull {
+    /// Its sender is refused with `Busy`, unless the command's type asked to displace an older one.
+    Refuse,
+}
+
+/// `limits`.
+#[derive(Default, Deserialize, Schema, Debug)]
+#[serde(default)]
+pub(super) struct RawLimits {
+    /// How many envelopes a second it may send; no limit when left out.
+    #[schema(min = 1)]
+    pub(super) envelopes_per_s: Option<u64>,
+    /// How many bytes a second it may send; no limit when left out.
+    #[schema(unit = "B", min = 1)]
+    pub(super) bytes_per_s: Option<u64>,
+}
+
+/// `[streams.<name>]`.
+#[derive(Deserialize, Schema, Debug)]
+pub(super) struct RawStream {
+    /// The manager that fills it. Never left out; the plan asks for it.
+    pub(super) producer: Option<String>,
+    /// How many frames the ring holds.
+    #[serde(default = "default_slots")]
+    #[schema(min = 2, max = 1024)]
+    pub(super) slots: u32,
+    /// The size of the largest frame.
+    #[serde(default = "default_max_frame_bytes")]
+    #[schema(unit = "B", min = 1, max = 1_073_741_824)]
+    pub(super) max_frame_bytes: u64,
+    /// How each reader reads; `latest` for those that are left out.
+    #[serde(default)]
+    pub(super) readers: BTreeMap<String, ReadMode>,
+}
+
+fn default_slots() -> u32 {
+    16
+}
+
+fn default_max_frame_bytes() -> u64 {
+    4 * 1024 * 1024
+}
+
+/// How a manager reads a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Schema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadMode {
+    /// Every frame; the producer waits for it.
+    Lossless,
+    /// The newest frame; older ones are passed over.
+    #[default]
+    Latest,
+}
+
+/// A tree that someone else checks.
+#[derive(Debug)]
+pub(super) struct Anything;
+
+impl Described for Anything {
+    fn schema(_: &mut SchemaBuilder) -> Node {
+        Node::Any
+    }
+}
+
+impl<'de> Deserialize<'de> for Anything {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// A key that is known but not acted on by this version. The checker refuses it, so no value is ever made.
+#[derive(Debug, Deserialize)]
+pub(super) enum NotYet {}
+
+impl Described for NotYet {
+    fn schema(builder: &mut SchemaBuilder) -> Node {
+        builder.named(NOT_YET, "Not supported by this version.", |_| Shape::Unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Definition, TypeSchema};
+
+    /// The line of the manual that explains a key, in the section of its table.
+    fn row<'a>(manual: &'a str, table: &str, key: &str) -> Option<&'a str> {
+        let heading = match table {
+            "RawFile" => "The file",
+            "RawRig" => "`[rig]`",
+            "RawManager" => "`[managers.<name>]`",
+            "RawStartup" => "Items of `startup`",
+            "RawQueue" => "`queue`",
+            "RawLimits" => "`limits`",
+            "RawStream" => "`[streams.<name>]`",
+            _ => return None,
+        };
+        let section =
+            manual.split("\n#").find(|it| it.trim_start_matches(['#', ' ']).starts_with(heading))?;
+        let names = [format!("| `{key}` |"), format!("| `[{key}]` |"), format!("| `[{key}.<name>]` |")];
+        section.lines().find(|line| names.iter().any(|name| line.starts_with(name)))
+    }
+
+    fn check_row(manual: &str, table: &Definition, field: &crate::wire::Field) {
+        let name = table.path.rsplit("::").next().expect("a path has a last part");
+        let row = row(manual, name, &field.name);
+        let row =
+            row.unwrap_or_else(|| panic!("config/README.md does not explain `{}` of {name}", field.name));
+        let numbers: Vec<_> = row.split(|c: char| !c.is_ascii_digit()).collect();
+        for bound in field.min.iter().chain(&field.max) {
+            assert!(
+                numbers.contains(&bound.to_string().as_str()),
+                "the manual lacks the bound {bound}: {row}"
+            );
+        }
+        if let Some(default) = field.default.as_deref().filter(|it| it.parse::<u64>().is_ok()) {
+            assert!(numbers.contains(&default), "the manual lacks the default {default}: {row}");
+        }
+    }
+
+    #[test]
+    fn the_manual_explains_every_key_with_its_bounds_and_default() {
+        let manual = include_str!("../../config/README.md");
+        let not_yet = Node::Option(Box::new(Node::Named(NOT_YET.to_owned())));
+        for definition in TypeSchema::of::<RawFile>().definitions.values() {
+            let Shape::Struct(fields) = &definition.shape else { continue };
+            for field in fields {
+                if field.node == not_yet {
+                    let later = manual.split("## ").find(|it| it.starts_with("Keys for later")).unwrap_or("");
+                    assert!(later.contains(&format!("`{}`", field.name)), "`{}` is not listed", field.name);
+                } else {
+                    check_row(manual, definition, field);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A topology becomes a plan.
+//!
+//! The checker looks at the whole file once and reports; then each table is read on its own, so that a
+//! misfit in one leaves the others whole. Names and references are looked at last, on the finished plan.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::check::check;
+use super::code::Code;
+use super::fault::Fault;
+use super::plan::{
+    EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, Startup, StreamPlan,
+};
+use super::raw::{RawFile, RawManager, RawRig, RawStartup, RawStream, SCHEMA_VERSION};
+use super::topology::{Resolution, Topology, absolute};
+use super::tree::{Content, Origin, Place, Tree};
+use super::{environment, names, parse, references, streams};
+use crate::wire::{ManagerName, Schema, Site, TypeSchema};
+
+/// See [`Topology::resolve`].
+pub(super) fn resolve(topology: &Topology) -> Resolution {
+    let mut faults = Vec::new();
+    let Some(mut tree) = parse::document(&topology.text, &topology.origin, &mut faults) else {
+        let nothing = Tree::empty(Place::whole(&topology.origin));
+        return Resolution { plan: plan(topology, &nothing), faults };
+    };
+    apply_overrides(topology, &mut tree, &mut faults);
+    faults.extend(check(&tree, &TypeSchema::of::<RawFile>(), "").faults);
+    check_version(&tree, &mut faults);
+    let plan = plan(topology, &tree);
+    names::check(&tree, &mut faults);
+    references::check(&tree, &plan, &mut faults);
+    streams::check(&tree, &plan, &mut faults);
+    for manager in &plan.managers {
+        environment::check(tree_of(&tree, manager), &mut faults);
+    }
+    Resolution { plan, faults }
+}
+
+fn apply_overrides(topology: &Topology, tree: &mut Tree, faults: &mut Vec<Fault>) {
+    let folder = absolute(Path::new("."));
+    for (key, typed) in &topology.overrides {
+        let origin = Arc::new(Origin { name: format!("--set {key}"), folder: folder.clone() });
+        let value = parse::value(typed, &origin, faults);
+        faults.extend(tree.set(key, value).err());
+    }
+}
+
+fn check_version(tree: &Tree, faults: &mut Vec<Fault>) {
+    let Some(found) = tree.get("schema") else { return };
+    if let Content::Integer(version) = found.content
+        && version != i128::from(SCHEMA_VERSION)
+    {
+        let message = format!("the config is written for schema {version}; this labrig reads schema 1");
+        let fault = Fault::new(Code::SchemaVersion, message).at(found.site(), "said here");
+        faults.push(fault.hint("write `schema = 1`, or use the labrig that the config was written for"));
+    }
+}
+
+/// A table as its type, without what the checker refused; `None` when it is no table.
+fn read<T: DeserializeOwned + Schema>(tree: &Tree) -> Option<T> {
+    tree.entries()?;
+    serde_json::from_value(check(tree, &TypeSchema::of::<T>(), "").json?).ok()
+}
+
+fn plan(topology: &Topology, tree: &Tree) -> RigPlan {
+    let rig: RawRig = tree.get("rig").and_then(read).unwrap_or_default();
+    let millis = Duration::from_millis;
+    RigPlan {
+        name: rig.name.unwrap_or_else(|| default_name(topology)),
+        source: topology.path.clone(),
+        site: Place::whole(&topology.origin).site(),
+        default_deadline: millis(rig.default_deadline_ms),
+        quit_deadline: millis(rig.quit_deadline_ms),
+        start_deadline: millis(rig.start_deadline_ms),
+        managers: entries(tree, "managers").filter_map(|it| manager(topology, it)).collect(),
+        streams: entries(tree, "streams").filter_map(stream).collect(),
+        state_dir: topology.state_dir.clone(),
+        run_dir: topology.run_dir.clone(),
+    }
+}
+
+/// The name of a rig that has none: that of its file, where it can be one.
+fn default_name(topology: &Topology) -> String {
+    let stem = topology.path.as_deref().and_then(Path::file_stem).map(|stem| stem.to_string_lossy());
+    stem.filter(|stem| ManagerName::new(stem).is_ok()).map_or_else(|| "rig".to_owned(), Into::into)
+}
+
+fn entries<'a>(tree: &'a Tree, key: &str) -> impl Iterator<Item = (&'a String, &'a Tree)> {
+    tree.get(key).and_then(Tree::entries).into_iter().flatten()
+}
+
+/// The table that a manager's plan was made from.
+pub(super) fn tree_of<'a>(tree: &'a Tree, manager: &ManagerPlan) -> &'a Tree {
+    let table = tree.get("managers").and_then(|managers| managers.get(manager.name.as_str()));
+    table.expect("a plan has the managers that the tree has")
+}
+
+fn manager(topology: &Topology, (name, tree): (&String, &Tree)) -> Option<ManagerPlan> {
+    let name = ManagerName::new(name).ok()?;
+    let raw: RawManager = read(tree)?;
+    let known = |name: &String| ManagerName::new(name).ok();
+    Some(ManagerPlan {
+        name,
+        site: tree.site(),
+        kind: raw.kind.unwrap_or_default(),
+        kind_site: tree.site_of(&["kind"]),
+        program: raw.program.or_else(|| topology.program.clone()),
+        args: raw.args,
+        after: texts(tree, "after").filter_map(|name| known(&name.0)).collect(),
+        groups: texts(tree, "groups").map(|group| group.0).collect(),
+        environment: EnvironmentPlan {
+            set: raw.env,
+            remove: raw.env_remove,
+            library_path: raw.library_path,
+            working_dir: raw.working_dir,
+        },
+        startup: tree.get("startup").map_or(&[][..], Tree::items).iter().filter_map(startup).collect(),
+        queue_depth: raw.queue.depth,
+        when_full: raw.queue.when_full,
+        limits: RateLimits {
+            envelopes_per_s: raw.limits.envelopes_per_s,
+            bytes_per_s: raw.limits.bytes_per_s,
+        },
+        safe_deadline: Duration::from_millis(raw.safe_deadline_ms),
+        inputs: entries(tree, "inputs").map(input).collect(),
+        config: table_or_empty(tree, "config"),
+    })
+}
+
+/// The texts of a list, with their sites; a text that should have been a list counts as one of a single item.
+pub(super) fn texts(tree: &Tree, key: &str) -> impl Iterator<Item = (String, Site)> {
+    let values = tree.get(key).into_iter().flat_map(|value| match &value.content {
+        Content::List(items) => items.iter().collect::<Vec<_>>(),
+        _ => vec![value],
+    });
+    let texts: Vec<_> = values.filter_map(|value| Some((value.text()?.to_owned(), value.site()))).collect();
+    texts.into_iter()
+}
+
+fn table_or_empty(tree: &Tree, key: &str) -> Tree {
+    tree.get(key).cloned().unwrap_or_else(|| Tree::empty(tree.place.clone()))
+}
+
+fn startup(tree: &Tree) -> Option<Startup> {
+    let raw: RawStartup = read(tree)?;
+    let args = table_or_empty(tree, "args");
+    Some(Startup { command: raw.command, args, to: raw.to, site: tree.site() })
+}
+
+/// An input whose stream is no text is bound to none, which the checker has reported.
+fn input((name, stream): (&String, &Tree)) -> InputPlan {
+    let text = stream.text().unwrap_or_default();
+    InputPlan { input: name.clone(), stream: text.to_owned(), site: stream.site() }
+}
+
+fn stream((name, tree): (&String, &Tree)) -> Option<StreamPlan> {
+    let raw: RawStream = read(tree)?;
+    let reader = |(name, entry): (&String, &Tree)| {
+        let mode = raw.readers.get(name).copied().unwrap_or_default();
+        Some(ReaderPlan { manager: ManagerName::new(name).ok()?, mode, site: entry.site() })
+    };
+    Some(StreamPlan {
+        name: name.clone(),
+        site: tree.site(),
+        producer: raw.producer.and_then(|name| ManagerName::new(&name).ok()),
+        slots: raw.slots,
+        slots_site: tree.site_of(&["slots"]),
+        max_frame_bytes: raw.max_frame_bytes,
+        readers: entries(tree, "readers").filter_map(reader).collect(),
+    })
+}
