@@ -29,7 +29,7 @@ pub mod __private {
     };
     pub use crate::registry::outcome::{
         DefaultProbe, ErrorProbe, FailNot, FailText, FailTyped, FailTypedDebug, HasDefault, HasNoDefault,
-        HasNoText, HasText, TextProbe, outcome_of, outcome_of_tick,
+        HasNoText, HasText, Outcome, TextProbe, outcome_of, outcome_of_tick,
     };
     pub use crate::registry::registration::{KindRegistration, ScopeRegistration};
     pub use crate::shm::Frame;

@@ -2,3 +2,4 @@
 
 pub use labrig_macros::Command;
 pub use labrig_macros::Schema;
+pub use labrig_macros::{every, ipc_command, manager, on_frame, role, scope};

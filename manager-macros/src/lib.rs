@@ -8,11 +8,18 @@
 mod command;
 mod docs;
 mod fields;
+mod glue;
+mod manager;
+mod marks;
 mod mistakes;
 mod options;
+mod place;
 mod rename;
+mod role;
 mod schema;
+mod scope;
 mod serde_options;
+mod signature;
 mod types;
 
 use proc_macro::TokenStream;
@@ -27,4 +34,40 @@ pub fn derive_schema(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Command, attributes(command))]
 pub fn derive_command(item: TokenStream) -> TokenStream {
     command::derive(item.into()).into()
+}
+
+/// See `labrig::manager`.
+#[proc_macro_attribute]
+pub fn manager(options: TokenStream, item: TokenStream) -> TokenStream {
+    manager::expand(options.into(), item.into()).into()
+}
+
+/// See `labrig::scope`.
+#[proc_macro_attribute]
+pub fn scope(options: TokenStream, item: TokenStream) -> TokenStream {
+    scope::expand(options.into(), item.into()).into()
+}
+
+/// See `labrig::role`.
+#[proc_macro_attribute]
+pub fn role(options: TokenStream, item: TokenStream) -> TokenStream {
+    role::expand(options.into(), item.into()).into()
+}
+
+/// See `labrig::ipc_command`.
+#[proc_macro_attribute]
+pub fn ipc_command(_: TokenStream, item: TokenStream) -> TokenStream {
+    marks::misplaced("ipc_command", item.into()).into()
+}
+
+/// See `labrig::every`.
+#[proc_macro_attribute]
+pub fn every(_: TokenStream, item: TokenStream) -> TokenStream {
+    marks::misplaced("every", item.into()).into()
+}
+
+/// See `labrig::on_frame`.
+#[proc_macro_attribute]
+pub fn on_frame(_: TokenStream, item: TokenStream) -> TokenStream {
+    marks::misplaced("on_frame", item.into()).into()
 }

@@ -27,11 +27,6 @@ impl Mistakes {
         self.0.push(error);
     }
 
-    /// Keeps the value of a result and absorbs its error.
-    pub(crate) fn value<T>(&mut self, result: syn::Result<T>) -> Option<T> {
-        result.map_err(|error| self.absorb(error)).ok()
-    }
-
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.len()

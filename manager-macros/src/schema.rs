@@ -47,7 +47,7 @@ fn with_bounds(generics: &Generics) -> Generics {
     bounded
 }
 
-/// An expression: the node that names the type, described the first time it is met.
+/// A body: the node that names the type, described the first time it is met.
 fn describe(input: &DeriveInput, mistakes: &mut Mistakes) -> TokenStream {
     let serde = SerdeOptions::read(&input.attrs, Place::Container, mistakes);
     fields::refuse_options(&input.attrs, "the type", mistakes);
@@ -71,7 +71,10 @@ fn describe(input: &DeriveInput, mistakes: &mut Mistakes) -> TokenStream {
         quote!(let __preset: ::core::option::Option<Self> = #value;)
     });
     let (path, doc) = (path(input), docs::text(&input.attrs));
-    quote!(__builder.named(&#path, #doc, |__builder| { #preset #shape }))
+    quote! {
+        let __path = #path;
+        __builder.named(&__path, #doc, |__builder| { #preset #shape })
+    }
 }
 
 /// An expression: the type's path, with the identities of its arguments.

@@ -39,6 +39,16 @@ pub(crate) fn first_argument(ty: &Type) -> Option<&Type> {
     })
 }
 
+/// The error type of a `Result<T, E>`, where it is written out.
+pub(crate) fn error_of(ty: &Type) -> Option<&Type> {
+    let segment = last_segment(ty).filter(|segment| segment.ident == "Result")?;
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    match arguments.args.iter().nth(1)? {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    }
+}
+
 /// Whether a value of the type would borrow what it was read from.
 pub(crate) fn is_borrowed(ty: &Type) -> bool {
     #[derive(Default)]

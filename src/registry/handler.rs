@@ -11,6 +11,11 @@ use crate::shm::Frame;
 use crate::wire::{CodecId, Command, CommandSpec, Failure, Schema, codec};
 
 /// A process that owns devices. Its handlers stand in a `#[manager]` block.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a manager",
+    label = "this type has no `setup`",
+    note = "write `impl Manager for {Self} {{ … }}`"
+)]
 pub trait Manager: Sized + 'static {
     /// The table `[managers.<name>.config]`; `()` when it has none.
     type Config: DeserializeOwned + Schema;

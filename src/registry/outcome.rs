@@ -120,14 +120,20 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> FailText for &ErrorProbe<E> {
 )]
 pub trait CrossingError {}
 
-/// The last rung, reached only to say what is missing.
-pub trait FailNot {
+/// The last rung, reached only to say what is missing. The bound stands on the method, so that the
+/// compiler finds it, and then names the one thing that is missing instead of all rungs.
+pub trait FailNot<E> {
     /// Never called.
-    fn fail(&self) -> Failure;
+    fn fail(&self) -> Failure
+    where
+        E: CrossingError;
 }
 
-impl<E: CrossingError> FailNot for ErrorProbe<E> {
-    fn fail(&self) -> Failure {
+impl<E> FailNot<E> for ErrorProbe<E> {
+    fn fail(&self) -> Failure
+    where
+        E: CrossingError,
+    {
         Failure::text("")
     }
 }

@@ -1,0 +1,164 @@
+//! `#[manager(kind = "…", roles(…))]`: the handlers, timers and frame handlers of a manager kind.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{ItemImpl, LitStr, Path, Type};
+
+use crate::docs;
+use crate::glue::{Owner, Registrations};
+use crate::marks;
+use crate::mistakes::Mistakes;
+use crate::options::{Known, Options, Takes};
+use crate::place;
+use crate::role;
+use crate::signature;
+use crate::types;
+
+const KNOWN: &[Known] =
+    &[("kind", Takes::Text, "kind = \"motor\""), ("roles", Takes::Paths, "roles(Acquires)")];
+
+/// Emits the block without our attributes, and what registers it.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let Some(mut block) = read_block(&item, "manager", &mut mistakes) else {
+        let told = mistakes.tell();
+        return quote!(#item #told);
+    };
+    let options = Options::of_tokens(options, KNOWN, &mut mistakes);
+    let kind = kind(&options, &mut mistakes);
+    let roles = roles(&options, &mut mistakes);
+    let marked = marks::take_from_block(&mut block, &mut mistakes);
+    let owner =
+        Owner { callee: quote!(Self), role: quote!(::core::option::Option::None), handlers_only: None };
+    let registrations = Registrations::of(&marked, &owner, &mut mistakes);
+    let is_usable = check_block(&block, "manager", &mut mistakes);
+    let handles = is_usable.then(|| handles(&block, &kind, roles, &registrations, mistakes.none()));
+    let told = mistakes.tell();
+    quote!(#block #told #handles)
+}
+
+/// Reads the block that an attribute stands on.
+pub(crate) fn read_block(item: &TokenStream, macro_name: &str, mistakes: &mut Mistakes) -> Option<ItemImpl> {
+    match syn::parse2(item.clone()) {
+        Ok(block) => Some(block),
+        Err(_) => {
+            let what = format!("`#[{macro_name}]` stands on an `impl` block");
+            let help = "write it on `impl Motor { … }`, the block with the handlers";
+            mistakes.add_at(Span::call_site(), what, help);
+            None
+        }
+    }
+}
+
+/// Whether the block is an inherent one of a single type.
+pub(crate) fn check_block(block: &ItemImpl, macro_name: &str, mistakes: &mut Mistakes) -> bool {
+    let found = mistakes.count();
+    let owner = signature::written(&block.self_ty);
+    if let Some((_, path, _)) = &block.trait_ {
+        let what = format!("`#[{macro_name}]` stands on the type's own block, not on that of a trait");
+        mistakes.add(path, what, format!("write the handlers in `impl {owner} {{ … }}`"));
+    }
+    if !block.generics.params.is_empty() {
+        let what = format!("`{owner}` is generic, and a handler block is registered once, for one type");
+        mistakes.add(&block.generics, what, "write the block for a type without parameters");
+    }
+    if types::last_segment(&block.self_ty).is_none() {
+        mistakes.add(&block.self_ty, "handlers belong to a type with a name", "write `impl Motor { … }`");
+    }
+    mistakes.count() == found
+}
+
+fn kind(options: &Options, mistakes: &mut Mistakes) -> String {
+    let Some(kind) = options.text("kind") else {
+        if !options.has("kind") && mistakes.none() {
+            let what = "a manager kind needs the name by which a config asks for it";
+            mistakes.add_at(Span::call_site(), what, "write `#[manager(kind = \"motor\")]`");
+        }
+        return String::new();
+    };
+    check_kind(kind, mistakes);
+    kind.value()
+}
+
+fn check_kind(text: &LitStr, mistakes: &mut Mistakes) {
+    let name = text.value();
+    let allowed =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
+    if name.len() > 60
+        || !name.starts_with(|first: char| first.is_ascii_lowercase())
+        || !name.chars().all(allowed)
+    {
+        let help = "1 to 60 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter: `kind = \"motor\"`";
+        mistakes.add(text, format!("`{name}` cannot be the name of a kind"), help);
+    }
+}
+
+fn roles<'a>(options: &'a Options, mistakes: &mut Mistakes) -> &'a [Path] {
+    let roles = options.paths("roles");
+    for (index, role) in roles.iter().enumerate() {
+        if roles[..index].contains(role) {
+            mistakes.add(role, "this role is listed twice", "keep one of them");
+        }
+    }
+    roles
+}
+
+/// The items that register the block; with mistakes, an impl that is never run.
+fn handles(
+    block: &ItemImpl,
+    kind: &str,
+    roles: &[Path],
+    registrations: &Registrations,
+    is_right: bool,
+) -> TokenStream {
+    let owner = &block.self_ty;
+    let (line, path) = (docs::line_of(block.impl_token.span), owner_path(owner));
+    let unreachable = quote!(::core::unreachable!());
+    let (table, role_paths) = if is_right {
+        let roles = roles.iter().map(|role| place::of_self(role, role::HIDDEN));
+        (table(registrations, roles.clone()), quote!(::std::vec::Vec::from([#(#roles().0),*])))
+    } else {
+        (unreachable.clone(), unreachable)
+    };
+    let submission = is_right.then(|| {
+        let once = registrations.served_once(&quote!(type __Owner = #owner;));
+        quote! {
+            #once
+            ::labrig::__private::inventory::submit! { ::labrig::__private::KindRegistration::of::<#owner>() }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        #[allow(unused_imports, unused_mut, deprecated, clippy::all, clippy::pedantic)]
+        impl ::labrig::__private::Handles for #owner {
+            const KIND: &'static str = #kind;
+            const FILE: &'static str = ::core::file!();
+            const LINE: u32 = #line;
+            const PATH: &'static str = #path;
+            fn table() -> ::labrig::__private::HandlerTable<Self> { #table }
+            fn roles() -> ::std::vec::Vec<&'static str> { #role_paths }
+        }
+        #submission
+    }
+}
+
+/// An expression: the path of the type whose block this is.
+pub(crate) fn owner_path(owner: &Type) -> TokenStream {
+    let segment = types::last_segment(owner);
+    docs::path(&segment.map(|segment| docs::name(&segment.ident)).unwrap_or_default())
+}
+
+/// The body of `table`; `roles` are the hidden methods that hand on the handlers of roles.
+pub(crate) fn table(registrations: &Registrations, roles: impl Iterator<Item = TokenStream>) -> TokenStream {
+    let Registrations { handlers, timers, frames, .. } = registrations;
+    quote! {
+        use ::labrig::__private::{FailNot as _, FailText as _, FailTyped as _, FailTypedDebug as _};
+        let mut __table: ::labrig::__private::HandlerTable<Self> = ::labrig::__private::HandlerTable {
+            handlers: ::std::vec::Vec::from([#(#handlers),*]),
+            timers: ::std::vec::Vec::from([#(#timers),*]),
+            frames: ::std::vec::Vec::from([#(#frames),*]),
+        };
+        #(__table.handlers.extend(#roles().1);)*
+        __table
+    }
+}

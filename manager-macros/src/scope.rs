@@ -1,0 +1,65 @@
+//! `#[scope]`: the handlers that live in the coordinator process.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ItemImpl;
+
+use crate::docs;
+use crate::glue::{Owner, Registrations};
+use crate::manager::{check_block, owner_path, read_block, table};
+use crate::marks;
+use crate::mistakes::Mistakes;
+
+const HANDLERS_ONLY: &str = "a scope has handlers only: no devices, hence no timers and no frames";
+
+/// Emits the block without our attributes, and what registers it.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let Some(mut block) = read_block(&item, "scope", &mut mistakes) else {
+        let told = mistakes.tell();
+        return quote!(#item #told);
+    };
+    if !options.is_empty() {
+        mistakes.add(&options, "`#[scope]` has no options", "write `#[scope]`");
+    }
+    let marked = marks::take_from_block(&mut block, &mut mistakes);
+    let owner = Owner {
+        callee: quote!(Self),
+        role: quote!(::core::option::Option::None),
+        handlers_only: Some(HANDLERS_ONLY),
+    };
+    let registrations = Registrations::of(&marked, &owner, &mut mistakes);
+    let is_usable = check_block(&block, "scope", &mut mistakes);
+    let handles = is_usable.then(|| handles(&block, &registrations, mistakes.none()));
+    let told = mistakes.tell();
+    quote!(#block #told #handles)
+}
+
+fn handles(block: &ItemImpl, registrations: &Registrations, is_right: bool) -> TokenStream {
+    let owner = &block.self_ty;
+    let (line, path) = (docs::line_of(block.impl_token.span), owner_path(owner));
+    let table =
+        if is_right { table(registrations, std::iter::empty()) } else { quote!(::core::unreachable!()) };
+    let submission = is_right.then(|| {
+        let once = registrations.served_once(&quote!(type __Owner = #owner;));
+        quote! {
+            #once
+            ::labrig::__private::inventory::submit! { ::labrig::__private::ScopeRegistration::of::<#owner>() }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        #[allow(unused_imports, unused_mut, deprecated, clippy::all, clippy::pedantic)]
+        impl ::labrig::__private::ScopeHandles for #owner {
+            const FILE: &'static str = ::core::file!();
+            const LINE: u32 = #line;
+            const PATH: &'static str = #path;
+            fn table() -> ::labrig::__private::HandlerTable<Self> { #table }
+            fn default_value() -> ::core::option::Option<Self> {
+                use ::labrig::__private::{HasDefault as _, HasNoDefault as _};
+                (&&<::labrig::__private::DefaultProbe<Self> as ::core::default::Default>::default()).value()
+            }
+        }
+        #submission
+    }
+}

@@ -1,0 +1,8 @@
+use labrig::prelude::*;
+
+#[derive(Command, Deserialize, Schema)]
+struct MoveTo {
+    height_um: f64,
+}
+
+fn main() {}

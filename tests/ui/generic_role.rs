@@ -1,0 +1,6 @@
+use labrig::prelude::*;
+
+#[role]
+trait Lifts<T>: Manager {}
+
+fn main() {}

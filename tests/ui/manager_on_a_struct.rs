@@ -1,0 +1,6 @@
+use labrig::prelude::*;
+
+#[manager(kind = "motor")]
+struct Motor;
+
+fn main() {}

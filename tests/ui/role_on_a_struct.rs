@@ -1,0 +1,6 @@
+use labrig::prelude::*;
+
+#[role]
+struct Lifts;
+
+fn main() {}

@@ -1,0 +1,27 @@
+use labrig::prelude::*;
+
+#[derive(Command, Serialize, Deserialize, Schema)]
+struct MoveTo {
+    height_um: f64,
+}
+
+struct Motor;
+
+impl Manager for Motor {
+    type Config = ();
+    fn setup(_: (), _: &mut Context) -> Result<Self, SetupError> {
+        Ok(Self)
+    }
+}
+
+trait Lifts: Manager {}
+
+impl Lifts for Motor {}
+
+#[manager(kind = "motor", roles(Lifts))]
+impl Motor {
+    #[ipc_command]
+    fn move_to(&mut self, _: MoveTo) {}
+}
+
+fn main() {}

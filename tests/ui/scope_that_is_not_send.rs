@@ -1,0 +1,10 @@
+use labrig::prelude::*;
+
+struct Lab {
+    notes: std::rc::Rc<()>,
+}
+
+#[scope]
+impl Lab {}
+
+fn main() {}

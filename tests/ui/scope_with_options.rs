@@ -1,0 +1,8 @@
+use labrig::prelude::*;
+
+struct Lab;
+
+#[scope(kind = "lab")]
+impl Lab {}
+
+fn main() {}

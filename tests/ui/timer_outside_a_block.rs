@@ -1,0 +1,10 @@
+use labrig::prelude::*;
+
+struct Motor;
+
+impl Motor {
+    #[every(milliseconds = 20)]
+    fn publish(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,25 @@
+use labrig::prelude::*;
+
+#[derive(Command, Serialize, Deserialize, Schema)]
+struct MoveTo {
+    height_um: f64,
+}
+
+struct Motor;
+
+impl Manager for Motor {
+    type Config = ();
+    fn setup(_: (), _: &mut Context) -> Result<Self, SetupError> {
+        Ok(Self)
+    }
+}
+
+#[manager(kind = "motor")]
+impl Motor {
+    #[every(milliseconds = 20)]
+    fn publish(&mut self) -> f64 {
+        0.0
+    }
+}
+
+fn main() {}
