@@ -9,6 +9,10 @@ pub mod description;
 pub mod handler;
 pub mod outcome;
 pub mod registration;
+pub mod routes;
+pub mod table;
+mod validate;
+mod view;
 
 pub use context::Context;
 pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
@@ -18,3 +22,5 @@ pub use handler::{
 };
 pub use outcome::Outcome;
 pub use registration::{Instance, KindRegistration, ScopeRegistration};
+pub use routes::{CommandKey, CommandRoute, RouteHandler, RouteTable, StartupCommand, StreamReader};
+pub use table::{CommandRegistry, ProgramManifest};

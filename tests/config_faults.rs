@@ -237,18 +237,18 @@ fn a_ring_has_room_for_all_its_readers() {
             "schema = 1\n{managers}[streams.s]\nproducer = 'a'\nreaders = {{ b = 'latest', c = 'latest' }}\nslots = {slots}"
         )
     };
-    check(&rig(4), &[("L029", 11)]);
+    check(&rig(4), &[("L028", 11)]);
     check(&rig(5), &[]);
     check(&rig(1025), &[("L006", 11)]);
 }
 
 #[test]
 fn a_process_is_given_only_what_the_system_can_carry() {
-    check_manager("env = { '' = 'a' }", &[("L030", 4)]);
-    check_manager("env = { A = \"a\\u0000\" }", &[("L030", 4)]);
-    check_manager("env_remove = ['A=B']", &[("L030", 4)]);
-    check_manager("program = \"a\\u0000\"\nworking_dir = \"\\u0000\"", &[("L030", 4), ("L030", 5)]);
-    check_manager("library_path = ['a:b']", &[("L030", 4)]);
+    check_manager("env = { '' = 'a' }", &[("L029", 4)]);
+    check_manager("env = { A = \"a\\u0000\" }", &[("L029", 4)]);
+    check_manager("env_remove = ['A=B']", &[("L029", 4)]);
+    check_manager("program = \"a\\u0000\"\nworking_dir = \"\\u0000\"", &[("L029", 4), ("L029", 5)]);
+    check_manager("library_path = ['a:b']", &[("L029", 4)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Compares a text with `tests/golden/<name>`.
-pub fn check_golden(name: &str, text: &str) {
+pub(crate) fn check_golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("LABRIG_BLESS").is_some() {
         std::fs::write(&path, text).expect("the golden output can be written");
