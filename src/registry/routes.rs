@@ -1,7 +1,7 @@
 //! The registry bound to a plan: which manager serves which command, reads which stream, starts with what.
 //!
 //! Everything that is needed to start a rig is worked out here once, by index into the plan, so that nobody
-//! looks anything up by name later. Nothing here decides what is allowed; see [`validate`](super::validate).
+//! looks anything up by name later. Nothing here decides what is allowed: that is the proof's.
 
 mod print;
 
