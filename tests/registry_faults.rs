@@ -24,7 +24,8 @@ fn config(managers: &[(&str, &str)]) -> String {
 fn faults(registry: &CommandRegistry, text: &str) -> Report {
     let resolution = Topology::from_toml(text).resolve();
     assert!(resolution.faults.is_empty(), "{}", Report::new(resolution.faults));
-    let (first, second) = (registry.validate(&resolution.plan), registry.validate(&resolution.plan));
+    let (first, second) =
+        (registry.validate(&resolution.plan, &[]), registry.validate(&resolution.plan, &[]));
     assert_eq!(first, second, "a check can be repeated");
     Report::new(first)
 }
@@ -239,7 +240,8 @@ fn a_scope_is_default_or_given() {
     lab.has_default = false;
     let wanting = registry([here(vec![kind("motor", &[&direct("Home", 1)])], vec![lab])]);
     check(&wanting, &config(&[("a", "motor")]), &[("L116", "src/lab.rs:10")]);
-    check(&wanting.with_scope_value("rig::lab"), &config(&[("a", "motor")]), &[]);
+    let plan = Topology::from_toml(config(&[("a", "motor")])).resolve().plan;
+    assert_eq!(wanting.validate(&plan, &["rig::lab".to_owned()]), []);
 }
 
 const VIDEO: &str = "[streams.video]\nproducer = 'a'\n";
@@ -329,7 +331,7 @@ fn a_managers_own_table_fits_its_kind() {
     check(&rig, &text("config = 3"), &[("L005", "rig:4")]);
     check(&rig, &format!("{}config = {{ any = 1 }}", config(&[("l", "lamp")])), &[("L003", "rig:4")]);
     let plan = Topology::from_toml(text("config = { travel_um = 7, port = 'dev/motor' }")).resolve().plan;
-    let table = rig.prove(&plan).expect("no faults");
+    let table = rig.prove(&plan, &[]).expect("no faults");
     let port = std::env::current_dir().expect("a working folder").join("dev/motor");
     assert_eq!(*table.config_of(0), serde_json::json!({ "travel_um": 7.0, "port": port }));
 }
@@ -400,7 +402,7 @@ readers = { idle = "latest" }
 #[test]
 fn every_mistake_of_the_registrations_is_reported_in_one_go() {
     let plan = Topology::from_toml(WRONG).resolve();
-    let all = plan.faults.into_iter().chain(wrong().validate(&plan.plan)).collect();
+    let all = plan.faults.into_iter().chain(wrong().validate(&plan.plan, &[])).collect();
     let report = Report::new(all);
     check_golden("registry_faults.txt", &format!("{report}\n"));
     let found: BTreeSet<_> = report.faults().iter().map(|fault| fault.code).collect();
@@ -414,10 +416,10 @@ fn a_refused_table_changes_nothing() {
     let registry = wrong();
     let before = format!("{registry:?}");
     let wrong = Topology::from_toml(WRONG).resolve().plan;
-    assert!(registry.prove(&wrong).is_err_and(|faults| faults.len() > 10));
+    assert!(registry.prove(&wrong, &[]).is_err_and(|faults| faults.len() > 10));
     assert_eq!(format!("{registry:?}"), before);
     let lamp = Topology::from_toml(config(&[("l", "lamp")]));
-    let faults = registry.with_scope_value("rig::lab").validate(&lamp.resolve().plan);
+    let faults = registry.validate(&lamp.resolve().plan, &[]);
     assert!(
         faults.iter().all(|fault| !fault.parties.iter().any(|it| it.site.file.contains("config"))),
         "{faults:#?}"

@@ -51,7 +51,7 @@ fn registry() -> CommandRegistry {
 fn table() -> RouteTable {
     let resolution = Topology::from_toml(RIG).resolve();
     assert!(resolution.faults.is_empty(), "{:#?}", resolution.faults);
-    registry().prove(&resolution.plan).expect("a rig without faults")
+    registry().prove(&resolution.plan, &[]).expect("a rig without faults")
 }
 
 fn check_route(name: &str, delivery: DeliveryKind, managers: &[usize], scope: bool) {
@@ -146,7 +146,7 @@ impl Lamp {
 fn what_the_macros_register_is_what_the_registry_proves() {
     let good = "schema = 1\n[managers.left]\nkind = 'lamp'\nconfig.port = '/dev/lamp'\n";
     let registry = CommandRegistry::of_this_program();
-    let table = registry.prove(&Topology::from_toml(good).resolve().plan).expect("no faults");
+    let table = registry.prove(&Topology::from_toml(good).resolve().plan, &[]).expect("no faults");
     assert_eq!(
         table.route_for(SetLamp::spec().id).map(|route| route.managers.as_slice()),
         Some([0].as_slice())
@@ -154,6 +154,6 @@ fn what_the_macros_register_is_what_the_registry_proves() {
     let site = &table.handlers_for_target("left")[0].site;
     assert!(site.file.ends_with("registry_routes.rs") && site.line > 0, "{site}");
     let bad = Topology::from_toml(format!("{good}startup = [{{ command = 'SetLamp' }}]")).resolve().plan;
-    let codes: Vec<_> = registry.validate(&bad).iter().map(|fault| fault.code.text()).collect();
+    let codes: Vec<_> = registry.validate(&bad, &[]).iter().map(|fault| fault.code.text()).collect();
     assert_eq!(codes, ["L004"], "the command lacks `is_on`");
 }

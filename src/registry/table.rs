@@ -27,7 +27,6 @@ pub struct ProgramManifest {
 #[derive(Clone, Debug, Default)]
 pub struct CommandRegistry {
     programs: Vec<ProgramManifest>,
-    given: Vec<String>,
 }
 
 impl CommandRegistry {
@@ -52,15 +51,11 @@ impl CommandRegistry {
         Self::new([ProgramManifest { program: None, manifest: registration::manifest() }])
     }
 
-    /// Notes that this program gives a scope value, so that its type need not be `Default`.
-    pub fn with_scope_value(mut self, type_path: impl Into<String>) -> Self {
-        self.given.push(type_path.into());
-        self
-    }
-
     /// Every fault of the registry in this plan: the rules of `DESIGN.md`, all of them, in no order.
-    pub fn validate(&self, plan: &RigPlan) -> Vec<Fault> {
-        validate::validate(&View::new(self, plan))
+    ///
+    /// `given` are the paths of the scope types of which the program gives a value; others must be `Default`.
+    pub fn validate(&self, plan: &RigPlan, given: &[String]) -> Vec<Fault> {
+        validate::validate(&View::new(self, plan), given)
     }
 
     /// The routes of a plan, as far as they are clear. What has a fault is left out or taken at its first party.
@@ -72,8 +67,8 @@ impl CommandRegistry {
     ///
     /// # Errors
     /// Every fault there is. Nothing has changed then; a mended plan or registry can be asked again.
-    pub fn prove(&self, plan: &RigPlan) -> Result<RouteTable, Vec<Fault>> {
-        let faults = self.validate(plan);
+    pub fn prove(&self, plan: &RigPlan, given: &[String]) -> Result<RouteTable, Vec<Fault>> {
+        let faults = self.validate(plan, given);
         if faults.is_empty() { Ok(self.bind(plan)) } else { Err(faults) }
     }
 
@@ -90,11 +85,6 @@ impl CommandRegistry {
         let kinds = self.kinds().filter(|(_, kind)| kind.kind == owner).flat_map(|(_, kind)| &kind.handlers);
         let scopes = self.scopes().filter(|(_, scope)| scope.path == owner).flat_map(|(_, it)| &it.handlers);
         kinds.chain(scopes).find(|handler| handler.method == method).map(|handler| &handler.command)
-    }
-
-    /// Whether the program gives a scope value of that type.
-    pub(super) fn gives(&self, type_path: &str) -> bool {
-        self.given.iter().any(|given| given == type_path)
     }
 
     /// The programs and what they contain, this one first.

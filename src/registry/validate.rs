@@ -28,7 +28,6 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     audience::empty_groups,
     scopes::handled_twice,
     scopes::misplaced,
-    scopes::not_built,
     inputs::unread,
     inputs::bindings,
     inputs::readers,
@@ -36,10 +35,11 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     startup::commands,
 ];
 
-pub(super) fn validate(view: &View<'_>) -> Vec<Fault> {
+pub(super) fn validate(view: &View<'_>, given: &[String]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for rule in RULES {
         rule(view, &mut faults);
     }
+    scopes::not_built(view, given, &mut faults);
     faults
 }

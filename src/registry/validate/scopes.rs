@@ -66,9 +66,9 @@ fn in_manager(handlers: &[&HandlerDescription], is_handled: bool) -> Fault {
         .hint("move the handler to a `#[scope]` block, or remove `scope` from the command")
 }
 
-/// Every scope's value can be built.
-pub(super) fn not_built(view: &View<'_>, faults: &mut Vec<Fault>) {
-    for scope in view.scopes.iter().filter(|scope| !scope.has_default && !view.registry.gives(&scope.path)) {
+/// Every scope's value can be built, or is given.
+pub(super) fn not_built(view: &View<'_>, given: &[String], faults: &mut Vec<Fault>) {
+    for scope in view.scopes.iter().filter(|scope| !scope.has_default && !given.contains(&scope.path)) {
         let name = crate::wire::schema::short_path(&scope.path);
         let message = format!("nobody builds the scope `{name}`: it is not `Default`, and no value is given");
         let fault =
