@@ -188,7 +188,7 @@ impl MainLoop {
             command: startup.command,
             codec: CodecId::Json,
             time_left_us: core.blueprint.start_deadline.as_micros() as u64,
-            target: Target::Named(startup.to.clone().unwrap_or_else(|| self.name(index))),
+            target: Target::Named(self.name(index)),
             ..Header::new(Kind::Request)
         };
         let mut state = core.lock();

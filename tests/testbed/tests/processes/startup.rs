@@ -1,12 +1,10 @@
 //! Starting a rig: what a manager finds, and what is said when it does not become ready.
 
-mod support;
-
 use std::fs;
 
+use crate::support::{PATIENCE, end_cleanly, fail_to_launch, launch, testbed, topology};
 use labrig::{LaunchError, Rig};
 use labrig_testbed::commands::*;
-use support::{PATIENCE, end_cleanly, fail_to_launch, launch, testbed, topology};
 
 fn describe(rig: &Rig, manager: &str) -> Process {
     rig.scope().to(manager).request(Describe {}).expect("accepted").wait(PATIENCE).expect("done")

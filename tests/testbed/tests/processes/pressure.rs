@@ -1,11 +1,9 @@
 //! Full queues, frozen managers, floods and garbage: one part of the rig never holds up another.
 
-mod support;
-
+use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of};
 use labrig::{CallError, Refusal};
 use labrig_testbed::commands::*;
 use rustix::process::{Signal, kill_process};
-use support::{PATIENCE, end_cleanly, eventually, launch, pid_of};
 
 const SHORT_QUEUE: &str = "[managers.left]\nkind = \"worker\"\nqueue = { depth = 100 }\n\
                            [managers.right]\nkind = \"worker\"";

@@ -1,13 +1,11 @@
 //! Where commands go and how they end, on real processes.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{PATIENCE, end_cleanly, launch, pid_of};
 use labrig::wire::FailureKind;
 use labrig::{CallError, Refusal, Rig};
 use labrig_testbed::commands::*;
-use support::{PATIENCE, end_cleanly, launch, pid_of};
 
 const TWO_WORKERS: &str = "[managers.left]\nkind = \"worker\"\n[managers.right]\nkind = \"worker\"\n\
                            [managers.ear]\nkind = \"listener\"";
@@ -127,7 +125,7 @@ fn a_broadcast_reports_one_outcome_per_manager_and_a_failing_one_stops_nobody() 
 fn a_broadcast_from_a_dead_rig_part_says_so_in_its_report() {
     let rig = launch(TWO_WORKERS);
     rustix::process::kill_process(pid_of(&rig, "left"), rustix::process::Signal::KILL).expect("it lives");
-    support::eventually("the death", || {
+    crate::support::eventually("the death", || {
         let scope = rig.scope();
         let refused = scope.to("left").send(Note { number: 1 });
         matches!(refused, Err(Refusal::Dead { .. }))
@@ -194,7 +192,7 @@ fn a_manager_may_send_to_itself() {
     check_one(|rig| {
         let scope = rig.scope();
         scope.request(NoteToSelf { number: 9 }).expect("accepted").wait(PATIENCE).expect("done");
-        support::eventually("the note", || {
+        crate::support::eventually("the note", || {
             scope.request(Notes {}).expect("accepted").wait(PATIENCE).expect("done") == [9]
         });
     });
@@ -205,7 +203,9 @@ fn a_call_expires_and_its_late_answer_is_discarded() {
     let rig = launch("default_deadline_ms = 100\n[managers.only]\nkind = \"worker\"");
     let slow = rig.scope().request(Sleep { duration_ms: 600 }).expect("accepted");
     assert!(matches!(slow.wait(PATIENCE), Err(CallError::Expired(facts)) if facts.command == "Sleep"));
-    support::eventually("the late answer", || rig.status().is_some_and(|it| it.totals.late_answers == 1));
+    crate::support::eventually("the late answer", || {
+        rig.status().is_some_and(|it| it.totals.late_answers == 1)
+    });
     assert_eq!(rig.status().expect("the rig runs").in_flight, 0);
     end_cleanly(rig);
 }

@@ -1,15 +1,13 @@
 //! Deaths and quits: who notices, what is said, what is left behind.
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, testbed};
 use labrig::{CallError, Refusal};
 use labrig_testbed::commands::*;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use support::{PATIENCE, end_cleanly, eventually, launch, pid_of, testbed};
 
 const TWO_WORKERS: &str = "[managers.left]\nkind = \"worker\"\n[managers.right]\nkind = \"worker\"";
 
