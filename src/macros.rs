@@ -1,5 +1,195 @@
 //! The doors to the macros, and what people need to know to use them.
+//!
+//! The macros write registrations and glue, never logic: a handler stays an ordinary method. They see
+//! tokens only, so what depends on types is said by the compiler, at the place where you wrote the type.
 
-pub use labrig_macros::Command;
+/// Describes a type as it looks on the wire: fields, types and their order, and beside them what people
+/// need: doc text, unit, bounds, defaults.
+///
+/// For structs and enums without lifetimes; generic parameters must have schemas too. On named fields:
+///
+/// | option | meaning |
+/// |---|---|
+/// | `unit = "um"` | the unit of the number |
+/// | `min = 0.0`, `max = 200` | the smallest and largest value allowed |
+///
+/// Serde's attributes are followed: `rename`, `rename_all`, `rename_all_fields`, `default`, `skip`,
+/// `transparent`. Those that postcard would corrupt in silence, or under which the bytes are not those of
+/// the fields, are refused: `untagged`, `tag`, `content`, `flatten`, `skip_serializing_if`, skipping in one
+/// direction or of a variant, `with`, `from`, `into`, `remote`, `other`, `borrow`.
+///
+/// ```
+/// use labrig::prelude::*;
+/// use labrig::wire::TypeSchema;
+///
+/// /// Where the stage came to rest.
+/// #[derive(Serialize, Deserialize, Schema, Debug, Clone)]
+/// pub struct Settled {
+///     /// Height above the stage.
+///     #[schema(unit = "um", min = 0.0, max = 200.0)]
+///     pub height_um: f64,
+///     /// How often it tried.
+///     #[serde(default)]
+///     pub tries: u32,
+/// }
+///
+/// let schema = TypeSchema::of::<Settled>();
+/// assert_eq!(schema.fields()[0].unit.as_deref(), Some("um"));
+/// assert_eq!(schema.fields()[1].default.as_deref(), Some("0"));
+/// ```
 pub use labrig_macros::Schema;
-pub use labrig_macros::{every, ipc_command, manager, on_frame, role, scope};
+
+/// Makes a type a command: something a manager, or the scope, can be asked to do.
+///
+/// The type also derives `Serialize`, `Deserialize` and [`Schema`](derive@Schema), and has no generics.
+///
+/// | option | meaning |
+/// |---|---|
+/// | `reply = Settled` | what a successful handler answers; default `()` |
+/// | `direct` | to the one manager that serves it; the default |
+/// | `broadcast` | to every manager with a handler |
+/// | `scope` | to the scope, in the coordinator process |
+/// | `audience = "all"` | of a broadcast: every manager must handle it; any other text names a group |
+/// | `name = "Move"` | what people call it; default: the type's name |
+/// | `script` | scripts may use it |
+/// | `drop_oldest`, `keep_latest` | which one gives way in a full queue; for direct commands without reply |
+///
+/// ```
+/// use labrig::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Schema, Debug, Clone)]
+/// pub struct Settled {
+///     pub height_um: f64,
+/// }
+///
+/// /// Moves the objective to an absolute height and replies once it has settled.
+/// #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+/// #[command(reply = Settled)]
+/// pub struct MoveTo {
+///     pub height_um: f64,
+/// }
+///
+/// assert_eq!(MoveTo::spec().name, "MoveTo");
+/// ```
+pub use labrig_macros::Command;
+
+/// Registers a manager kind: stands on the `impl` block of a type that implements
+/// [`Manager`](crate::registry::Manager), which is emitted again as it is.
+///
+/// `kind = "motor"` is the name by which a config asks for it: 1 to 60 of `a-z`, `0-9`, `.`, `_`, `-`,
+/// beginning with a letter. `roles(Acquires, …)` names the [`role`](macro@role)s it plays. Methods are
+/// marked by [`ipc_command`](macro@ipc_command), [`every`](macro@every) and [`on_frame`](macro@on_frame);
+/// these need no import, since the block reads them. Methods under `#[cfg(…)]` are registered under it.
+///
+/// ```
+/// use labrig::prelude::*;
+///
+/// #[derive(Command, Serialize, Deserialize, Schema)]
+/// #[command(reply = f64)]
+/// struct MoveTo {
+///     height_um: f64,
+/// }
+///
+/// struct Motor {
+///     height_um: f64,
+/// }
+///
+/// impl Manager for Motor {
+///     type Config = ();
+///
+///     fn setup(_: (), _: &mut Context) -> Result<Self, SetupError> {
+///         Ok(Self { height_um: 0.0 })
+///     }
+/// }
+///
+/// #[manager(kind = "motor")]
+/// impl Motor {
+///     #[ipc_command]
+///     fn move_to(&mut self, command: MoveTo) -> Result<f64, std::io::Error> {
+///         self.height_um = command.height_um;
+///         Ok(self.height_um)
+///     }
+///
+///     #[every(milliseconds = 20)]
+///     fn publish_height(&mut self, context: &mut Context) {}
+///
+///     #[on_frame(input = "video")]
+///     fn look(&mut self, frame: &Frame) -> Result<(), String> {
+///         Ok(())
+///     }
+/// }
+/// ```
+pub use labrig_macros::manager;
+
+/// Shares handlers between kinds: stands on a trait, whose marked methods become handlers of every kind
+/// that lists it in `roles(…)`. A default body is the shared handler; a kind overrides it like any method,
+/// without attribute. A marked method without body must be written by each kind.
+///
+/// ```
+/// use labrig::prelude::*;
+///
+/// #[derive(Command, Serialize, Deserialize, Schema)]
+/// #[command(broadcast)]
+/// struct SetAcquisition {
+///     on: bool,
+/// }
+///
+/// #[role]
+/// trait Acquires: Manager {
+///     fn acquiring(&mut self) -> &mut bool;
+///
+///     #[ipc_command]
+///     fn set_acquisition(&mut self, command: SetAcquisition) {
+///         *self.acquiring() = command.on;
+///     }
+/// }
+/// ```
+pub use labrig_macros::role;
+
+/// Registers handlers that live in the coordinator process, on a thread of their own. The type is `Send`;
+/// when it is `Default` it is built by itself, else the program gives a value.
+///
+/// ```
+/// use labrig::prelude::*;
+///
+/// #[derive(Command, Serialize, Deserialize, Schema)]
+/// #[command(scope)]
+/// struct SaveNote {
+///     text: String,
+/// }
+///
+/// #[derive(Default)]
+/// struct Lab {
+///     notes: Vec<String>,
+/// }
+///
+/// #[scope]
+/// impl Lab {
+///     #[ipc_command]
+///     fn save_note(&mut self, command: SaveNote) {
+///         self.notes.push(command.text);
+///     }
+/// }
+/// ```
+pub use labrig_macros::scope;
+
+/// Marks a handler inside a [`manager`](macro@manager), [`scope`](macro@scope) or [`role`](macro@role)
+/// block: `fn name(&mut self, command: MoveTo)`, with `context: &mut Context` after the command if needed.
+/// `&self` will do too.
+///
+/// It returns its command's reply, or a `Result` with it. An error that is
+/// `Debug + Serialize + Deserialize + Schema` crosses whole; one that converts into a
+/// `Box<dyn Error + Send + Sync>` crosses as text with its causes.
+pub use labrig_macros::ipc_command;
+
+/// Marks a method that runs at a period inside a [`manager`](macro@manager) block:
+/// `fn name(&mut self)`, with `context: &mut Context` if needed. One of `seconds = 1`,
+/// `milliseconds = 20`, `microseconds = 500`. It returns nothing or `Result<(), …>`.
+pub use labrig_macros::every;
+
+/// Marks a method that sees every frame of an input inside a [`manager`](macro@manager) block:
+/// `fn name(&mut self, frame: &Frame)`, with `context: &mut Context` after the frame if needed.
+///
+/// `input = "video"` names the input, which a config binds to a stream; without it the input has the
+/// method's name, less a leading `on_`. It returns nothing or `Result<(), …>`.
+pub use labrig_macros::on_frame;

@@ -6,6 +6,7 @@
 
 pub mod context;
 pub mod description;
+pub mod detached;
 pub mod handler;
 pub mod outcome;
 pub mod registration;
@@ -21,6 +22,6 @@ pub use handler::{
     SetupError, Timer,
 };
 pub use outcome::Outcome;
-pub use registration::{Instance, KindRegistration, ScopeRegistration};
+pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};
 pub use routes::{CommandKey, CommandRoute, RouteHandler, RouteTable, StartupCommand, StreamReader};
 pub use table::{CommandRegistry, ProgramManifest};

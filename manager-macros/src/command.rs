@@ -1,6 +1,6 @@
 //! `#[derive(Command)]`: what a command is called, how it is delivered, what answers it.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{Data, DeriveInput, GenericParam, Type, parse_quote};
 
@@ -133,14 +133,11 @@ fn check_overflow(options: &Options, mistakes: &mut Mistakes) {
 fn implement(input: &DeriveInput, options: &Options, is_right: bool) -> TokenStream {
     let name = &input.ident;
     let reply: Type = options.ty("reply").cloned().unwrap_or_else(|| parse_quote!(()));
-    let delivery = match options.keys().find(|key| is_delivery(key)) {
-        Some(key) if *key == "broadcast" => quote!(Broadcast),
-        Some(key) if *key == "scope" => quote!(ScopeLevel),
-        _ => quote!(Direct),
-    };
+    let delivery = delivery(options);
     let spec = if is_right { spec(input, options) } else { quote!(::core::unreachable!()) };
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(deprecated, clippy::all, clippy::pedantic)]
         impl ::labrig::__private::Command for #name {
             type Reply = #reply;
@@ -149,6 +146,16 @@ fn implement(input: &DeriveInput, options: &Options, is_right: bool) -> TokenStr
                 #spec
             }
         }
+    }
+}
+
+/// The delivery's type, at the place of the option that names it.
+fn delivery(options: &Options) -> Ident {
+    match options.keys().find(|key| is_delivery(key)) {
+        Some(key) if *key == "broadcast" => Ident::new("Broadcast", key.span()),
+        Some(key) if *key == "scope" => Ident::new("ScopeLevel", key.span()),
+        Some(key) => Ident::new("Direct", key.span()),
+        None => Ident::new("Direct", Span::call_site()),
     }
 }
 

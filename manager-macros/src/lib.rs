@@ -5,6 +5,7 @@
 //! collects all mistakes before it speaks, and the user's own item is always emitted again, so that one
 //! mistake gives one error. How each is used is told at its re-export in labrig.
 
+mod body;
 mod command;
 mod docs;
 mod fields;

@@ -4,6 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{ItemImpl, LitStr, Path, Type};
 
+use crate::body;
 use crate::docs;
 use crate::glue::{Owner, Registrations};
 use crate::marks;
@@ -20,34 +21,38 @@ const KNOWN: &[Known] =
 /// Emits the block without our attributes, and what registers it.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
-    let Some(mut block) = read_block(&item, "manager", &mut mistakes) else {
-        let told = mistakes.tell();
-        return quote!(#item #told);
-    };
-    let options = Options::of_tokens(options, KNOWN, &mut mistakes);
-    let kind = kind(&options, &mut mistakes);
-    let roles = roles(&options, &mut mistakes);
-    let marked = marks::take_from_block(&mut block, &mut mistakes);
-    let owner =
-        Owner { callee: quote!(Self), role: quote!(::core::option::Option::None), handlers_only: None };
-    let registrations = Registrations::of(&marked, &owner, &mut mistakes);
-    let is_usable = check_block(&block, "manager", &mut mistakes);
-    let handles = is_usable.then(|| handles(&block, &kind, roles, &registrations, mistakes.none()));
-    let told = mistakes.tell();
-    quote!(#block #told #handles)
+    let registered = read_block(&item, "manager", &mut mistakes).and_then(|block| {
+        let options = Options::of_tokens(options, KNOWN, &mut mistakes);
+        let kind = kind(&options, &mut mistakes);
+        let roles = roles(&options, &mut mistakes);
+        let registrations = registrations(&block, None, &mut mistakes);
+        let is_usable = check_block(&block, "manager", &mut mistakes);
+        is_usable.then(|| handles(&block, &kind, roles, &registrations, mistakes.none()))
+    });
+    let (block, told) = (body::unmarked(&item), mistakes.tell());
+    quote!(#block #told #registered)
+}
+
+/// What the marked methods of an inherent block register.
+pub(crate) fn registrations(
+    block: &ItemImpl,
+    handlers_only: Option<&'static str>,
+    mistakes: &mut Mistakes,
+) -> Registrations {
+    let marked = marks::of_block(block, mistakes);
+    let owner = Owner { callee: quote!(Self), role: quote!(::core::option::Option::None), handlers_only };
+    Registrations::of(&marked, &owner, mistakes)
 }
 
 /// Reads the block that an attribute stands on.
 pub(crate) fn read_block(item: &TokenStream, macro_name: &str, mistakes: &mut Mistakes) -> Option<ItemImpl> {
-    match syn::parse2(item.clone()) {
-        Ok(block) => Some(block),
-        Err(_) => {
-            let what = format!("`#[{macro_name}]` stands on an `impl` block");
-            let help = "write it on `impl Motor { … }`, the block with the handlers";
-            mistakes.add_at(Span::call_site(), what, help);
-            None
-        }
+    if !body::is_introduced_by(item, "impl") {
+        let what = format!("`#[{macro_name}]` stands on an `impl` block");
+        let help = "write it on `impl Motor { … }`, the block with the handlers";
+        mistakes.add_at(Span::call_site(), what, help);
+        return None;
     }
+    body::read(item).map_err(|error| mistakes.absorb(error)).ok()
 }
 
 /// Whether the block is an inherent one of a single type.
@@ -129,6 +134,7 @@ fn handles(
     });
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(unused_imports, unused_mut, deprecated, clippy::all, clippy::pedantic)]
         impl ::labrig::__private::Handles for #owner {
             const KIND: &'static str = #kind;

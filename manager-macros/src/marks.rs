@@ -1,11 +1,13 @@
 //! The attributes that mark a method's job: `#[ipc_command]`, `#[every(…)]`, `#[on_frame(…)]`.
 //!
-//! They are taken off before the user's item is emitted again; one that is left standing somewhere else
+//! They are left out when the user's item is emitted again; one that is left standing somewhere else
 //! is an attribute macro of its own, which says where it belongs.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature};
+use syn::{
+    Attribute, ImplItem, ImplItemFn, ItemImpl, ItemTrait, Meta, Path, Signature, TraitItem, TraitItemFn,
+};
 
 use crate::docs;
 use crate::mistakes::Mistakes;
@@ -30,31 +32,39 @@ pub(crate) struct Marked {
     pub(crate) conditions: Vec<Attribute>,
 }
 
-/// Takes the marks off the methods of a block.
-pub(crate) fn take_from_block(block: &mut ItemImpl, mistakes: &mut Mistakes) -> Vec<Marked> {
-    let methods = block.items.iter_mut().filter_map(|item| match item {
+/// The marked methods of a block.
+pub(crate) fn of_block(block: &ItemImpl, mistakes: &mut Mistakes) -> Vec<Marked> {
+    let methods = block.items.iter().filter_map(|item| match item {
         ImplItem::Fn(ImplItemFn { attrs, sig, .. }) => Some((attrs, sig)),
         _ => None,
     });
-    methods.filter_map(|(attributes, signature)| take(attributes, signature, mistakes)).collect()
+    methods.filter_map(|(attributes, signature)| marked(attributes, signature, mistakes)).collect()
 }
 
-/// Takes the mark off a method, if it has one.
-pub(crate) fn take(
-    attributes: &mut Vec<Attribute>,
-    signature: &Signature,
-    mistakes: &mut Mistakes,
-) -> Option<Marked> {
-    let (marks, others): (Vec<_>, Vec<_>) =
-        attributes.drain(..).partition(|attribute| job_of(attribute.path()).is_some());
-    *attributes = others;
-    let name = &signature.ident;
-    for second in marks.iter().skip(1) {
-        mistakes.add(second, format!("method `{name}` has two jobs"), "keep one of its attributes");
+/// The marked methods of a trait.
+pub(crate) fn of_trait(role: &ItemTrait, mistakes: &mut Mistakes) -> Vec<Marked> {
+    let methods = role.items.iter().filter_map(|item| match item {
+        TraitItem::Fn(TraitItemFn { attrs, sig, .. }) => Some((attrs, sig)),
+        _ => None,
+    });
+    methods.filter_map(|(attributes, signature)| marked(attributes, signature, mistakes)).collect()
+}
+
+fn marked(attributes: &[Attribute], signature: &Signature, mistakes: &mut Mistakes) -> Option<Marked> {
+    let mut marks = attributes.iter().filter_map(|attribute| Some((attribute, job_of(attribute.path())?)));
+    let (mark, job) = marks.next()?;
+    for (second, _) in marks {
+        let what = format!("method `{}` has two jobs", signature.ident);
+        mistakes.add(second, what, "keep one of its attributes");
     }
-    let mark = marks.into_iter().next()?;
     let conditions = docs::conditions(attributes).into_iter().cloned().collect();
-    Some(Marked { job: job_of(mark.path())?, meta: mark.meta, signature: signature.clone(), conditions })
+    Some(Marked { job, meta: mark.meta.clone(), signature: signature.clone(), conditions })
+}
+
+/// Whether these tokens, from between the brackets of an attribute, are one of our marks.
+pub(crate) fn is_mark(attribute: &TokenStream) -> bool {
+    let meta = syn::parse2::<Meta>(attribute.clone());
+    meta.is_ok_and(|meta| job_of(meta.path()).is_some())
 }
 
 fn job_of(path: &Path) -> Option<Job> {

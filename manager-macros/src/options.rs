@@ -6,7 +6,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, Token, Type, UnOp, parenthesized, token};
+use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, Token, Type, UnOp, parenthesized};
 
 use crate::mistakes::Mistakes;
 
@@ -166,23 +166,30 @@ fn value(input: ParseStream, takes: Takes) -> Option<Value> {
 }
 
 fn literal(written: Expr, takes: Takes) -> Option<Value> {
-    match (takes, &written) {
+    match (takes, ungrouped(&written)) {
         (Takes::Text, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => Some(Value::Text(text.clone())),
-        (Takes::Number, _) => number(&written).map(|number| Value::Number(number, Box::new(written))),
         (Takes::Count, Expr::Lit(ExprLit { lit: Lit::Int(count), .. })) => {
             count.base10_parse().ok().filter(|count| *count > 0).map(Value::Count)
         }
+        (Takes::Number, plain) => number(plain).map(|number| Value::Number(number, Box::new(written))),
         _ => None,
     }
 }
 
 fn number(written: &Expr) -> Option<f64> {
-    match written {
+    match ungrouped(written) {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_digits().parse().ok(),
         Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => number.base10_digits().parse().ok(),
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => number(expr).map(|number: f64| -number),
-        Expr::Group(group) => number(&group.expr),
         _ => None,
+    }
+}
+
+/// The expression without the invisible groups that `macro_rules` leaves.
+fn ungrouped(written: &Expr) -> &Expr {
+    match written {
+        Expr::Group(group) => ungrouped(&group.expr),
+        other => other,
     }
 }
 
@@ -200,7 +207,7 @@ fn at_end(input: ParseStream) -> bool {
 
 /// Passes over what is left of an option that could not be used.
 fn skip(input: ParseStream) -> syn::Result<()> {
-    if input.peek(Token![=]) && !input.peek2(token::Paren) && input.fork().parse::<Assigned>().is_ok() {
+    if input.fork().parse::<Assigned>().is_ok() {
         input.parse::<Assigned>()?;
     }
     while !at_end(input) {

@@ -29,6 +29,7 @@ fn implement(input: &DeriveInput, body: &TokenStream) -> TokenStream {
     let (_, arguments, _) = input.generics.split_for_impl();
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(unused_imports, unused_variables, deprecated, clippy::all, clippy::pedantic)]
         impl #parameters ::labrig::__private::Schema for #name #arguments #conditions {
             fn schema(__builder: &mut ::labrig::__private::SchemaBuilder) -> ::labrig::__private::Node {

@@ -4,10 +4,10 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ItemImpl;
 
+use crate::body;
 use crate::docs;
-use crate::glue::{Owner, Registrations};
-use crate::manager::{check_block, owner_path, read_block, table};
-use crate::marks;
+use crate::glue::Registrations;
+use crate::manager::{check_block, owner_path, read_block, registrations, table};
 use crate::mistakes::Mistakes;
 
 const HANDLERS_ONLY: &str = "a scope has handlers only: no devices, hence no timers and no frames";
@@ -15,24 +15,16 @@ const HANDLERS_ONLY: &str = "a scope has handlers only: no devices, hence no tim
 /// Emits the block without our attributes, and what registers it.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
-    let Some(mut block) = read_block(&item, "scope", &mut mistakes) else {
-        let told = mistakes.tell();
-        return quote!(#item #told);
-    };
     if !options.is_empty() {
         mistakes.add(&options, "`#[scope]` has no options", "write `#[scope]`");
     }
-    let marked = marks::take_from_block(&mut block, &mut mistakes);
-    let owner = Owner {
-        callee: quote!(Self),
-        role: quote!(::core::option::Option::None),
-        handlers_only: Some(HANDLERS_ONLY),
-    };
-    let registrations = Registrations::of(&marked, &owner, &mut mistakes);
-    let is_usable = check_block(&block, "scope", &mut mistakes);
-    let handles = is_usable.then(|| handles(&block, &registrations, mistakes.none()));
-    let told = mistakes.tell();
-    quote!(#block #told #handles)
+    let registered = read_block(&item, "scope", &mut mistakes).and_then(|block| {
+        let registrations = registrations(&block, Some(HANDLERS_ONLY), &mut mistakes);
+        let is_usable = check_block(&block, "scope", &mut mistakes);
+        is_usable.then(|| handles(&block, &registrations, mistakes.none()))
+    });
+    let (block, told) = (body::unmarked(&item), mistakes.tell());
+    quote!(#block #told #registered)
 }
 
 fn handles(block: &ItemImpl, registrations: &Registrations, is_right: bool) -> TokenStream {
@@ -49,6 +41,7 @@ fn handles(block: &ItemImpl, registrations: &Registrations, is_right: bool) -> T
     });
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(unused_imports, unused_mut, deprecated, clippy::all, clippy::pedantic)]
         impl ::labrig::__private::ScopeHandles for #owner {
             const FILE: &'static str = ::core::file!();

@@ -97,6 +97,11 @@ codes! {
     StartupUnreachable = "L121", MissingHandler, "start-up command without a started handler";
     StartupNotServed = "L122", MissingHandler, "start-up command that its manager does not serve";
     StartupDelivery = "L123", Registration, "start-up command that is not direct";
+
+    ProgramNotStarted = "L201", Program, "program that cannot be started";
+    ProgramSilent = "L202", Program, "program that does not say what it contains";
+    ProgramVersion = "L203", Program, "program of another protocol version";
+    ProgramNeeded = "L204", Program, "manager without a program to play it";
 }
 
 impl fmt::Display for Code {

@@ -1,3 +1,252 @@
-//! stub
-/// stub
-pub struct Context {}
+//! What a handler can do besides its own device: talk to the rig.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::remote::{Addressed, CallError, PendingBroadcast, PendingReply, Scope};
+use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
+use crate::wire::{Broadcast, Command, Generation, OneHandler, Refusal};
+
+/// Who a handler runs for, and the way from it into the rig.
+pub struct Context {
+    identity: Arc<Identity>,
+    base: Scope,
+    scope: Scope,
+    producers: Producers,
+}
+
+/// Who a manager is; the same for all its life.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The rig's name.
+    pub rig: String,
+    /// The manager's name; `scope` for handlers of the coordinator.
+    pub manager: String,
+    /// Which life of it.
+    pub generation: Generation,
+    /// The run's folder.
+    pub run_dir: PathBuf,
+}
+
+/// The rings that this manager produces into, until they are asked for.
+#[derive(Clone, Default)]
+pub(crate) struct Producers {
+    offered: Arc<Mutex<BTreeMap<String, Option<Producer>>>>,
+    gate: Arc<Gate>,
+}
+
+/// Holds producers back until every manager of the rig is ready.
+#[derive(Debug, Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut is_open = self.is_open.lock();
+        while !*is_open {
+            self.opened.wait(&mut is_open);
+        }
+    }
+}
+
+impl Producers {
+    pub(crate) fn offer(&self, stream: &str, producer: Producer) {
+        self.offered.lock().insert(stream.to_owned(), Some(producer));
+    }
+
+    /// Lets the first frames through, or the end of the wait for them.
+    pub(crate) fn open_gate(&self) {
+        *self.gate.is_open.lock() = true;
+        self.gate.opened.notify_all();
+    }
+
+    fn take(&self, stream: &str) -> Result<Producer, ProducerError> {
+        let mut offered = self.offered.lock();
+        let known = offered.keys().cloned().collect();
+        match offered.get_mut(stream) {
+            None => Err(ProducerError::NotProduced { stream: stream.to_owned(), known }),
+            Some(producer) => {
+                producer.take().ok_or_else(|| ProducerError::Taken { stream: stream.to_owned() })
+            }
+        }
+    }
+}
+
+/// Why a manager cannot produce into a stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProducerError {
+    /// The config names somebody else as its producer, or has no such stream.
+    #[error("this manager does not produce `{stream}`: the config gives it {known:?}")]
+    NotProduced {
+        /// The stream asked for.
+        stream: String,
+        /// The streams it produces.
+        known: Vec<String>,
+    },
+    /// It was asked for before; a stream has one producer.
+    #[error("the producer of `{stream}` is in use already")]
+    Taken {
+        /// The stream asked for.
+        stream: String,
+    },
+    /// The format makes no sense.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+}
+
+impl Context {
+    pub(crate) fn new(identity: Identity, scope: Scope, producers: Producers) -> Self {
+        Self { identity: Arc::new(identity), base: scope.clone(), scope, producers }
+    }
+
+    /// The context of one command: calls from it remember `scope`'s chain and deadline.
+    pub(crate) fn enter(&mut self, scope: Scope) {
+        self.scope = scope;
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.scope = self.base.clone();
+    }
+
+    pub(crate) fn base(&self) -> &Scope {
+        &self.base
+    }
+
+    /// The manager's name; `scope` in the coordinator.
+    pub fn manager(&self) -> &str {
+        &self.identity.manager
+    }
+
+    /// The rig's name.
+    pub fn rig(&self) -> &str {
+        &self.identity.rig
+    }
+
+    /// Which life of the manager this is: 1, 2, 3 …
+    pub fn generation(&self) -> u32 {
+        self.identity.generation.0
+    }
+
+    /// The run's folder, where recordings belong.
+    pub fn run_dir(&self) -> &Path {
+        &self.identity.run_dir
+    }
+
+    /// The scope for other threads of this process. Calls from it begin chains of their own.
+    pub fn scope(&self) -> Scope {
+        self.base.clone()
+    }
+
+    /// Sends a command whose outcome does not matter.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is known at once that it will not run.
+    pub fn send<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<(), Refusal> {
+        self.scope.send(command)
+    }
+
+    /// Asks the one manager, or the scope, that serves the command; does not block.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is known at once that it will not run.
+    pub fn request<C: Command<Delivery: OneHandler>>(
+        &self,
+        command: C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
+        self.scope.request(command)
+    }
+
+    /// Asks and waits for the reply, at most until the deadline of the command being handled.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
+        let patience = self.scope.patience();
+        self.scope.request(command)?.wait(patience)
+    }
+
+    /// Asks every manager that has a handler; does not block.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is known at once that it will run nowhere.
+    pub fn broadcast<C: Command<Delivery = Broadcast>>(
+        &self,
+        command: C,
+    ) -> Result<PendingBroadcast<C>, Refusal> {
+        self.scope.broadcast(command)
+    }
+
+    /// Addresses one manager by name, when several serve a command.
+    pub fn to<'a>(&'a self, manager: &'a str) -> Addressed<'a> {
+        self.scope.to(manager)
+    }
+
+    /// Asks the rig to quit in good order.
+    pub fn quit(&self) {
+        self.scope.quit();
+    }
+
+    /// Takes the producer's end of a stream. It can be moved to a thread of its own.
+    ///
+    /// # Errors
+    /// [`ProducerError`], among others when the config does not name this manager as the stream's producer.
+    pub fn producer(&mut self, stream: &str, format: FrameFormat) -> Result<FrameProducer, ProducerError> {
+        format.check()?;
+        let gate = Arc::clone(&self.producers.gate);
+        Ok(FrameProducer { producer: self.producers.take(stream)?, gate, has_passed: false, format })
+    }
+}
+
+/// Fills a stream with frames, in place. Dropping it ends the stream.
+#[derive(Debug)]
+pub struct FrameProducer {
+    producer: Producer,
+    gate: Arc<Gate>,
+    has_passed: bool,
+    format: FrameFormat,
+}
+
+impl FrameProducer {
+    /// Loans a slot for a frame of the present format; waits until every manager of the rig is ready, and as
+    /// long as lossless readers lag behind. Call it from a thread of its own, or from a timer; in `setup` it
+    /// would wait for itself.
+    ///
+    /// # Errors
+    /// [`LoanError::Interrupted`] when the rig quits, [`LoanError::TooLarge`] when the frame does not fit.
+    pub fn loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
+        if !self.has_passed {
+            self.gate.pass();
+            self.has_passed = true;
+        }
+        self.producer.loan(self.format)
+    }
+
+    /// As [`loan`](Self::loan), but answers at once when every slot is still needed.
+    ///
+    /// # Errors
+    /// [`LoanError::NoFreeSlot`] besides those of `loan`.
+    pub fn try_loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
+        self.producer.try_loan(self.format)
+    }
+
+    /// The format of the frames to come.
+    pub fn format(&self) -> FrameFormat {
+        self.format
+    }
+
+    /// Changes the format of the frames to come.
+    pub fn set_format(&mut self, format: FrameFormat) {
+        self.format = format;
+    }
+
+    /// How many bytes a frame may have.
+    pub fn max_frame_bytes(&self) -> u64 {
+        self.producer.max_frame_bytes()
+    }
+}

@@ -6,7 +6,7 @@ use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
 use crate::wire::{CommandSpec, Site, TypeSchema};
 
 /// One handler, described.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct HandlerDescription {
     /// The command it takes.
     pub command: CommandSpec,
@@ -19,7 +19,7 @@ pub struct HandlerDescription {
 }
 
 /// One `#[on_frame]` input, described.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, labrig::Schema)]
 pub struct InputDescription {
     /// The input's name.
     pub name: String,
@@ -30,7 +30,7 @@ pub struct InputDescription {
 }
 
 /// A manager kind, described.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct KindDescription {
     /// Its name in a config.
     pub kind: String,
@@ -52,7 +52,7 @@ pub struct KindDescription {
 }
 
 /// The scope's handlers, described.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct ScopeDescription {
     /// The type's path.
     pub path: String,
@@ -65,7 +65,7 @@ pub struct ScopeDescription {
 }
 
 /// All that is linked into one program.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, labrig::Schema)]
 pub struct Manifest {
     /// The manager kinds.
     pub kinds: Vec<KindDescription>,

@@ -66,6 +66,11 @@ impl SetupError {
         Self(Failure::text(text))
     }
 
+    /// An error that is known as a failure already.
+    pub(crate) fn of(failure: Failure) -> Self {
+        Self(failure)
+    }
+
     /// The error as it travels.
     pub fn into_failure(self) -> Failure {
         self.0

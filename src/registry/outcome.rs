@@ -30,6 +30,7 @@ pub trait Outcome<R> {
     fn into_outcome(self) -> Result<R, Self::Error>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<R> Outcome<R> for R {
     type Error = Infallible;
     fn into_outcome(self) -> Result<R, Infallible> {
@@ -37,6 +38,7 @@ impl<R> Outcome<R> for R {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R, E> Outcome<R> for Result<R, E> {
     type Error = E;
     fn into_outcome(self) -> Result<R, E> {

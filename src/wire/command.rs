@@ -65,7 +65,9 @@ mod private {
 }
 
 /// The delivery of a command, as a value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, serde::Deserialize, labrig::Schema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryKind {
     /// To one manager.
@@ -87,7 +89,7 @@ impl std::fmt::Display for DeliveryKind {
 }
 
 /// Who must have a handler of a broadcast.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, serde::Deserialize, labrig::Schema)]
 pub enum Audience {
     /// Whoever has one; at least one manager.
     Listeners,
@@ -98,7 +100,7 @@ pub enum Audience {
 }
 
 /// What becomes of a command when its manager's queue is full.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, serde::Deserialize, labrig::Schema)]
 pub enum Overflow {
     /// The sender is refused with `Busy`. The only choice for commands that are answered.
     Refuse,
@@ -109,7 +111,7 @@ pub enum Overflow {
 }
 
 /// Everything known about a command; equal in all programs whose [`id`](Self::id) is equal.
-#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, serde::Deserialize, labrig::Schema)]
 pub struct CommandSpec {
     /// The name people use; no two commands of a rig share it.
     pub name: String,

@@ -1,1 +1,143 @@
-//! stub
+//! What coordinator and manager say about themselves.
+//!
+//! Postcard encodes by position: variants are only ever appended, and a changed struct bumps
+//! [`PROTOCOL_VERSION`](super::envelope::PROTOCOL_VERSION).
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::codec;
+use super::envelope::{EnvelopeError, Header, Kind};
+use super::failure::Failure;
+use super::ids::CommandId;
+use super::schema::{Schema, TypeSchema};
+
+/// What a coordinator tells a manager. Descriptors that belong to a word come in the same packet, in the
+/// order given there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub enum CoordinatorWord {
+    /// Who you are. Descriptors: status page, urgent doorbell.
+    Configure(Configure),
+    /// You produce this stream. Descriptors: ring, space doorbell.
+    Produce {
+        /// The stream's name.
+        stream: String,
+    },
+    /// Someone reads the stream you produce. Descriptors: cursor, data doorbell.
+    AddReader {
+        /// The stream's name.
+        stream: String,
+        /// Who reads.
+        reader: String,
+    },
+    /// You read this stream. Descriptors: ring, cursor, data doorbell, space doorbell.
+    Read {
+        /// The stream's name.
+        stream: String,
+        /// Your inputs that are bound to it.
+        inputs: Vec<String>,
+        /// Whether the producer waits for you.
+        is_lossless: bool,
+    },
+    /// Everyone is ready: begin.
+    Start,
+    /// End in good order. Sent beside the urgent word, to wake a worker that waits at its pipe.
+    Quit,
+}
+
+/// Who a manager is, and how it is to behave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub struct Configure {
+    /// The rig's name.
+    pub rig: String,
+    /// The manager's name.
+    pub manager: String,
+    /// Its kind.
+    pub kind: String,
+    /// Which life of it.
+    pub generation: u32,
+    /// Its place in the rig's list of managers.
+    pub index: u16,
+    /// The names of all managers, by place.
+    pub roster: Vec<String>,
+    /// Its own table, as JSON.
+    pub config_json: String,
+    /// The run's folder.
+    pub run_dir: String,
+    /// How long a call may take that does not say otherwise, in ms.
+    pub default_deadline_ms: u64,
+    /// How long entering the safe state may take, in ms.
+    pub safe_deadline_ms: u64,
+    /// The most verbose level of log records wanted: 1 error … 5 trace.
+    pub log_level: u8,
+}
+
+/// What a manager tells its coordinator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub enum ManagerWord {
+    /// The first word: the commands this program knows, path and fingerprint.
+    Hello {
+        /// The version of labrig it was built with.
+        version: String,
+        /// The commands that its kinds handle.
+        commands: Vec<(String, CommandId)>,
+    },
+    /// The ring of this stream is mapped: it can be sealed and handed to readers.
+    Mapped {
+        /// The stream's name.
+        stream: String,
+    },
+    /// The devices are open.
+    Ready,
+    /// They could not be opened; the process ends.
+    SetupFailed(Failure),
+    /// A log record.
+    Log {
+        /// 1 error … 5 trace.
+        level: u8,
+        /// The record's target.
+        target: String,
+        /// Its text.
+        message: String,
+    },
+    /// Records that were dropped because the pipe was full.
+    LogsDropped(u64),
+    /// The rig is to quit.
+    Quit {
+        /// Why.
+        reason: String,
+    },
+    /// The safe state is entered and the devices are closed; the process ends.
+    Stopped {
+        /// How long entering the safe state took, in µs.
+        safe_state_us: u64,
+    },
+    /// Something that was to be kept is lost; the run's summary says so.
+    Lost {
+        /// What, in a word or two: the same word is counted.
+        what: String,
+        /// Which one, and why.
+        detail: String,
+    },
+    /// A call that this manager made is awaited by nobody.
+    Abandon {
+        /// Its number.
+        correlation: u64,
+    },
+}
+
+/// The envelope of a word.
+pub fn seal<W: Serialize>(word: &W) -> Vec<u8> {
+    let payload =
+        codec::to_postcard(word).expect("control words hold only plain values, which postcard writes");
+    Header::new(Kind::Control).seal(&payload)
+}
+
+/// Reads a word.
+///
+/// # Errors
+/// [`EnvelopeError::Payload`] when the payload is not one.
+pub fn open<W: DeserializeOwned + Schema>(payload: &[u8]) -> Result<W, EnvelopeError> {
+    codec::from_postcard(payload, &TypeSchema::of::<W>())
+        .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
+}

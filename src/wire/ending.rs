@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 /// Why a command that was accepted, or offered, was not done.
 ///
 /// Variants are only ever appended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 #[non_exhaustive]
 pub enum NotDone {
     /// Its handler returned an error or panicked.
@@ -35,7 +35,7 @@ pub enum Ending {
 }
 
 /// The outcome of a broadcast at one manager, as it travels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub struct BroadcastOutcome {
     /// The manager's name.
     pub manager: String,

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::codec;
 use super::ids::Site;
-use super::schema::{Schema, TypeSchema, short_path};
+use super::schema::{Node, Schema, TypeSchema, short_path};
 
 /// A handler's failure, as it travels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub struct Failure {
     /// What kind of failure.
     pub kind: FailureKind,
@@ -29,7 +29,7 @@ pub struct Failure {
 }
 
 /// What kind of failure crossed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub enum FailureKind {
     /// The handler returned a typed error, which crossed whole.
     Typed {
@@ -72,9 +72,12 @@ impl Failure {
         Self { causes: causes.map(ToString::to_string).collect(), ..Self::text(error.to_string()) }
     }
 
-    /// An error whose type both sides know, with the text people read.
+    /// An error whose type both sides know, with the text people read. One that is text crosses as text.
     pub fn typed<E: Serialize + Schema>(error: &E, text: String) -> Self {
         let schema = TypeSchema::of::<E>();
+        if schema.root == Node::Text {
+            return Self::text(text);
+        }
         match codec::to_postcard(error) {
             Ok(value) => {
                 let kind = FailureKind::Typed {

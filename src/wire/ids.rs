@@ -25,6 +25,7 @@ impl fmt::Debug for CommandId {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Schema for CommandId {
     fn schema(_: &mut SchemaBuilder) -> Node {
         Node::U64
@@ -41,6 +42,7 @@ impl fmt::Display for Generation {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Schema for Generation {
     fn schema(_: &mut SchemaBuilder) -> Node {
         Node::U32
@@ -48,7 +50,7 @@ impl Schema for Generation {
 }
 
 /// A manager's name in its rig: 1 to 40 of `a-z 0-9 _ -`, beginning with a letter.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct ManagerName(String);
 
 impl ManagerName {
@@ -87,7 +89,7 @@ pub struct NameError {
 }
 
 /// A place in a source or config file.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct Site {
     /// Path as the compiler or the reader knew it.
     pub file: String,

@@ -7,7 +7,7 @@ use super::ids::ManagerName;
 /// A command was refused: it did not run and will not.
 ///
 /// Each variant says what the sender can do now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, labrig::Schema)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The manager's queue is full; try again when it has worked some off.

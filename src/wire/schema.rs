@@ -22,7 +22,7 @@ pub trait Schema {
 }
 
 /// One type, as a tree that ends at primitives or at names of definitions.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, labrig::Schema)]
 #[non_exhaustive]
 pub enum Node {
     /// `()`: no bytes.
@@ -74,7 +74,7 @@ pub enum Node {
 }
 
 /// A named type.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct Definition {
     /// The type's path, with generic arguments if it has any.
     pub path: String,
@@ -85,7 +85,7 @@ pub struct Definition {
 }
 
 /// What a named type or an enum's variant is made of.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, labrig::Schema)]
 pub enum Shape {
     /// Nothing.
     Unit,
@@ -100,7 +100,7 @@ pub enum Shape {
 }
 
 /// A field of a struct.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct Field {
     /// Its name on the wire.
     pub name: String,
@@ -121,7 +121,7 @@ pub struct Field {
 }
 
 /// A variant of an enum.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct Variant {
     /// Its name on the wire.
     pub name: String,
@@ -132,7 +132,7 @@ pub struct Variant {
 }
 
 /// A type with all the definitions it refers to.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct TypeSchema {
     /// The type itself.
     pub root: Node,

@@ -8,7 +8,8 @@ use super::schema::{Field, Node, Schema, SchemaBuilder, Shape, Variant};
 
 macro_rules! primitives {
     ($($rust:ty => $node:ident),* $(,)?) => {
-        $(impl Schema for $rust {
+        $(#[diagnostic::do_not_recommend]
+        impl Schema for $rust {
             fn schema(_: &mut SchemaBuilder) -> Node {
                 Node::$node
             }
@@ -25,12 +26,14 @@ primitives! {
     std::num::NonZeroU64 => U64, std::num::NonZeroUsize => U64,
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Schema + ?Sized> Schema for Box<T> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         T::schema(builder)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Schema> Schema for Option<T> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         Node::Option(Box::new(T::schema(builder)))
@@ -39,7 +42,8 @@ impl<T: Schema> Schema for Option<T> {
 
 macro_rules! lists {
     ($($list:ident),*) => {
-        $(impl<T: Schema> Schema for $list<T> {
+        $(#[diagnostic::do_not_recommend]
+        impl<T: Schema> Schema for $list<T> {
             fn schema(builder: &mut SchemaBuilder) -> Node {
                 Node::List(Box::new(T::schema(builder)))
             }
@@ -49,24 +53,28 @@ macro_rules! lists {
 
 lists!(Vec, VecDeque, BTreeSet);
 
+#[diagnostic::do_not_recommend]
 impl<T: Schema, S> Schema for HashSet<T, S> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         Node::List(Box::new(T::schema(builder)))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Schema, V: Schema> Schema for BTreeMap<K, V> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         Node::Map(Box::new(K::schema(builder)), Box::new(V::schema(builder)))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Schema, V: Schema, S> Schema for HashMap<K, V, S> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         Node::Map(Box::new(K::schema(builder)), Box::new(V::schema(builder)))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Schema, const N: usize> Schema for [T; N] {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         Node::Tuple(vec![T::schema(builder); N])
@@ -75,7 +83,8 @@ impl<T: Schema, const N: usize> Schema for [T; N] {
 
 macro_rules! tuples {
     ($(($($part:ident),+)),*) => {
-        $(impl<$($part: Schema),+> Schema for ($($part,)+) {
+        $(#[diagnostic::do_not_recommend]
+        impl<$($part: Schema),+> Schema for ($($part,)+) {
             fn schema(builder: &mut SchemaBuilder) -> Node {
                 Node::Tuple(vec![$($part::schema(builder)),+])
             }
@@ -85,6 +94,7 @@ macro_rules! tuples {
 
 tuples!((A), (A, B), (A, B, C), (A, B, C, D), (A, B, C, D, E), (A, B, C, D, E, F));
 
+#[diagnostic::do_not_recommend]
 impl Schema for Duration {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         builder.named("core::time::Duration", "A span of time.", |_| {
@@ -103,6 +113,7 @@ impl Schema for Duration {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Schema, E: Schema> Schema for Result<T, E> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         let (ok, err) = (T::schema(builder), E::schema(builder));

@@ -1,0 +1,89 @@
+//! The role of a program: coordinator, manager, or one that is only asked what it contains.
+//!
+//! One program plays all three. Which one is decided by descriptor 0: a coordinator that starts a manager
+//! puts the pipe there. Everything else is the command line.
+
+use std::any::{Any, TypeId};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::coordinator::manifest;
+use crate::registry::{Context, ScopeHandles, SetupError};
+use crate::remote::Scope;
+use crate::transport::{Role, declare_that_this_program_plays_managers, inherited_role};
+use crate::{cli, manager};
+
+pub(crate) type BuildScope = Box<dyn FnOnce(&mut Context) -> Result<Box<dyn Any + Send>, SetupError> + Send>;
+
+/// A labrig program, to be completed and then run.
+#[derive(Default)]
+pub struct App {
+    pub(crate) scopes: Vec<(TypeId, BuildScope)>,
+    pub(crate) default_config: Option<&'static str>,
+    pub(crate) default_duration: Option<Duration>,
+}
+
+/// Begins a labrig program: `labrig::app().scope(|context| Ok(Lab::new())).main()`.
+pub fn app() -> App {
+    App::default()
+}
+
+/// Runs a labrig program whose scope is `Default`, or that has none.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     labrig::main()
+/// }
+/// ```
+pub fn main() -> ExitCode {
+    app().main()
+}
+
+impl App {
+    /// Gives the value that serves the scope's commands. It is built in the coordinator only.
+    pub fn scope<S: ScopeHandles>(
+        mut self,
+        build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
+    ) -> Self {
+        let build =
+            |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
+        self.scopes.push((TypeId::of::<S>(), Box::new(build)));
+        self
+    }
+
+    /// The text of the config that runs when the command line names none; usually `include_str!`.
+    pub fn default_config(mut self, toml: &'static str) -> Self {
+        self.default_config = Some(toml);
+        self
+    }
+
+    /// How long that config runs when the command line does not say; without it, until it quits.
+    pub fn default_duration(mut self, duration: Duration) -> Self {
+        self.default_duration = Some(duration);
+        self
+    }
+
+    /// Plays the role that this process was started in, or reads the command line.
+    pub fn main(self) -> ExitCode {
+        self.play(|app| cli::main(app, None))
+    }
+
+    /// As [`main`](Self::main), but when a rig runs, `then` has the main thread, as a window needs it. The rig
+    /// quits when `then` returns.
+    pub fn main_with(self, then: impl FnOnce(Scope)) -> ExitCode {
+        self.play(|app| cli::main(app, Some(Box::new(then))))
+    }
+
+    fn play(self, otherwise: impl FnOnce(Self) -> ExitCode) -> ExitCode {
+        declare_that_this_program_plays_managers();
+        match inherited_role() {
+            Ok(Some(Role::Manager(pipe))) => manager::run(pipe),
+            Ok(Some(Role::Manifest(socket))) => manifest::state_manifest(socket),
+            Ok(None) => otherwise(self),
+            Err(error) => {
+                eprintln!("labrig: cannot take the role this program was started in: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The words of the command line.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::exit;
+
+/// Runs and checks instrument rigs.
+#[derive(Parser, Debug)]
+#[command(version, about, after_help = exit::HELP, args_conflicts_with_subcommands = true)]
+struct Line {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Prove the rig, start it, and run it until it quits
+    Run(RunArgs),
+    /// Prove the rig and report every fault; starts nothing, opens no device
+    Check(CheckArgs),
+    /// Print which manager handles which command; starts nothing
+    Commands(CheckArgs),
+}
+
+/// Which rig.
+#[derive(Args, Debug, Default)]
+pub(super) struct Source {
+    /// The config file; without one, the program's own config
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Set a value over what the config says, such as `managers.camera.config.path=frames/`
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(super) set: Vec<(String, String)>,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// Quit after this long, such as `10s` or `2h 30m`
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) duration: Option<Duration>,
+    /// Write into this folder instead of a new one below `runs/<rig>/`
+    #[arg(long, value_name = "DIR")]
+    pub(super) run_dir: Option<PathBuf>,
+    /// Keep state in this folder instead of the user's state folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
+    /// Print JSON lines on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show more log records; twice for all
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Show only warnings and errors, and no status
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// Print JSON on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Reads the command line; help, version and mistakes are printed here.
+pub(super) fn parse(words: Vec<OsString>, has_own_config: bool) -> Result<Verb, ExitCode> {
+    let name = words
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
+    let command = Line::command().name(name.unwrap_or_else(|| "labrig".to_owned()));
+    let help = command.clone().render_help();
+    let parsed = command.try_get_matches_from(words).and_then(|matches| Line::from_arg_matches(&matches));
+    let line = parsed.map_err(|error| {
+        // Printing fails only when nobody reads; the code still tells.
+        let _ = error.print();
+        ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::CLEAN })
+    })?;
+    match line {
+        Line { verb: Some(verb), .. } => Ok(verb),
+        Line { verb: None, run } if run.source.config.is_some() || has_own_config => Ok(Verb::Run(run)),
+        Line { verb: None, .. } => {
+            let _ = write!(std::io::stderr(), "{help}");
+            Err(ExitCode::from(exit::USAGE))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_parse(words: &[&str]) -> Option<Verb> {
+        let words = ["rig"].iter().chain(words).map(OsString::from).collect();
+        parse(words, true).ok()
+    }
+
+    #[test]
+    fn a_config_may_follow_a_verb_or_stand_alone() {
+        assert!(matches!(check_parse(&["check", "a.toml"]), Some(Verb::Check(_))));
+        assert!(matches!(check_parse(&[]), Some(Verb::Run(run)) if run.source.config.is_none()));
+        let set = ["run", "a.toml", "--set", "a.b=c=d", "--duration", "1m 30s"];
+        let Some(Verb::Run(run)) = check_parse(&set) else { panic!("expected a run") };
+        assert_eq!(run.source.set, [("a.b".to_owned(), "c=d".to_owned())]);
+        assert_eq!(run.duration, Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn a_set_without_value_is_refused() {
+        assert!(check_parse(&["run", "a.toml", "--set", "a.b"]).is_none());
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Line::command().debug_assert();
+    }
+}

@@ -1,0 +1,212 @@
+//! `run`: prove, start, show, and say how it ended.
+
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use indicatif::MultiProgress;
+use log::LevelFilter;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::args::RunArgs;
+use super::live::Live;
+use super::{Then, check, exit, logging, topology};
+use crate::app::App;
+use crate::config::Topology;
+use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary, default_state_dir};
+
+/// Runs a rig from its proof to its summary.
+pub(super) fn run(app: App, arguments: RunArgs, then: Then<'_>) -> ExitCode {
+    let topology = match topology(&app, &arguments.source) {
+        Ok(topology) => topology,
+        Err(code) => return code,
+    };
+    let is_demo = arguments.source.config.is_none();
+    let duration = arguments.duration.or(app.default_duration.filter(|_| is_demo));
+    let is_terminal = std::io::stderr().is_terminal();
+    let display = MultiProgress::new();
+    logging::install(log_level(&arguments), &display, is_terminal && std::env::var_os("NO_COLOR").is_none());
+    let rig = match launch(app, &arguments, topology) {
+        Ok(rig) => rig,
+        Err(error) => return not_launched(&error, arguments.json),
+    };
+    let mut live = Live::new(&display, is_terminal, arguments.quiet || arguments.json);
+    match then {
+        Some(then) => {
+            then(rig.scope());
+            rig.scope().quit();
+            rig.wait(None);
+        }
+        None => watch(&rig, &mut live, &arguments, duration),
+    }
+    live.end();
+    let summary = rig.shutdown();
+    finish(&summary, arguments.json)
+}
+
+fn log_level(arguments: &RunArgs) -> LevelFilter {
+    match (arguments.quiet, arguments.verbose) {
+        (true, _) => LevelFilter::Warn,
+        (false, 0) => LevelFilter::Info,
+        (false, 1) => LevelFilter::Debug,
+        (false, _) => LevelFilter::Trace,
+    }
+}
+
+fn launch(app: App, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
+    let name = topology.resolve().plan.name;
+    let state_dir = arguments.state_dir.clone().unwrap_or_else(|| default_state_dir(&name));
+    let run_dir = match &arguments.run_dir {
+        Some(folder) => folder.clone(),
+        None => fresh_run_dir(Path::new("runs"), &name)?,
+    };
+    let topology = topology.state_dir(state_dir).run_dir(run_dir);
+    let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
+    let signals = signals().map_err(LaunchError::System)?;
+    Rig::builder(topology).scopes_from(app.scopes).log_level(level).signals(signals).launch()
+}
+
+/// Ctrl-C and SIGTERM as bytes to read.
+fn signals() -> std::io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGINT, write.try_clone()?)?;
+    signal_hook::low_level::pipe::register(SIGTERM, write)?;
+    Ok(read)
+}
+
+/// A path below `runs/<rig>/` that no run has used; the folder is made once the rig is proved.
+fn fresh_run_dir(base: &Path, rig: &str) -> Result<PathBuf, LaunchError> {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let stamp: String = time.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let folder = base.join(rig);
+    let name = |count: u32| if count == 1 { stamp.clone() } else { format!("{stamp}-{count}") };
+    let free = (1..).map(|count| folder.join(name(count))).find(|path| !path.exists());
+    Ok(free.unwrap_or(folder))
+}
+
+/// Shows the rig until it ends or its time is over.
+fn watch(rig: &Rig, live: &mut Live, arguments: &RunArgs, duration: Option<Duration>) {
+    let end = duration.map(|duration| Instant::now() + duration);
+    let is_shown = !arguments.quiet;
+    if arguments.json {
+        print_json(&json!({ "event": "started", "run_dir": rig.run_dir() }));
+    }
+    loop {
+        if is_shown && let Some(status) = rig.status() {
+            let line = live.show(&status);
+            if arguments.json {
+                print_json(&json!({ "event": "status", "status": status }));
+            } else if let Some(line) = line {
+                // Whoever closed standard error does not want to see it.
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+        }
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let pause = if is_shown { Some(live.pause()) } else { None };
+        if rig.wait(left.into_iter().chain(pause).min()) {
+            return;
+        }
+        if end.is_some_and(|end| Instant::now() >= end) {
+            rig.scope().quit();
+            rig.wait(None);
+            return;
+        }
+    }
+}
+
+fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
+    let code = match error {
+        LaunchError::Refused(report) => {
+            let text = if is_json { check::refused_line(report) } else { check::coloured(report) };
+            let _ = writeln!(std::io::stdout(), "{text}");
+            return ExitCode::from(exit::REFUSED);
+        }
+        LaunchError::Interrupted { .. } => exit::CLEAN,
+        LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
+            exit::FAILED
+        }
+        _ => exit::NOT_STARTED,
+    };
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}\n  because {cause}"));
+    if is_json {
+        print_json(&json!({ "event": "not-started", "error": text }));
+    }
+    exit::complain(&text, code)
+}
+
+fn print_json(value: &serde_json::Value) {
+    // A reader that is gone has seen enough; the run goes on.
+    let _ = writeln!(std::io::stdout(), "{value}");
+}
+
+/// Prints the summary, keeps it in the run's folder, and chooses the exit code.
+fn finish(summary: &RunSummary, is_json: bool) -> ExitCode {
+    let path = summary.run_dir.join("summary.json");
+    let text = serde_json::to_string_pretty(summary).expect("a summary holds only plain values");
+    let is_kept = fs::write(&path, text + "\n").map_err(|error| {
+        exit::complain(&format!("cannot write `{}`: {error}", path.display()), exit::FAILED)
+    });
+    if is_json {
+        print_json(&json!({ "event": "summary", "summary": summary }));
+    } else {
+        let _ = writeln!(std::io::stdout(), "{}", summary_text(summary));
+    }
+    match (summary.is_clean, summary.has_losses(), is_kept) {
+        (_, _, Err(code)) => code,
+        (false, _, _) => ExitCode::from(exit::MANAGER_FAILED),
+        (true, true, _) => ExitCode::from(exit::LOST),
+        (true, false, _) => ExitCode::from(exit::CLEAN),
+    }
+}
+
+fn summary_text(summary: &RunSummary) -> String {
+    let mut lines = vec![format!("{} ran {:.1} s; {}", summary.rig, summary.duration_s, summary.reason)];
+    for manager in &summary.managers {
+        let end = match &manager.end {
+            ManagerEnd::Clean { safe_state_us } => {
+                format!("ended clean, safe in {:.1} ms", *safe_state_us as f64 / 1e3)
+            }
+            ManagerEnd::Failed { why } => format!("FAILED: {why}"),
+            ManagerEnd::NotStarted => "was not started".to_owned(),
+        };
+        lines.push(format!(
+            "  {:<14} {:<14} {:>6} commands, {end}",
+            manager.name, manager.kind, manager.taken
+        ));
+    }
+    for stream in &summary.streams {
+        let dropped = stream.dropped();
+        lines.push(format!(
+            "  stream {}: {} produced by {}, dropped {dropped}",
+            stream.name, stream.published, stream.producer
+        ));
+        for reader in &stream.readers {
+            let mode = if reader.is_lossless { "lossless" } else { "latest" };
+            let passed =
+                if reader.skipped > 0 { format!(", passed over {}", reader.skipped) } else { String::new() };
+            lines.push(format!("    {} took {} ({mode}){passed}", reader.manager, reader.taken));
+        }
+        if stream.waits > 0 {
+            lines.push(format!(
+                "    the producer waited {} times, {:.0} ms in all",
+                stream.waits, stream.waited_ms
+            ));
+        }
+    }
+    for loss in &summary.losses {
+        lines.push(format!(
+            "  LOST at {}: {} × {} (first: {})",
+            loss.manager, loss.count, loss.what, loss.first
+        ));
+    }
+    let totals = &summary.totals;
+    let bad = totals.accepted - totals.done;
+    lines.push(format!("  calls: {} accepted, {} done, {bad} ended otherwise", totals.accepted, totals.done));
+    lines.push(format!("run folder: {}", summary.run_dir.display()));
+    lines.join("\n")
+}

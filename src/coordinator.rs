@@ -1,0 +1,38 @@
+//! Floor 5: the one process that owns every pipe.
+//!
+//! A [`Rig`] is launched from a topology: the builder proves it and draws a [`Blueprint`](blueprint::Blueprint),
+//! the main loop starts the managers, routes between them and ends them. The loop's thread is the only one
+//! that waits for pipes; any thread may drive the pure router under the core's lock.
+
+mod blueprint;
+mod builder;
+mod core;
+mod drawing;
+mod ends;
+mod launch_error;
+mod listening;
+mod main_loop;
+pub(crate) mod manifest;
+mod outputs;
+mod peers;
+mod process;
+mod rate;
+mod report;
+mod rig;
+pub mod router;
+mod run_log;
+mod scope_thread;
+mod shutdown;
+mod startup;
+mod state_folder;
+mod status;
+mod streams;
+mod summary;
+
+pub use builder::{Proof, RigBuilder, prove};
+pub use launch_error::LaunchError;
+pub use rig::Rig;
+pub use router::Totals;
+pub(crate) use state_folder::default_state_dir;
+pub use status::{ManagerStatus, ReaderStatus, RigStatus, StreamStatus};
+pub use summary::{Loss, ManagerEnd, ManagerSummary, RunSummary};

@@ -1,0 +1,75 @@
+//! What is to be started, with every name resolved: drawn once, after the proof and before any process.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::router::Route;
+use crate::shm::ReadMode;
+use crate::transport::Child;
+use crate::wire::{CommandId, ManagerName};
+
+/// A whole rig.
+#[derive(Debug)]
+pub(crate) struct Blueprint {
+    pub(crate) rig: String,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) default_deadline: Duration,
+    pub(crate) start_deadline: Duration,
+    pub(crate) quit_deadline: Duration,
+    pub(crate) managers: Vec<ManagerBlueprint>,
+    pub(crate) streams: Vec<StreamBlueprint>,
+    pub(crate) routes: HashMap<CommandId, Route>,
+}
+
+/// One manager.
+#[derive(Debug)]
+pub(crate) struct ManagerBlueprint {
+    pub(crate) name: ManagerName,
+    pub(crate) kind: String,
+    pub(crate) child: Child,
+    pub(crate) config_json: String,
+    pub(crate) startup: Vec<StartupCommand>,
+    pub(crate) depth: u32,
+    /// The managers that must be ready before this one is started, by place.
+    pub(crate) after: Vec<usize>,
+    pub(crate) safe_deadline: Duration,
+    pub(crate) limits: Limits,
+    /// The commands whose fingerprints the program must agree on, by path.
+    pub(crate) commands: HashMap<String, CommandId>,
+}
+
+/// A command that is given to a manager before its first step.
+#[derive(Debug)]
+pub(crate) struct StartupCommand {
+    pub(crate) name: String,
+    pub(crate) command: CommandId,
+    /// Who takes it, when it is not the manager in whose table it stands.
+    pub(crate) to: Option<String>,
+    pub(crate) json: Vec<u8>,
+}
+
+/// How much a manager may send in a second, before its pipe is left unread for a while.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) envelopes_per_s: u64,
+    pub(crate) bytes_per_s: u64,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct StreamBlueprint {
+    pub(crate) name: String,
+    pub(crate) producer: usize,
+    pub(crate) slots: u32,
+    pub(crate) max_frame_bytes: u64,
+    pub(crate) readers: Vec<ReaderBlueprint>,
+}
+
+/// One reader of a stream.
+#[derive(Debug)]
+pub(crate) struct ReaderBlueprint {
+    pub(crate) manager: usize,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) mode: ReadMode,
+}

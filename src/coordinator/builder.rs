@@ -1,0 +1,261 @@
+//! From a topology to a running rig: prove, draw the blueprint, start.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::bounded;
+
+use super::blueprint::Blueprint;
+use super::core::Core;
+use super::drawing;
+use super::launch_error::LaunchError;
+use super::main_loop::{self, MainLoop};
+use super::manifest;
+use super::rig::{Parts, Rig};
+use super::run_log::RunLog;
+use super::scope_thread;
+use super::state_folder::StateFolder;
+use crate::config::{Code, Fault, Report, RigPlan, Topology};
+use crate::registry::context::{Identity, Producers};
+use crate::registry::registration::{self, ScopeInstance};
+use crate::registry::{
+    CommandRegistry, Context, ProgramManifest, ScopeHandles, ScopeRegistration, SetupError,
+};
+use crate::remote::Scope;
+use crate::transport::{Child, close_inherited_on_exec, this_program_plays_managers};
+use crate::wire::Generation;
+
+type BuildScope = Box<dyn FnOnce(&mut Context) -> Result<Box<dyn Any + Send>, SetupError> + Send>;
+
+/// A rig to be launched.
+pub struct RigBuilder {
+    topology: Topology,
+    scopes: Vec<(TypeId, BuildScope)>,
+    signals: Option<UnixStream>,
+    log_level: u8,
+}
+
+/// What is known about a rig before anything is started.
+#[derive(Debug)]
+pub struct Proof {
+    /// The rig as its config describes it.
+    pub plan: RigPlan,
+    /// What is linked into its programs.
+    pub registry: CommandRegistry,
+    /// Everything that is wrong, sorted.
+    pub report: Report,
+}
+
+/// Proves a rig: every program is asked for its manifest, no device is opened, nothing is started.
+pub fn prove(topology: &Topology) -> Proof {
+    prove_with(topology, &[])
+}
+
+fn prove_with(topology: &Topology, given: &[TypeId]) -> Proof {
+    let resolution = topology.resolve();
+    let (plan, mut faults) = (resolution.plan, resolution.faults);
+    let (manifests, program_faults) = collect_manifests(&plan);
+    faults.extend(program_faults);
+    let registry = CommandRegistry::new(manifests);
+    let given: Vec<_> = ScopeRegistration::all()
+        .filter(|registration| given.contains(&(registration.type_id)()))
+        .map(|registration| (registration.describe)().path)
+        .collect();
+    faults.extend(registry.validate(&plan, &given));
+    Proof { plan, registry, report: Report::new(faults) }
+}
+
+/// This program's manifest, and those of all others that play a manager.
+fn collect_manifests(plan: &RigPlan) -> (Vec<ProgramManifest>, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let mut programs: BTreeMap<PathBuf, Child> = BTreeMap::new();
+    for manager in &plan.managers {
+        match &manager.program {
+            Some(program) => {
+                programs.entry(program.clone()).or_insert_with(|| drawing::child_of(manager));
+            }
+            None if !this_program_plays_managers() => faults.push(needs_program(manager)),
+            None => {}
+        }
+    }
+    let children: Vec<Child> = programs.values().cloned().collect();
+    let mut manifests = vec![ProgramManifest { program: None, manifest: registration::manifest() }];
+    for (program, asked) in programs.into_keys().zip(manifest::ask_all(&children)) {
+        match asked {
+            Ok(manifest) => manifests.push(ProgramManifest { program: Some(program), manifest }),
+            Err(fault) => faults.push(name_managers(fault, plan, &program)),
+        }
+    }
+    (manifests, faults)
+}
+
+fn name_managers(fault: Fault, plan: &RigPlan, program: &Path) -> Fault {
+    let played = plan.managers.iter().filter(|manager| manager.program.as_deref() == Some(program));
+    played.fold(fault, |fault, manager| {
+        fault.at(manager.site.clone(), format!("it is to play `{}`", manager.name))
+    })
+}
+
+fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
+    let text = format!("nothing says which program plays `{}`", manager.name);
+    Fault::new(Code::ProgramNeeded, text).at(manager.site.clone(), "this manager").hint(
+        "this process does not run `labrig::main()`, so it cannot play managers itself;\n\
+         in a test write `Topology::from_file(…)?.program(env!(\"CARGO_BIN_EXE_my_rig\"))`",
+    )
+}
+
+impl RigBuilder {
+    pub(super) fn new(topology: Topology) -> Self {
+        Self { topology, scopes: Vec::new(), signals: None, log_level: 3 }
+    }
+
+    /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
+    /// and before its managers are started.
+    pub fn scope<S: ScopeHandles>(
+        mut self,
+        build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
+    ) -> Self {
+        let build =
+            |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
+        self.scopes.push((TypeId::of::<S>(), Box::new(build)));
+        self
+    }
+
+    /// Begins the quit when a byte can be read here, and hastens it with the next.
+    pub(crate) fn signals(mut self, signals: UnixStream) -> Self {
+        self.signals = Some(signals);
+        self
+    }
+
+    /// The most verbose level of log records wanted of managers; default info.
+    pub fn log_level(mut self, level: log::Level) -> Self {
+        self.log_level = level as u8;
+        self
+    }
+
+    pub(crate) fn scopes_from(mut self, scopes: Vec<(TypeId, BuildScope)>) -> Self {
+        self.scopes.extend(scopes);
+        self
+    }
+
+    /// Proves the rig without starting it.
+    pub fn prove(&self) -> Proof {
+        let given: Vec<_> = self.scopes.iter().map(|(type_id, _)| *type_id).collect();
+        prove_with(&self.topology, &given)
+    }
+
+    /// Proves and starts the rig; returns when every manager is ready.
+    ///
+    /// # Errors
+    /// [`LaunchError::Refused`] with every fault of the proof; any other [`LaunchError`] when the start
+    /// failed. Nothing is left running then.
+    pub fn launch(self) -> Result<Rig, LaunchError> {
+        let proof = self.prove();
+        if !proof.report.is_clean() {
+            return Err(LaunchError::Refused(proof.report));
+        }
+        close_inherited_on_exec();
+        let folders = Folders::take(&proof.plan)?;
+        let blueprint = drawing::draw(&proof.plan, &proof.registry, folders.run_dir.clone());
+        self.start(blueprint, folders)
+    }
+
+    fn start(self, blueprint: Blueprint, folders: Folders) -> Result<Rig, LaunchError> {
+        let run_dir = blueprint.run_dir.clone();
+        let rig_name = blueprint.rig.clone();
+        let core = Arc::new(Core::new(blueprint)?);
+        let log = RunLog::create(&run_dir)
+            .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
+        let identity =
+            Identity { rig: rig_name, manager: "scope".to_owned(), generation: Generation(1), run_dir };
+        let port: Arc<Core> = Arc::clone(&core);
+        let mut context = Context::new(identity, Scope::new(port), Producers::default());
+        let instances = build_scopes(self.scopes, &mut context)?;
+        let (launched, outcome) = bounded(1);
+        let (ending, ended) = bounded(0);
+        let parts = main_loop::Parts {
+            core: Arc::clone(&core),
+            log,
+            log_level: self.log_level,
+            signals: self.signals,
+            launched,
+        };
+        let main_loop = MainLoop::new(parts)?;
+        let scope_thread =
+            scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
+        let run = move || {
+            let summary = main_loop.run();
+            drop(ending);
+            summary
+        };
+        let main = thread::Builder::new().name("labrig-main".to_owned()).spawn(run);
+        let main = main.inspect_err(|_| core.close()).map_err(LaunchError::System)?;
+        let parts =
+            Parts { main, scope_thread, ended, state_folder: folders.state, temporary: folders.temporary };
+        match outcome.recv() {
+            Ok(Ok(())) => Ok(Rig::running(core, parts)),
+            Ok(Err(error)) => {
+                drop(parts.end());
+                Err(error)
+            }
+            Err(_) => {
+                let summary = parts.end();
+                Err(LaunchError::Interrupted { reason: summary.reason })
+            }
+        }
+    }
+}
+
+/// Every scope that is linked in: the value that was given, or its default.
+fn build_scopes(
+    given: Vec<(TypeId, BuildScope)>,
+    context: &mut Context,
+) -> Result<Vec<Box<dyn ScopeInstance>>, LaunchError> {
+    let mut given: BTreeMap<_, _> = given.into_iter().collect();
+    let mut instances = Vec::new();
+    for registration in ScopeRegistration::all() {
+        let instance = match given.remove(&(registration.type_id)()) {
+            Some(build) => {
+                let value = build(context).map_err(|error| LaunchError::Scope(error.into_failure()))?;
+                (registration.adopt)(value)
+            }
+            None => (registration.build)(),
+        };
+        instances.extend(instance);
+    }
+    Ok(instances)
+}
+
+/// The folders of a run.
+struct Folders {
+    state: StateFolder,
+    run_dir: PathBuf,
+    temporary: Option<tempfile::TempDir>,
+}
+
+impl Folders {
+    /// Takes the state folder and makes the run's folder. What nobody named is temporary.
+    fn take(plan: &RigPlan) -> Result<Self, LaunchError> {
+        let temporary = match (&plan.state_dir, &plan.run_dir) {
+            (Some(_), Some(_)) => None,
+            _ => Some(temporary_folder()?),
+        };
+        let below =
+            |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
+        let state = StateFolder::take(&plan.state_dir.clone().unwrap_or_else(|| below("state")))?;
+        let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));
+        fs::create_dir_all(&run_dir)
+            .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
+        Ok(Self { state, run_dir, temporary })
+    }
+}
+
+fn temporary_folder() -> Result<tempfile::TempDir, LaunchError> {
+    let folder = tempfile::Builder::new().prefix("labrig-").tempdir();
+    folder.map_err(|source| LaunchError::Folder { folder: std::env::temp_dir(), source })
+}

@@ -1,0 +1,151 @@
+//! The end of a manager's process: what it still said is heard, then everything of it is put away.
+
+use std::os::fd::AsFd;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use log::Level;
+
+use super::launch_error::LaunchError;
+use super::main_loop::MainLoop;
+use super::outputs::Lines;
+use super::process::{Phase, describe_exit};
+use crate::wire::CommandId;
+
+/// How many times the outputs of a dead manager are read: what it started may go on printing.
+const LAST_READS: usize = 64;
+
+impl MainLoop {
+    /// A manager's process has ended: what it still said is heard, then everything of it is put away.
+    pub(super) fn bury(&mut self, index: usize) {
+        let Some(child) = self.processes[index].child.as_mut() else { return };
+        let status = match child.try_wait() {
+            Ok(Some(status)) => status,
+            Ok(None) => return,
+            Err(error) => {
+                log::error!("the end of `{}` cannot be read: {error}", self.name(index));
+                return;
+            }
+        };
+        self.processes[index].throttled_until = None;
+        self.processes[index].bucket = None;
+        self.read_pipe(index, usize::MAX);
+        self.disconnect(index);
+        self.drain_outputs(index);
+        self.unwatch(index);
+        self.streams.iter().for_each(|stream| stream.gone(index));
+        let was_starting =
+            self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared;
+        let was_told = self.processes[index].phase == Phase::Stopping;
+        let process = &mut self.processes[index];
+        process.exit = Some(status);
+        process.phase = Phase::Ended;
+        process.ended_at = Some(Instant::now());
+        self.report_end(index, status, was_told);
+        if was_starting && self.quit.is_none() {
+            let (manager, last_lines) = (self.name(index), self.processes[index].last_lines());
+            self.fail(LaunchError::Died { manager, how: describe_exit(status), last_lines });
+        }
+        if self.quit.is_some() {
+            self.tell_those_that_may_end();
+        }
+    }
+
+    pub(super) fn report_end(&mut self, index: usize, status: ExitStatus, was_told: bool) {
+        let name = self.name(index);
+        let how = describe_exit(status);
+        if !was_told {
+            let during = self.last_command(index);
+            self.processes[index].blame(format!("ended by itself: {how}{during}"));
+        } else if !status.success() || self.processes[index].safe_state.is_none() {
+            self.processes[index].blame(format!("ended with {how}"));
+        }
+        match self.processes[index].fault.clone() {
+            None => self.log.line(&name, Level::Debug, "ended in its safe state"),
+            Some(fault) => self.log.line(&name, Level::Error, &fault),
+        }
+    }
+
+    /// The command a manager was at when it ended, in words.
+    pub(super) fn last_command(&self, index: usize) -> String {
+        let Some(activity) = self.processes[index].page.as_ref().map(|page| page.activity()) else {
+            return String::new();
+        };
+        if activity.taken == activity.done {
+            return String::new();
+        }
+        let id = CommandId(activity.current_command);
+        let name =
+            self.core.blueprint.routes.get(&id).map_or_else(|| id.to_string(), |route| route.name.clone());
+        format!(", while at `{name}`")
+    }
+
+    pub(super) fn unwatch(&mut self, index: usize) {
+        let Some(child) = &self.processes[index].child else { return };
+        if let Err(errno) = self.core.poller.remove(child.pidfd.as_fd()) {
+            log::error!("a process cannot be taken from the poller: {errno}");
+        }
+    }
+
+    // --- outputs ---
+
+    pub(super) fn read_stdout(&mut self, index: usize) {
+        let Some(output) = &mut self.processes[index].stdout else { return };
+        let lines = output.read();
+        let is_end = lines.is_end;
+        self.note_lines(index, lines);
+        if is_end && let Some(output) = self.processes[index].stdout.take() {
+            self.close_output(output.source());
+        }
+    }
+
+    pub(super) fn read_stderr(&mut self, index: usize) {
+        let Some(output) = &mut self.processes[index].stderr else { return };
+        let lines = output.read();
+        let is_end = lines.is_end;
+        self.note_lines(index, lines);
+        if is_end && let Some(output) = self.processes[index].stderr.take() {
+            self.close_output(output.source());
+        }
+    }
+
+    pub(super) fn close_output(&self, source: impl AsFd) {
+        if let Err(errno) = self.core.poller.remove(source) {
+            log::error!("an output cannot be taken from the poller: {errno}");
+        }
+    }
+
+    pub(super) fn note_lines(&mut self, index: usize, lines: Lines) {
+        let name = self.name(index);
+        for line in &lines.lines {
+            self.processes[index].keep_line(line);
+            self.log.line(&name, Level::Info, line);
+        }
+        if lines.dropped > 0 {
+            self.log.line(
+                &name,
+                Level::Warn,
+                &format!("{} lines were dropped: it prints too fast", lines.dropped),
+            );
+        }
+    }
+
+    /// Reads what a dead manager has printed. Something it started may hold its outputs open: no waiting.
+    pub(super) fn drain_outputs(&mut self, index: usize) {
+        for _ in 0..LAST_READS {
+            let before = self.processes[index].last_lines();
+            self.read_stdout(index);
+            self.read_stderr(index);
+            let process = &self.processes[index];
+            if (process.stdout.is_none() && process.stderr.is_none()) || process.last_lines() == before {
+                break;
+            }
+        }
+        if let Some(output) = self.processes[index].stdout.take() {
+            self.close_output(output.source());
+        }
+        if let Some(output) = self.processes[index].stderr.take() {
+            self.close_output(output.source());
+        }
+    }
+}

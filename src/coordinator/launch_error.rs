@@ -1,0 +1,141 @@
+//! Why a rig was not launched. Whatever had been started is ended again.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::Report;
+use crate::remote::CallError;
+use crate::shm::{DoorbellError, RingCreateError, SegmentCreateError, SegmentSealError};
+use crate::transport::SpawnError;
+use crate::wire::Failure;
+
+/// Why a rig was not launched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The proof found faults; no process was started.
+    #[error("the rig is refused\n\n{0}")]
+    Refused(Report),
+    /// Another coordinator works on the same state folder.
+    #[error(
+        "`{folder}` is in use by the coordinator with process number {pid}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`"
+    )]
+    StateFolderHeld {
+        /// The state folder.
+        folder: PathBuf,
+        /// Who holds it.
+        pid: String,
+    },
+    /// A folder that the run needs cannot be used.
+    #[error("cannot use the folder `{folder}`")]
+    Folder {
+        /// Which folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The coordinator could not get what it needs from the system.
+    #[error("the coordinator cannot begin")]
+    System(#[source] io::Error),
+    /// A descriptor for waking a thread could not be made.
+    #[error(transparent)]
+    Doorbell(#[from] DoorbellError),
+    /// The value that serves the scope's commands could not be built.
+    #[error("the scope cannot be built: {0}")]
+    Scope(Failure),
+    /// A manager's program could not be started.
+    #[error("`{manager}` was not started")]
+    Spawn {
+        /// Which manager.
+        manager: String,
+        /// Why.
+        source: SpawnError,
+    },
+    /// A stream's memory could not be made.
+    #[error("the memory of the stream `{stream}` cannot be made")]
+    Ring {
+        /// Which stream.
+        stream: String,
+        /// Why.
+        source: RingCreateError,
+    },
+    /// A page of shared memory could not be made.
+    #[error("a page of shared memory for `{manager}` cannot be made")]
+    Page {
+        /// For whom.
+        manager: String,
+        /// Why.
+        source: SegmentCreateError,
+    },
+    /// A stream's memory could not be sealed against other writers.
+    #[error("the memory of the stream `{stream}` cannot be sealed")]
+    Seal {
+        /// Which stream.
+        stream: String,
+        /// Why.
+        source: SegmentSealError,
+    },
+    /// A manager was not ready in time.
+    #[error("`{manager}` was not ready within {after:?}: {missing}")]
+    TimedOut {
+        /// Which manager.
+        manager: String,
+        /// How long was waited.
+        after: Duration,
+        /// What had not come.
+        missing: &'static str,
+    },
+    /// A manager's devices could not be opened.
+    #[error("`{manager}` could not be set up: {failure}")]
+    SetupFailed {
+        /// Which manager.
+        manager: String,
+        /// What it said.
+        failure: Failure,
+    },
+    /// A manager ended before it was ready.
+    #[error("`{manager}` ended during start-up: {how}{}", tail(.last_lines))]
+    Died {
+        /// Which manager.
+        manager: String,
+        /// Its exit status or signal.
+        how: String,
+        /// The last lines it printed.
+        last_lines: Vec<String>,
+    },
+    /// A manager's program knows a command by another shape.
+    #[error(
+        "`{manager}` knows the command `{command}` by another shape: fingerprint {theirs}, expected {ours}\nhelp: build both programs from the same source"
+    )]
+    CommandDiffers {
+        /// Which manager.
+        manager: String,
+        /// The command's path.
+        command: String,
+        /// Its fingerprint there.
+        theirs: String,
+        /// Its fingerprint here.
+        ours: String,
+    },
+    /// A start-up command was not done.
+    #[error("the start-up command `{command}` of `{manager}` was not done")]
+    StartupCommand {
+        /// Which manager.
+        manager: String,
+        /// Which command.
+        command: String,
+        /// Why.
+        source: Box<CallError>,
+    },
+    /// The rig was told to quit before it was ready.
+    #[error("told to quit during start-up: {reason}")]
+    Interrupted {
+        /// By whom.
+        reason: String,
+    },
+}
+
+fn tail(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n    | {line}")).collect()
+}

@@ -1,0 +1,204 @@
+//! What managers say: envelopes are routed, words are heard, too much of either is throttled.
+
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+use super::core::CoreState;
+use super::launch_error::LaunchError;
+use super::main_loop::MainLoop;
+use super::router::Caller;
+use crate::transport::{PipeError, Ready};
+use crate::wire::control::{self, ManagerWord};
+use crate::wire::{Envelope, EnvelopeError, Kind};
+
+/// How many envelopes are taken from one pipe before the others have their turn.
+const TURN: usize = 64;
+/// How long a manager whose pipe has ended may take to end itself, beyond the time its safe state may take.
+const AFTER_PIPE_END: Duration = Duration::from_secs(1);
+
+impl MainLoop {
+    pub(super) fn serve_pipe(&mut self, index: usize, ready: Ready) {
+        if ready.writable {
+            let mut state = self.core.lock();
+            let CoreState { router, peers, pages, .. } = &mut *state;
+            peers[index].flush(index, router, pages, &self.core.poller);
+        }
+        if ready.readable {
+            self.read_pipe(index, TURN);
+        }
+    }
+
+    pub(super) fn read_pipe(&mut self, index: usize, most: usize) {
+        for _ in 0..most {
+            if self.processes[index].throttled_until.is_some() {
+                return;
+            }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let received = {
+                let state = self.core.lock();
+                let Some(pipe) = &state.peers[index].pipe else {
+                    self.buffer = buffer;
+                    return;
+                };
+                pipe.receive(&mut buffer)
+            };
+            let goes_on = match received {
+                Ok(packet) => self.take_packet(index, &buffer[..packet.length]),
+                Err(PipeError::NotReady) => false,
+                Err(error) => {
+                    self.cut_off(index, &error.to_string(), error == PipeError::Closed);
+                    false
+                }
+            };
+            self.buffer = buffer;
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn take_packet(&mut self, index: usize, bytes: &[u8]) -> bool {
+        self.throttle(index, bytes.len());
+        match Envelope::open(bytes).and_then(|envelope| self.take_envelope(index, &envelope)) {
+            Ok(()) => true,
+            Err(error) => {
+                self.cut_off(index, &error.to_string(), false);
+                false
+            }
+        }
+    }
+
+    pub(super) fn take_envelope(
+        &mut self,
+        index: usize,
+        envelope: &Envelope<'_>,
+    ) -> Result<(), EnvelopeError> {
+        let Envelope { header, payload } = envelope;
+        if header.kind == Kind::Control {
+            self.hear(index, control::open(payload)?);
+            return Ok(());
+        }
+        let mut state = self.core.lock();
+        match header.kind {
+            Kind::Done | Kind::Ended => state.router.answered(index, header, payload)?,
+            Kind::Report => return Err(EnvelopeError::Payload { reason: "managers make no reports".into() }),
+            _ => self.core.submit_from(&mut state, index, header, payload),
+        }
+        let answers = self.core.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+        Ok(())
+    }
+
+    pub(super) fn hear(&mut self, index: usize, word: ManagerWord) {
+        match word {
+            ManagerWord::Hello { commands, .. } => {
+                let step = self.hello(index, &commands);
+                self.check(step);
+            }
+            ManagerWord::Mapped { stream } => {
+                let step = self.mapped(index, &stream);
+                self.check(step);
+                self.pass_barrier();
+            }
+            ManagerWord::Ready => {
+                let step = self.ready(index);
+                self.check(step);
+            }
+            ManagerWord::SetupFailed(failure) => {
+                self.processes[index].blame(format!("could not be set up: {failure}"));
+                self.fail(LaunchError::SetupFailed { manager: self.name(index), failure });
+            }
+            ManagerWord::Log { level, target, message } => self.note(index, level, &target, &message),
+            ManagerWord::LogsDropped(count) => {
+                let name = self.name(index);
+                self.log.line(
+                    &name,
+                    Level::Warn,
+                    &format!("{count} log records were dropped: its pipe was full"),
+                );
+            }
+            ManagerWord::Quit { reason } => {
+                let reason = format!("`{}` asked for it: {reason}", self.name(index));
+                self.begin_quit(&reason);
+            }
+            ManagerWord::Stopped { safe_state_us } => {
+                self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
+            }
+            ManagerWord::Lost { what, detail } => {
+                let name = self.name(index);
+                self.note_loss(&name, &what, &detail);
+            }
+            ManagerWord::Abandon { correlation } => {
+                let mut state = self.core.lock();
+                let generation = state.router.station(index).generation;
+                state.router.abandon(Caller::Manager { index, generation, correlation });
+            }
+        }
+    }
+
+    pub(super) fn note(&mut self, index: usize, level: u8, target: &str, message: &str) {
+        let level = match level {
+            1 => Level::Error,
+            2 => Level::Warn,
+            3 => Level::Info,
+            4 => Level::Debug,
+            _ => Level::Trace,
+        };
+        let name = self.name(index);
+        let text =
+            if target.starts_with("labrig") { message.to_owned() } else { format!("[{target}] {message}") };
+        self.processes[index].keep_line(&text);
+        self.log.line(&name, level, &text);
+    }
+
+    /// Leaves a pipe unread for a while when too much comes out of it.
+    pub(super) fn throttle(&mut self, index: usize, bytes: usize) {
+        let now = Instant::now();
+        let process = &mut self.processes[index];
+        let Some(wait) = process.bucket.as_mut().and_then(|bucket| bucket.take(bytes, now)) else { return };
+        process.throttled_until = Some(now + wait);
+        process.throttles += 1;
+        let mut state = self.core.lock();
+        state.peers[index].is_throttled = true;
+        state.peers[index].watch(&self.core.poller);
+    }
+
+    pub(super) fn resume_throttled(&mut self, now: Instant) {
+        for index in 0..self.processes.len() {
+            if self.processes[index].throttled_until.is_some_and(|until| until <= now) {
+                self.processes[index].throttled_until = None;
+                let mut state = self.core.lock();
+                state.peers[index].is_throttled = false;
+                state.peers[index].watch(&self.core.poller);
+            }
+        }
+    }
+
+    /// A manager's pipe has ended, or says what no envelope says: nothing more is taken from it or given to it.
+    pub(super) fn cut_off(&mut self, index: usize, why: &str, is_end: bool) {
+        let name = self.name(index);
+        if !is_end {
+            self.log.line(&name, Level::Error, &format!("its connection is ended: {why}"));
+            self.processes[index].blame(format!("its connection was ended: {why}"));
+        }
+        self.disconnect(index);
+        self.processes[index].kill_at =
+            Some(Instant::now() + self.plan(index).safe_deadline + AFTER_PIPE_END);
+    }
+
+    /// Ends every call that this manager was to answer, and closes its pipe.
+    pub(super) fn disconnect(&mut self, index: usize) {
+        let mut state = self.core.lock();
+        let Some(pipe) = state.peers[index].pipe.take() else { return };
+        if let Err(errno) = self.core.poller.remove(&pipe) {
+            log::error!("a pipe cannot be taken from the poller: {errno}");
+        }
+        let CoreState { router, pages, .. } = &mut *state;
+        router.gone(index, pages);
+        let answers = self.core.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+    }
+}

@@ -1,0 +1,109 @@
+//! What the loop tells of the rig: while it runs, and when it has ended.
+
+use std::time::Instant;
+
+use super::core::CoreState;
+use super::launch_error::LaunchError;
+use super::main_loop::MainLoop;
+use super::process::{Phase, Process};
+use super::status::{ManagerStatus, RigStatus};
+use super::summary::{ManagerEnd, ManagerSummary, RunSummary};
+use log::Level;
+
+impl MainLoop {
+    pub(super) fn status(&self) -> RigStatus {
+        let state = self.core.lock();
+        let name_of = |index: usize| self.name(index);
+        RigStatus {
+            rig: self.core.blueprint.rig.clone(),
+            uptime_s: self.begun_at.elapsed().as_secs_f64(),
+            managers: (0..self.processes.len()).map(|index| self.manager_status(index, &state)).collect(),
+            streams: self.streams.iter().map(|stream| stream.status(&name_of)).collect(),
+            totals: state.router.totals(),
+            in_flight: state.router.in_flight().0,
+        }
+    }
+
+    pub(super) fn manager_status(&self, index: usize, state: &CoreState) -> ManagerStatus {
+        let process = &self.processes[index];
+        let activity = process.page.as_ref().map(|page| page.activity());
+        let taken = activity.map_or(0, |activity| activity.taken);
+        let is_busy = activity.is_some_and(|activity| activity.busy_since_ns.is_some());
+        let until = process.ended_at.unwrap_or_else(Instant::now);
+        ManagerStatus {
+            name: self.name(index),
+            kind: self.plan(index).kind.clone(),
+            state: state_text(process, is_busy),
+            pid: process.child.as_ref().map_or(0, |child| child.pid),
+            generation: state.router.station(index).generation.0,
+            uptime_s: process.started_at.map_or(0.0, |started| (until - started).as_secs_f64()),
+            queued: state.router.station(index).waiting(taken),
+            taken,
+            throttles: process.throttles,
+            fault: process.fault.clone(),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> RunSummary {
+        self.core.close();
+        let summary = self.summary();
+        if let Some(error) = self.failure.take() {
+            self.launched(Err(error));
+        }
+        let reason = self.quit.as_ref().map(|quit| quit.reason.clone()).unwrap_or_default();
+        self.launched(Err(LaunchError::Interrupted { reason }));
+        self.log.note(
+            Level::Info,
+            if summary.is_clean { "the run ended cleanly" } else { "the run did not end cleanly" },
+        );
+        self.log.flush();
+        summary
+    }
+
+    pub(super) fn summary(&self) -> RunSummary {
+        let state = self.core.lock();
+        let name_of = |index: usize| self.name(index);
+        let managers: Vec<_> = (0..self.processes.len()).map(|index| self.manager_summary(index)).collect();
+        RunSummary {
+            rig: self.core.blueprint.rig.clone(),
+            run_dir: self.core.blueprint.run_dir.clone(),
+            duration_s: self.begun_at.elapsed().as_secs_f64(),
+            reason: self.quit.as_ref().map(|quit| quit.reason.clone()).unwrap_or_default(),
+            is_clean: managers.iter().all(|manager| matches!(manager.end, ManagerEnd::Clean { .. })),
+            managers,
+            streams: self.streams.iter().map(|stream| stream.status(&name_of)).collect(),
+            losses: self.losses.clone(),
+            totals: state.router.totals(),
+            in_flight_high_water: state.router.in_flight().1,
+        }
+    }
+
+    pub(super) fn manager_summary(&self, index: usize) -> ManagerSummary {
+        let process = &self.processes[index];
+        let end = match (&process.fault, process.safe_state, process.ended_well()) {
+            (_, Some(safe), true) => ManagerEnd::Clean { safe_state_us: safe.as_micros() as u64 },
+            (Some(why), _, _) => ManagerEnd::Failed { why: why.clone() },
+            (None, _, _) if process.child.is_none() => ManagerEnd::NotStarted,
+            (None, _, _) => ManagerEnd::Failed { why: "it did not say that it is safe".to_owned() },
+        };
+        ManagerSummary {
+            name: self.name(index),
+            kind: self.plan(index).kind.clone(),
+            generation: 1,
+            taken: process.page.as_ref().map_or(0, |page| page.activity().taken),
+            end,
+        }
+    }
+}
+
+fn state_text(process: &Process, is_busy: bool) -> &'static str {
+    match process.phase {
+        Phase::Waiting => "waiting",
+        Phase::Starting | Phase::SettingUp | Phase::Preparing(_) => "starting",
+        Phase::Prepared | Phase::Running if is_busy => "busy",
+        Phase::Prepared | Phase::Running => "ready",
+        Phase::Stopping => "stopping",
+        Phase::Ended if process.fault.is_some() => "failed",
+        Phase::Ended => "stopped",
+    }
+}

@@ -1,0 +1,130 @@
+//! Ending a rig: stop accepting, let what runs finish, drain the streams, then insist.
+//!
+//! A manager is told to end once those whose frames it must all see have ended. What has not ended by the
+//! quit deadline is terminated, and killed a second later.
+
+use std::time::{Duration, Instant};
+
+use log::Level;
+use rustix::process::Signal;
+
+use super::main_loop::MainLoop;
+use super::process::Phase;
+use super::router::Life;
+use crate::shm::Urgent;
+use crate::wire::control::{self, CoordinatorWord};
+
+/// How long a terminated manager has before it is killed, beyond the time its safe state may take.
+const AFTER_TERMINATE: Duration = Duration::from_secs(1);
+
+/// A quit that is under way.
+#[derive(Debug, Clone)]
+pub(super) struct Quit {
+    pub(super) reason: String,
+    terminate_at: Instant,
+    kill_at: Option<Instant>,
+}
+
+impl MainLoop {
+    /// Begins the quit; a second request is harmless.
+    pub(super) fn begin_quit(&mut self, reason: &str) {
+        if self.quit.is_some() {
+            return;
+        }
+        self.log.note(Level::Info, &format!("the rig quits: {reason}"));
+        let terminate_at = Instant::now() + self.core.blueprint.quit_deadline;
+        self.quit = Some(Quit { reason: reason.to_owned(), terminate_at, kill_at: None });
+        self.core.lock().router.begin_quit();
+        self.tell_those_that_may_end();
+    }
+
+    /// Somebody insists: what has not ended is terminated now.
+    pub(super) fn hasten_quit(&mut self) {
+        if let Some(quit) = &mut self.quit {
+            self.log.note(Level::Warn, "told again to quit: terminating what has not ended");
+            quit.terminate_at = Instant::now();
+        }
+    }
+
+    /// Tells every manager to end that need not see more frames.
+    pub(super) fn tell_those_that_may_end(&mut self) {
+        let mut may_end: Vec<usize> =
+            (0..self.processes.len()).filter(|index| self.may_end(*index)).collect();
+        if may_end.is_empty() && !self.processes.iter().any(|process| process.phase == Phase::Stopping) {
+            // Managers that wait for each other's frames end together.
+            may_end = (0..self.processes.len()).filter(|index| self.is_to_be_told(*index)).collect();
+        }
+        for index in may_end {
+            self.tell_to_end(index);
+        }
+    }
+
+    fn is_to_be_told(&self, index: usize) -> bool {
+        !matches!(self.processes[index].phase, Phase::Stopping | Phase::Ended)
+    }
+
+    fn may_end(&self, index: usize) -> bool {
+        let sources = self.streams.iter().filter(|stream| stream.is_lossless_for(index));
+        let mut producers = sources.map(|stream| stream.producer);
+        self.is_to_be_told(index)
+            && producers.all(|producer| producer == index || self.processes[producer].phase == Phase::Ended)
+    }
+
+    fn tell_to_end(&mut self, index: usize) {
+        let process = &mut self.processes[index];
+        if !process.is_alive() {
+            process.phase = Phase::Ended;
+            return;
+        }
+        process.phase = Phase::Stopping;
+        process.urge(Urgent::QUIT);
+        let mut state = self.core.lock();
+        state.router.station_mut(index).life = Life::Stopping;
+        state.router.tell(index, control::seal(&CoordinatorWord::Quit));
+        let answers = self.core.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+    }
+
+    /// What time does to a quit: terminate, then kill.
+    pub(super) fn press_quit(&mut self, now: Instant) {
+        let Some(quit) = &mut self.quit else { return };
+        match quit.kill_at {
+            None if now >= quit.terminate_at => {
+                let grace = self.core.blueprint.managers.iter().map(|plan| plan.safe_deadline).max();
+                quit.kill_at = Some(now + AFTER_TERMINATE + grace.unwrap_or_default());
+                self.insist(Signal::TERM, "did not end before the quit deadline");
+            }
+            Some(kill_at) if now >= kill_at => {
+                quit.kill_at = Some(now + AFTER_TERMINATE);
+                self.insist(Signal::KILL, "had to be killed");
+            }
+            _ => {}
+        }
+    }
+
+    fn insist(&mut self, signal: Signal, fault: &str) {
+        for index in 0..self.processes.len() {
+            if !self.processes[index].is_alive() {
+                continue;
+            }
+            self.log.line(&self.core.blueprint.managers[index].name.to_string(), Level::Warn, fault);
+            self.processes[index].blame(fault);
+            self.processes[index].phase = Phase::Stopping;
+            self.signal(index, signal);
+        }
+    }
+
+    /// Sends a signal to a manager's process group.
+    pub(super) fn signal(&mut self, index: usize, signal: Signal) {
+        if let Some(Err(error)) = self.processes[index].child.as_ref().map(|child| child.signal(signal)) {
+            let name = self.name(index);
+            self.log.line(&name, Level::Debug, &format!("{signal:?} did not reach it: {error}"));
+        }
+    }
+
+    /// When the quit will do something by itself.
+    pub(super) fn quit_deadline(&self) -> Option<Instant> {
+        self.quit.as_ref().map(|quit| quit.kill_at.unwrap_or(quit.terminate_at))
+    }
+}

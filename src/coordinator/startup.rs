@@ -1,0 +1,274 @@
+//! Starting the managers: spawn, hello, configure, set up, start-up commands, and one barrier for all.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::Level;
+
+use super::launch_error::LaunchError;
+use super::main_loop::{MainLoop, Source};
+use super::outputs::Output;
+use super::process::Phase;
+use super::rate::Bucket;
+use super::router::Life;
+use crate::remote::{Answer, CallError, CallFacts};
+use crate::shm::{Doorbell, StatusPage};
+use crate::transport::{Interest, PipeError, Spawned};
+use crate::wire::control::{self, Configure, CoordinatorWord};
+use crate::wire::{CodecId, CommandId, Ending, Header, Kind, NotDone, Refusal, Target};
+
+impl MainLoop {
+    /// Starts every manager whose predecessors are ready.
+    pub(super) fn start_those_that_may(&mut self) -> Result<(), LaunchError> {
+        for index in 0..self.processes.len() {
+            let may = self.processes[index].phase == Phase::Waiting
+                && self.plan(index).after.iter().all(|before| self.is_prepared(*before));
+            if may {
+                self.start(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_prepared(&self, index: usize) -> bool {
+        matches!(self.processes[index].phase, Phase::Prepared | Phase::Running)
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), LaunchError> {
+        let manager = self.name(index);
+        let page_error = |source| LaunchError::Page { manager: manager.clone(), source };
+        let page = Arc::new(StatusPage::create(1).map_err(page_error)?);
+        let urgent = Doorbell::create()?;
+        let spawned = self
+            .plan(index)
+            .child
+            .spawn()
+            .map_err(|source| LaunchError::Spawn { manager: manager.clone(), source })?;
+        self.log.line(&manager, Level::Debug, &format!("started as process {}", spawned.process.pid));
+        self.adopt(index, spawned, &page).map_err(|errno| LaunchError::System(errno.into()))?;
+        let process = &mut self.processes[index];
+        process.page = Some(page);
+        process.urgent = Some(urgent);
+        process.started_at = Some(Instant::now());
+        process.bucket = Some(Bucket::new(self.core.blueprint.managers[index].limits, Instant::now()));
+        process.phase = Phase::Starting;
+        Ok(())
+    }
+
+    /// Puts a new process under watch.
+    fn adopt(
+        &mut self,
+        index: usize,
+        spawned: Spawned,
+        page: &Arc<StatusPage>,
+    ) -> Result<(), rustix::io::Errno> {
+        let Spawned { pipe, stdout, stderr, process: child } = spawned;
+        let poller = &self.core.poller;
+        poller.add(&pipe, Source::Pipe(index).token(), Interest::Read)?;
+        poller.add(&child.pidfd, Source::Exit(index).token(), Interest::Read)?;
+        poller.add(&stdout, Source::Stdout(index).token(), Interest::Read)?;
+        poller.add(&stderr, Source::Stderr(index).token(), Interest::Read)?;
+        let mut state = self.core.lock();
+        state.peers[index].pipe = Some(pipe);
+        state.peers[index].token = Some(Source::Pipe(index).token());
+        state.pages.0[index] = Some(Arc::clone(page));
+        drop(state);
+        let process = &mut self.processes[index];
+        process.stdout = Some(Output::new(stdout));
+        process.stderr = Some(Output::new(stderr));
+        process.child = Some(child);
+        Ok(())
+    }
+
+    /// A manager's first word: its fingerprints are compared, then it is told who it is.
+    pub(super) fn hello(
+        &mut self,
+        index: usize,
+        commands: &[(String, CommandId)],
+    ) -> Result<(), LaunchError> {
+        if self.processes[index].phase != Phase::Starting {
+            return Ok(());
+        }
+        let expected = &self.plan(index).commands;
+        for (path, theirs) in commands {
+            if let Some(ours) = expected.get(path).filter(|ours| *ours != theirs) {
+                return Err(LaunchError::CommandDiffers {
+                    manager: self.name(index),
+                    command: path.clone(),
+                    theirs: theirs.to_string(),
+                    ours: ours.to_string(),
+                });
+            }
+        }
+        self.configure(index).map_err(|error| self.pipe_failed(index, &error))?;
+        self.processes[index].phase = Phase::SettingUp;
+        Ok(())
+    }
+
+    fn pipe_failed(&self, index: usize, error: &PipeError) -> LaunchError {
+        let (manager, last_lines) = (self.name(index), self.processes[index].last_lines());
+        LaunchError::Died { manager, how: error.to_string(), last_lines }
+    }
+
+    fn configure(&mut self, index: usize) -> Result<(), PipeError> {
+        let word = control::seal(&CoordinatorWord::Configure(self.configuration(index)));
+        let core = Arc::clone(&self.core);
+        let state = core.lock();
+        let pipe = state.peers[index].pipe.as_ref().ok_or(PipeError::Closed)?;
+        let name_of = |index: usize| core.blueprint.managers[index].name.to_string();
+        for stream in self.streams.iter().filter(|stream| stream.producer == index) {
+            stream.give_to_producer(pipe, &name_of)?;
+        }
+        let process = &self.processes[index];
+        let (page, urgent) = process.page.as_ref().zip(process.urgent.as_ref()).ok_or(PipeError::Closed)?;
+        let descriptors: [BorrowedFd<'_>; 2] = [page.fd(), urgent.as_fd()];
+        pipe.send_with(&word, &descriptors)
+    }
+
+    fn configuration(&self, index: usize) -> Configure {
+        let blueprint = &self.core.blueprint;
+        let plan = &blueprint.managers[index];
+        Configure {
+            rig: blueprint.rig.clone(),
+            manager: plan.name.to_string(),
+            kind: plan.kind.clone(),
+            generation: 1,
+            index: u16::try_from(index).unwrap_or(u16::MAX),
+            roster: blueprint.managers.iter().map(|manager| manager.name.to_string()).collect(),
+            config_json: plan.config_json.clone(),
+            run_dir: blueprint.run_dir.to_string_lossy().into_owned(),
+            default_deadline_ms: blueprint.default_deadline.as_millis() as u64,
+            safe_deadline_ms: plan.safe_deadline.as_millis() as u64,
+            log_level: self.log_level,
+        }
+    }
+
+    /// A producer has mapped its ring.
+    pub(super) fn mapped(&mut self, index: usize, stream: &str) -> Result<(), LaunchError> {
+        for known in self.streams.iter_mut().filter(|known| known.producer == index) {
+            known.seal(stream)?;
+        }
+        self.connect_readers()
+    }
+
+    /// Hands every sealed stream to the readers that are there.
+    fn connect_readers(&mut self) -> Result<(), LaunchError> {
+        for index in 0..self.processes.len() {
+            if !matches!(self.processes[index].phase, Phase::Preparing(_) | Phase::Prepared) {
+                continue;
+            }
+            let state = self.core.lock();
+            let Some(pipe) = state.peers[index].pipe.as_ref() else { continue };
+            let given = self.streams.iter_mut().try_for_each(|stream| stream.give_to_reader(index, pipe));
+            drop(state);
+            given.map_err(|error| self.pipe_failed(index, &error))?;
+        }
+        Ok(())
+    }
+
+    /// A manager's devices are open: it gets its start-up commands.
+    pub(super) fn ready(&mut self, index: usize) -> Result<(), LaunchError> {
+        if self.processes[index].phase != Phase::SettingUp {
+            return Ok(());
+        }
+        let count = self.plan(index).startup.len();
+        self.processes[index].phase = Phase::Preparing(count);
+        self.connect_readers()?;
+        for at in 0..count {
+            self.send_startup(index, at)?;
+        }
+        self.prepared(index)
+    }
+
+    fn send_startup(&mut self, index: usize, at: usize) -> Result<(), LaunchError> {
+        let core = Arc::clone(&self.core);
+        let startup = &core.blueprint.managers[index].startup[at];
+        let header = Header {
+            command: startup.command,
+            codec: CodecId::Json,
+            time_left_us: core.blueprint.start_deadline.as_micros() as u64,
+            target: Target::Named(startup.to.clone().unwrap_or_else(|| self.name(index))),
+            ..Header::new(Kind::Request)
+        };
+        let mut state = core.lock();
+        let offered = core.submit_startup(&mut state, index, &header, &startup.json);
+        let answers = core.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+        offered.map_err(|refusal| self.startup_failed(index, &startup.name, CallError::Refused(refusal)))
+    }
+
+    fn startup_failed(&self, index: usize, command: &str, source: CallError) -> LaunchError {
+        LaunchError::StartupCommand {
+            manager: self.name(index),
+            command: command.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
+    /// A start-up command has ended.
+    pub(super) fn startup_ended(&mut self, index: usize, answer: Answer) -> Result<(), LaunchError> {
+        let Phase::Preparing(left) = self.processes[index].phase else { return Ok(()) };
+        let names = self.plan(index).startup.iter().map(|startup| startup.name.as_str());
+        let command = names.clone().nth(self.plan(index).startup.len() - left).unwrap_or("?").to_owned();
+        let why = match answer {
+            Answer::One { ending: Ending::Done(_), .. } => None,
+            Answer::One { ending: Ending::NotDone(why), .. } => Some(why),
+            Answer::Many(_) => Some(NotDone::Refused(Refusal::UnknownCommand { command: command.clone() })),
+        };
+        if let Some(why) = why {
+            let facts =
+                CallFacts { command: command.clone(), manager: self.name(index), ..CallFacts::default() };
+            return Err(self.startup_failed(index, &command, CallError::from_ending(why, facts)));
+        }
+        self.processes[index].phase = Phase::Preparing(left.saturating_sub(1));
+        self.prepared(index)
+    }
+
+    fn prepared(&mut self, index: usize) -> Result<(), LaunchError> {
+        if self.processes[index].phase == Phase::Preparing(0) {
+            self.processes[index].phase = Phase::Prepared;
+            self.start_those_that_may()?;
+        }
+        self.pass_barrier();
+        Ok(())
+    }
+
+    /// When all are ready and every stream is connected, everyone begins.
+    pub(super) fn pass_barrier(&mut self) {
+        let all_ready = self.processes.iter().all(|process| process.phase == Phase::Prepared);
+        if !all_ready || !self.streams.iter().all(super::streams::Stream::is_connected) {
+            return;
+        }
+        let word = control::seal(&CoordinatorWord::Start);
+        let mut state = self.core.lock();
+        for (index, process) in self.processes.iter_mut().enumerate() {
+            process.phase = Phase::Running;
+            state.router.station_mut(index).life = Life::Ready;
+            state.router.tell(index, word.clone());
+        }
+        let scope = state.router.scope_index();
+        state.router.station_mut(scope).life = Life::Ready;
+        let answers = self.core.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+        self.log.note(Level::Info, &format!("{} managers are ready", self.processes.len()));
+        self.launched(Ok(()));
+    }
+
+    /// What a manager that is not ready in time has left to do.
+    pub(super) fn late_starter(&self, now: Instant) -> Option<LaunchError> {
+        let after = self.core.blueprint.start_deadline;
+        let late = self.processes.iter().enumerate().find(|(_, process)| {
+            process.is_starting() && process.started_at.is_some_and(|started| now >= started + after)
+        });
+        let (index, process) = late?;
+        let missing = match process.phase {
+            Phase::Starting => "its program has not said hello (does its `main` call labrig?)",
+            Phase::SettingUp => "its set-up has not returned",
+            _ => "its start-up commands are not done",
+        };
+        Some(LaunchError::TimedOut { manager: self.name(index), after, missing })
+    }
+}

@@ -1,0 +1,91 @@
+//! A snapshot of a rig's health.
+
+use serde::Serialize;
+
+use super::router::Totals;
+
+/// How a rig is doing, at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct RigStatus {
+    /// The rig's name.
+    pub rig: String,
+    /// Since when it runs, in s.
+    pub uptime_s: f64,
+    /// Its managers, by name.
+    pub managers: Vec<ManagerStatus>,
+    /// Its streams, by name.
+    pub streams: Vec<StreamStatus>,
+    /// How calls have ended.
+    pub totals: Totals,
+    /// Calls in flight.
+    pub in_flight: usize,
+}
+
+/// How a manager is doing.
+#[derive(Debug, Clone, Serialize)]
+pub struct ManagerStatus {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// `waiting`, `starting`, `ready`, `busy`, `stopping`, `stopped` or `failed`.
+    pub state: &'static str,
+    /// Its process number; 0 before it is started.
+    pub pid: u32,
+    /// Which life of it.
+    pub generation: u32,
+    /// Since when it runs, in s.
+    pub uptime_s: f64,
+    /// Commands waiting for it.
+    pub queued: u64,
+    /// Commands it has taken.
+    pub taken: u64,
+    /// How often its pipe was left unread because it sent too much.
+    pub throttles: u64,
+    /// What went wrong, if anything did.
+    pub fault: Option<String>,
+}
+
+/// How a stream is doing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StreamStatus {
+    /// Its name.
+    pub name: String,
+    /// Who fills it.
+    pub producer: String,
+    /// Frames published.
+    pub published: u64,
+    /// How often the producer had to wait for a lossless reader.
+    pub waits: u64,
+    /// How long it waited in all, in ms.
+    pub waited_ms: f64,
+    /// Frames that the ring refused: too large, or no slot in time.
+    pub refused: u64,
+    /// Who reads it.
+    pub readers: Vec<ReaderStatus>,
+}
+
+/// How a reader of a stream is doing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReaderStatus {
+    /// Who reads.
+    pub manager: String,
+    /// Whether the producer waits for it.
+    pub is_lossless: bool,
+    /// Frames it has taken.
+    pub taken: u64,
+    /// Frames it passed over in favour of newer ones.
+    pub skipped: u64,
+    /// Frames it could not read.
+    pub damaged: u64,
+    /// Frames that are before it.
+    pub unread: u64,
+}
+
+impl StreamStatus {
+    /// Frames that somebody who was to see all of them has not seen, or could not read.
+    pub fn dropped(&self) -> u64 {
+        let lossless = self.readers.iter().filter(|reader| reader.is_lossless);
+        self.refused + lossless.map(|reader| reader.skipped + reader.damaged + reader.unread).sum::<u64>()
+    }
+}

@@ -1,0 +1,95 @@
+//! What is said about a run when it has ended.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::router::Totals;
+use super::status::StreamStatus;
+
+/// How a run ended, and exactly what was lost.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunSummary {
+    /// The rig's name.
+    pub rig: String,
+    /// The run's folder.
+    pub run_dir: PathBuf,
+    /// How long it ran, in s.
+    pub duration_s: f64,
+    /// Why it ended.
+    pub reason: String,
+    /// Whether every manager ended in good order.
+    pub is_clean: bool,
+    /// How each manager ended.
+    pub managers: Vec<ManagerSummary>,
+    /// What went through each stream.
+    pub streams: Vec<StreamStatus>,
+    /// What managers have reported as lost.
+    pub losses: Vec<Loss>,
+    /// How calls ended.
+    pub totals: Totals,
+    /// The most calls that were in flight at once.
+    pub in_flight_high_water: usize,
+}
+
+/// How a manager ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct ManagerSummary {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Which life of it was the last.
+    pub generation: u32,
+    /// Commands it has taken.
+    pub taken: u64,
+    /// How it ended.
+    pub end: ManagerEnd,
+}
+
+/// How a manager ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManagerEnd {
+    /// Told to, in its safe state, with exit code 0.
+    Clean {
+        /// How long entering the safe state took, in µs.
+        safe_state_us: u64,
+    },
+    /// Any other way.
+    Failed {
+        /// What went wrong.
+        why: String,
+    },
+    /// It was never started.
+    NotStarted,
+}
+
+/// Something that was to be kept and is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Who lost it.
+    pub manager: String,
+    /// What.
+    pub what: String,
+    /// How many.
+    pub count: u64,
+    /// Which was the first, and why.
+    pub first: String,
+}
+
+impl RunSummary {
+    /// Whether anything that was to be kept is lost: reported, dropped from a lossless stream, or undelivered.
+    pub fn has_losses(&self) -> bool {
+        let dropped = self.streams.iter().any(|stream| stream.dropped() > 0);
+        dropped || !self.losses.is_empty() || self.totals.undelivered > 0
+    }
+
+    /// The managers that did not end in good order, with the reason.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.managers.iter().filter_map(|manager| match &manager.end {
+            ManagerEnd::Failed { why } => Some((manager.name.as_str(), why.as_str())),
+            _ => None,
+        })
+    }
+}

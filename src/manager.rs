@@ -1,0 +1,26 @@
+//! Floor 4: the life of a manager inside its own process.
+//!
+//! Two threads: the *worker* (the process's main thread) runs every handler, timer and frame handler and
+//! reads the pipe itself while it has nothing else to do, so that a command crosses no thread; the *link
+//! thread* sleeps until the pipe hangs up, an urgent word is rung or a signal says to end.
+
+mod dispatch;
+mod inputs;
+mod link;
+mod link_thread;
+mod logging;
+mod panics;
+mod setup;
+mod worker;
+
+use std::process::ExitCode;
+
+use crate::transport::Pipe;
+
+/// Runs this process as a manager of the coordinator at the other end of `pipe`, until it is told to end.
+pub fn run(pipe: Pipe) -> ExitCode {
+    match setup::set_up(pipe) {
+        Ok(worker) => worker.run(),
+        Err(setup::SetupFailed) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,115 @@
+//! The thread that notices what the worker must not sleep through.
+//!
+//! It waits for the end of the pipe (the coordinator is gone), the urgent doorbell and SIGTERM. It wakes the
+//! worker; a worker that does not end within the time its safe state may take is ended by force, because
+//! nobody else is left who could.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Signal, getpid, kill_process_group, set_parent_process_death_signal};
+use signal_hook::consts::SIGTERM;
+
+use super::link::Link;
+use crate::registry::SafeReason;
+use crate::shm::{Doorbell, StatusPage, Urgent};
+
+/// Why the worker is to end; noticed by the link thread, read by the worker.
+#[derive(Default)]
+pub(super) struct Notice(AtomicU8);
+
+impl Notice {
+    fn set(&self, reason: SafeReason) {
+        let code = match reason {
+            SafeReason::Quit => 1,
+            SafeReason::CoordinatorLost => 2,
+            SafeReason::Terminated => 3,
+        };
+        self.0.fetch_max(code, Ordering::AcqRel);
+    }
+
+    pub(super) fn get(&self) -> Option<SafeReason> {
+        match self.0.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(SafeReason::Quit),
+            2 => Some(SafeReason::CoordinatorLost),
+            _ => Some(SafeReason::Terminated),
+        }
+    }
+}
+
+/// What the thread needs.
+pub(super) struct LinkThread {
+    pub(super) link: Arc<Link>,
+    pub(super) page: Arc<StatusPage>,
+    pub(super) urgent: Doorbell,
+    pub(super) notice: Arc<Notice>,
+    /// How long the worker may take to enter its safe state and end.
+    pub(super) grace: Duration,
+    pub(super) signals: UnixStream,
+}
+
+/// Makes SIGTERM readable. A second notice of the coordinator's death, besides the end of the pipe, comes
+/// the same way: the signal is one that can be caught, so that the safe state is still entered.
+pub(super) fn catch_termination() -> std::io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGTERM, write)?;
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    Ok(read)
+}
+
+impl LinkThread {
+    pub(super) fn start(self) -> std::io::Result<()> {
+        thread::Builder::new().name("labrig-link".to_owned()).spawn(move || self.run())?;
+        Ok(())
+    }
+
+    fn run(self) {
+        loop {
+            let (urgent, hung_up, signalled) = self.wait();
+            if urgent {
+                self.urgent.drain();
+                if self.page.urgent().contains(Urgent::QUIT) {
+                    self.notice.set(SafeReason::Quit);
+                    self.link.ring();
+                }
+            }
+            if hung_up || signalled {
+                let reason = if hung_up { SafeReason::CoordinatorLost } else { SafeReason::Terminated };
+                self.notice.set(reason);
+                self.link.ring();
+                return self.end_by_force();
+            }
+        }
+    }
+
+    fn wait(&self) -> (bool, bool, bool) {
+        let mut descriptors = [
+            PollFd::from_borrowed_fd(self.urgent.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.link.pipe().as_fd(), PollFlags::RDHUP),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
+        match poll(&mut descriptors, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return (false, false, false),
+            Err(error) => log::error!("the link thread cannot wait: {error}"),
+        }
+        let [urgent, pipe, signals] = descriptors.map(|descriptor| !descriptor.revents().is_empty());
+        (urgent, pipe, signals)
+    }
+
+    /// The worker has been told; when it is stuck, the process and all it started end here.
+    fn end_by_force(&self) {
+        thread::sleep(self.grace);
+        if let Err(error) = kill_process_group(getpid(), Signal::KILL) {
+            log::error!("cannot end this process group: {error}");
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! From a fresh process to a manager that is ready: hello, configure, map, set up.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dispatch::Dispatch;
+use super::inputs::Inputs;
+use super::link::{Arrived, Link, Woken};
+use super::link_thread::{LinkThread, Notice, catch_termination};
+use super::worker::Worker;
+use super::{logging, panics};
+use crate::registry::context::{Identity, Producers};
+use crate::registry::{Context, Instance, KindRegistration, SetupError};
+use crate::remote::Scope;
+use crate::shm::{Doorbell, Interrupter, Producer, Reader, ReaderList, StatusPage};
+use crate::transport::Pipe;
+use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
+use crate::wire::{CommandId, Generation, Kind, MAX_ENVELOPE_BYTES};
+
+/// The manager never became ready; the coordinator knows why, or is gone.
+pub(super) struct SetupFailed;
+
+/// Everything that arrives before the manager is told who it is, and the streams it is given at any time.
+#[derive(Default)]
+pub(super) struct Streams {
+    pub(super) producers: Producers,
+    pub(super) interrupters: Vec<Interrupter>,
+    pub(super) inputs: Inputs,
+    readers_of: BTreeMap<String, ReaderList>,
+}
+
+pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
+    panics::install();
+    let signals = catch_termination().map_err(complain)?;
+    let link = Arc::new(Link::new(pipe, Doorbell::create().map_err(complain)?));
+    let mut buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
+    link.tell(&hello());
+    let mut streams = Streams::default();
+    let (configure, mut descriptors) = loop {
+        let (word, descriptors) = next_word(&link, &mut buffer)?;
+        match word {
+            CoordinatorWord::Configure(configure) => break (configure, descriptors.into_iter()),
+            CoordinatorWord::Quit => return Err(SetupFailed),
+            other => streams.take(other, descriptors, &link).map_err(|failure| fail(&link, failure))?,
+        }
+    };
+    logging::install(Arc::clone(&link), configure.log_level);
+    link.introduce(configure.clone());
+    let (page, urgent) = descriptors
+        .next()
+        .zip(descriptors.next())
+        .ok_or_else(|| fail(&link, SetupError::new("the coordinator sent no status page")))?;
+    let page = StatusPage::map(page).map_err(|error| fail(&link, error.into()))?;
+    let page = Arc::new(page);
+    page.set_pid(std::process::id());
+    let notice = Arc::new(Notice::default());
+    let thread = LinkThread {
+        link: Arc::clone(&link),
+        page: Arc::clone(&page),
+        urgent: Doorbell::from_fd(urgent).map_err(|error| fail(&link, error.into()))?,
+        notice: Arc::clone(&notice),
+        grace: Duration::from_millis(configure.safe_deadline_ms),
+        signals,
+    };
+    thread.start().map_err(|error| fail(&link, error.into()))?;
+    let mut context = context_of(&configure, &link, &streams);
+    let instance = open_devices(&configure, &mut context).map_err(|error| fail(&link, error))?;
+    streams.inputs.bind(&*instance);
+    let dispatch = Dispatch::new(Arc::clone(&link), page, configure.index, &*instance);
+    link.tell(&ManagerWord::Ready);
+    Ok(Worker::new(link, instance, context, dispatch, streams, notice, buffer))
+}
+
+fn complain(error: impl std::fmt::Display) -> SetupFailed {
+    // Nobody else can be told yet: standard error goes into the coordinator's log.
+    eprintln!("labrig: this manager cannot begin: {error}");
+    SetupFailed
+}
+
+fn fail(link: &Link, error: SetupError) -> SetupFailed {
+    link.tell(&ManagerWord::SetupFailed(error.into_failure()));
+    SetupFailed
+}
+
+fn hello() -> ManagerWord {
+    let kinds = crate::registry::registration::manifest().kinds;
+    let commands: BTreeMap<String, CommandId> = kinds
+        .into_iter()
+        .flat_map(|kind| kind.handlers)
+        .map(|handler| (handler.command.path, handler.command.id))
+        .collect();
+    ManagerWord::Hello {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commands: commands.into_iter().collect(),
+    }
+}
+
+/// Waits for the next word; commands cannot come before the manager is ready.
+fn next_word(link: &Link, buffer: &mut [u8]) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
+    loop {
+        match link.wait_as_worker(buffer, &[], None) {
+            Woken::Arrived(Arrived { header, payload, descriptors }) if header.kind == Kind::Control => {
+                let word = control::open(&payload).map_err(|error| fail(link, error.into()))?;
+                return Ok((word, descriptors));
+            }
+            Woken::Arrived(_) | Woken::Other => {}
+            Woken::Closed => return Err(SetupFailed),
+        }
+    }
+}
+
+fn context_of(configure: &Configure, link: &Arc<Link>, streams: &Streams) -> Context {
+    let identity = Identity {
+        rig: configure.rig.clone(),
+        manager: configure.manager.clone(),
+        generation: Generation(configure.generation),
+        run_dir: PathBuf::from(&configure.run_dir),
+    };
+    let port: Arc<Link> = Arc::clone(link);
+    Context::new(identity, Scope::new(port), streams.producers.clone())
+}
+
+fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {
+    let registration = KindRegistration::find(&configure.kind)
+        .ok_or_else(|| SetupError::new(format!("this program has no manager kind `{}`", configure.kind)))?;
+    let mut opened = None;
+    panics::catch(|| {
+        opened = Some((registration.start)(configure.config_json.as_bytes(), context));
+        Ok(())
+    })
+    .map_err(SetupError::of)?;
+    opened.expect("a set-up that did not panic has an outcome")
+}
+
+impl Streams {
+    /// Acts on a word about a stream.
+    pub(super) fn take(
+        &mut self,
+        word: CoordinatorWord,
+        descriptors: Vec<OwnedFd>,
+        link: &Link,
+    ) -> Result<(), SetupError> {
+        let mut descriptors = descriptors.into_iter();
+        let mut next =
+            || descriptors.next().ok_or_else(|| SetupError::new("a stream came without its memory"));
+        match word {
+            CoordinatorWord::Produce { stream } => {
+                let producer = Producer::map(next()?, Doorbell::from_fd(next()?)?)?;
+                self.interrupters.push(producer.interrupter());
+                self.readers_of.insert(stream.clone(), producer.readers());
+                self.producers.offer(&stream, producer);
+                link.tell(&ManagerWord::Mapped { stream });
+            }
+            CoordinatorWord::AddReader { stream, reader } => {
+                let list = self.readers_of.get(&stream);
+                let list = list.ok_or_else(|| {
+                    SetupError::new(format!("`{reader}` reads `{stream}`, which is not produced here"))
+                })?;
+                list.add(next()?, Doorbell::from_fd(next()?)?)?;
+            }
+            CoordinatorWord::Read { stream, inputs, .. } => {
+                let reader =
+                    Reader::map(next()?, next()?, Doorbell::from_fd(next()?)?, Doorbell::from_fd(next()?)?)?;
+                self.inputs.attach(stream, inputs, reader);
+            }
+            CoordinatorWord::Configure(_) | CoordinatorWord::Start | CoordinatorWord::Quit => {}
+        }
+        Ok(())
+    }
+}

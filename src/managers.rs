@@ -1,0 +1,9 @@
+//! Floor 5: the managers that labrig brings.
+//!
+//! They are written with nothing but the public surface, as anybody's managers are: `motor` is the one to
+//! copy. Hardware is simulated (`camera.sim`, `motor.sim`) or replayed from files (`camera.replay`); the
+//! `tracker` is real.
+
+pub mod camera;
+pub mod motor;
+pub mod tracker;

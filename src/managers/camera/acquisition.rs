@@ -1,0 +1,140 @@
+//! The thread that takes frames, and the handle by which handlers steer it.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::commands::{ExposureSet, SetAcquisition, SetExposure};
+use crate::prelude::*;
+use crate::registry::context::FrameProducer;
+
+/// What a camera takes its frames from.
+pub(super) trait FrameSource: Send + 'static {
+    /// Takes the next frame into the stream.
+    fn take(&mut self, producer: &mut FrameProducer, exposure_ms: f64) -> Taken;
+}
+
+/// What became of taking a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// It is in the stream, or passed over; the next one is due a period later.
+    Frame,
+    /// There will be no more.
+    End,
+}
+
+/// Steers the thread that takes frames. Dropping it ends the thread and with it the stream.
+pub struct Acquisition {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    controls: Mutex<Controls>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Controls {
+    is_on: bool,
+    is_ended: bool,
+    exposure_ms: f64,
+}
+
+impl Acquisition {
+    /// Starts the thread; `period` is the time from frame to frame, none for as fast as the stream takes them.
+    pub(super) fn start(
+        source: impl FrameSource,
+        producer: FrameProducer,
+        period: Option<Duration>,
+        is_on: bool,
+        exposure_ms: f64,
+    ) -> std::io::Result<Self> {
+        let controls = Mutex::new(Controls { is_on, is_ended: false, exposure_ms });
+        let shared = Arc::new(Shared { controls, changed: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("acquisition".to_owned())
+            .spawn(move || theirs.acquire(source, producer, period))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Switches it on or off.
+    pub fn set_on(&self, on: bool) {
+        self.shared.change(|controls| controls.is_on = on);
+    }
+
+    /// Sets the exposure of the frames to come, in ms.
+    pub fn set_exposure_ms(&self, exposure_ms: f64) {
+        self.shared.change(|controls| controls.exposure_ms = exposure_ms);
+    }
+}
+
+impl Drop for Acquisition {
+    fn drop(&mut self) {
+        self.shared.change(|controls| controls.is_ended = true);
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the thread that takes frames has panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut Controls)) {
+        change(&mut self.controls.lock());
+        self.changed.notify_all();
+    }
+
+    fn acquire(&self, mut source: impl FrameSource, mut producer: FrameProducer, period: Option<Duration>) {
+        let mut due = Instant::now();
+        while let Some(controls) = self.wait_until(due) {
+            if source.take(&mut producer, controls.exposure_ms) == Taken::End {
+                return;
+            }
+            // A frame that came late does not make the next ones hurry.
+            due = period.map_or(due, |period| (due + period).max(Instant::now()));
+        }
+    }
+
+    /// Waits until acquisition is on and the next frame is due; none when it has ended.
+    fn wait_until(&self, due: Instant) -> Option<Controls> {
+        let mut controls = self.controls.lock();
+        loop {
+            match *controls {
+                Controls { is_ended: true, .. } => return None,
+                Controls { is_on: false, .. } => self.changed.wait(&mut controls),
+                _ if Instant::now() < due => {
+                    self.changed.wait_until(&mut controls, due);
+                }
+                ready => return Some(ready),
+            }
+        }
+    }
+}
+
+/// Kinds whose acquisition can be switched on and off.
+#[role]
+pub trait Acquires: Manager {
+    /// The acquisition of this camera.
+    fn acquisition(&mut self) -> &mut Acquisition;
+
+    /// Switches it.
+    #[ipc_command]
+    fn set_acquisition(&mut self, command: SetAcquisition) {
+        self.acquisition().set_on(command.on);
+    }
+}
+
+/// Kinds whose exposure can be set.
+#[role]
+pub trait Exposes: Acquires {
+    /// Sets it; the stream shows it from the next frame on.
+    #[ipc_command]
+    fn set_exposure(&mut self, command: SetExposure) -> ExposureSet {
+        self.acquisition().set_exposure_ms(command.exposure_ms);
+        ExposureSet { exposure_ms: command.exposure_ms }
+    }
+}

@@ -1,0 +1,140 @@
+//! `motor.sim`: a simulated motor as a manager.
+
+use std::thread;
+use std::time::Instant;
+
+use super::commands::{Height, Home, MoveTo, Settled, WhereIs};
+use super::simulated::Axis;
+use crate::prelude::*;
+
+/// The table `[managers.<name>.config]` of a `motor.sim`.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+#[serde(default)]
+pub struct MotorConfig {
+    /// Lower end of the travel.
+    #[schema(unit = "um", min = -1000000, max = 1000000)]
+    pub min_um: f64,
+    /// Upper end of the travel.
+    #[schema(unit = "um", min = -1000000, max = 1000000)]
+    pub max_um: f64,
+    /// Where it is when it is switched on.
+    #[schema(unit = "um", min = -1000000, max = 1000000)]
+    pub start_um: f64,
+    /// How fast it moves.
+    #[schema(unit = "um/s", min = 0.001, max = 1000000)]
+    pub speed_um_per_s: f64,
+    /// What it does with a height beyond its travel.
+    pub limits: LimitPolicy,
+}
+
+impl Default for MotorConfig {
+    fn default() -> Self {
+        Self { min_um: 0.0, max_um: 200.0, start_um: 0.0, speed_um_per_s: 500.0, limits: LimitPolicy::Refuse }
+    }
+}
+
+/// What a motor does with a height beyond its travel.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitPolicy {
+    /// Goes to the nearest end, and says so in the reply.
+    Clip,
+    /// Does not move, and says why.
+    Refuse,
+}
+
+/// Why a motor did not do what it was told.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize, Schema)]
+#[non_exhaustive]
+pub enum MotorError {
+    /// The height lies outside the travel; the motor has not moved.
+    #[error("height {height_um} µm is outside the travel of {min_um} to {max_um} µm")]
+    OutOfTravel {
+        /// What was asked for.
+        height_um: f64,
+        /// Lower end of the travel.
+        min_um: f64,
+        /// Upper end of the travel.
+        max_um: f64,
+    },
+    /// The height is not a number; the motor has not moved.
+    #[error("height is {height_um}, expected a number")]
+    NotANumber {
+        /// What was asked for.
+        height_um: f64,
+    },
+    /// The travel of the config is empty.
+    #[error("the travel is empty: min_um is {min_um}, max_um is {max_um}")]
+    EmptyTravel {
+        /// Lower end of the travel.
+        min_um: f64,
+        /// Upper end of the travel.
+        max_um: f64,
+    },
+}
+
+/// A simulated motor.
+pub struct MotorSim {
+    config: MotorConfig,
+    axis: Axis,
+}
+
+impl Manager for MotorSim {
+    type Config = MotorConfig;
+
+    fn setup(config: MotorConfig, _: &mut Context) -> Result<Self, SetupError> {
+        let (min_um, max_um) = (config.min_um, config.max_um);
+        if min_um >= max_um {
+            return Err(MotorError::EmptyTravel { min_um, max_um }.into());
+        }
+        if !(min_um..=max_um).contains(&config.start_um) {
+            return Err(MotorError::OutOfTravel { height_um: config.start_um, min_um, max_um }.into());
+        }
+        let axis = Axis::at(config.start_um, config.speed_um_per_s, Instant::now());
+        Ok(Self { config, axis })
+    }
+
+    fn enter_safe_state(&mut self, _: SafeReason) {
+        self.axis.stop(Instant::now());
+    }
+}
+
+#[manager(kind = "motor.sim")]
+impl MotorSim {
+    #[ipc_command]
+    fn move_to(&mut self, command: MoveTo) -> Result<Settled, MotorError> {
+        let (height_um, was_clipped) = self.within_travel(command.height_um)?;
+        Ok(Settled { height_um: self.drive_to(height_um), was_clipped })
+    }
+
+    #[ipc_command]
+    fn home(&mut self, _command: Home) -> Settled {
+        Settled { height_um: self.drive_to(self.config.min_um), was_clipped: false }
+    }
+
+    #[ipc_command]
+    fn where_is(&mut self, _command: WhereIs) -> Height {
+        Height { height_um: self.axis.height_um(Instant::now()) }
+    }
+
+    /// Moves and waits until the axis has settled, as a blocking vendor library does.
+    fn drive_to(&mut self, height_um: f64) -> f64 {
+        let duration = self.axis.drive_to(height_um, Instant::now());
+        thread::sleep(duration);
+        self.axis.height_um(Instant::now())
+    }
+
+    /// The height to go to, and whether it is another than the one asked for.
+    fn within_travel(&self, height_um: f64) -> Result<(f64, bool), MotorError> {
+        let MotorConfig { min_um, max_um, limits, .. } = self.config;
+        if height_um.is_nan() {
+            return Err(MotorError::NotANumber { height_um });
+        }
+        let nearest_um = height_um.clamp(min_um, max_um);
+        match limits {
+            _ if nearest_um == height_um => Ok((height_um, false)),
+            LimitPolicy::Clip => Ok((nearest_um, true)),
+            LimitPolicy::Refuse => Err(MotorError::OutOfTravel { height_um, min_um, max_um }),
+        }
+    }
+}

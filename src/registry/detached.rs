@@ -1,0 +1,45 @@
+//! A context outside any rig, for calling handlers by hand in tests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::context::{Context, Identity, Producers};
+use crate::remote::{Outgoing, Port, Scope, Slot};
+use crate::wire::{Generation, Refusal};
+
+/// A context that belongs to no rig: whatever is sent from it is refused as after the rig's end.
+pub fn detached_context(manager: &str) -> Context {
+    let identity = Identity {
+        rig: "detached".to_owned(),
+        manager: manager.to_owned(),
+        generation: Generation(1),
+        run_dir: PathBuf::new(),
+    };
+    Context::new(identity, Scope::new(Arc::new(Nowhere)), Producers::default())
+}
+
+/// The way into no rig.
+struct Nowhere;
+
+impl Port for Nowhere {
+    fn submit(&self, _: Outgoing) -> Result<u64, Refusal> {
+        Err(Refusal::Closed)
+    }
+
+    fn wait(&self, _: &Slot, _: Instant) {}
+
+    fn abandon(&self, _: u64) {}
+
+    fn quit(&self, _: &str) {}
+
+    fn report_loss(&self, _: &str, _: &str) {}
+
+    fn default_deadline(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    fn name_of(&self, _: u16) -> String {
+        String::new()
+    }
+}

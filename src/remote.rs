@@ -1,0 +1,20 @@
+//! Floor 2: calls in flight and replies awaited.
+//!
+//! A [`Scope`] is the handle from which commands are sent, in the coordinator's process and in every
+//! manager; what differs between the two is the [`Port`] behind it.
+
+pub mod call_error;
+pub mod in_flight;
+pub mod pending_reply;
+pub mod port;
+pub mod report;
+pub mod scope;
+pub mod slot;
+
+pub use call_error::{CallError, CallFacts, RemoteError};
+pub use in_flight::InFlight;
+pub use pending_reply::{PendingBroadcast, PendingReply};
+pub use port::{Outgoing, Port};
+pub use report::{BroadcastReport, ManagerOutcome};
+pub use scope::{Addressed, Scope};
+pub use slot::{Answer, Slot};

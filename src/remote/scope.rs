@@ -1,0 +1,180 @@
+//! The handle from which commands are sent, from any thread of any process of the rig.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::call_error::CallError;
+use super::pending_reply::{PendingBroadcast, PendingReply, Waiting};
+use super::port::{Outgoing, Port};
+use super::slot::Slot;
+use crate::wire::envelope::MAX_CHAIN;
+use crate::wire::{
+    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_ENVELOPE_BYTES, OneHandler, Refusal, Target,
+    codec,
+};
+
+/// Sends commands into the rig. Cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Scope {
+    port: Arc<dyn Port>,
+    /// The calls that led to the handler that sends, outermost first.
+    chain: Vec<Hop>,
+    /// What is left of the time of the call being handled.
+    deadline: Option<Instant>,
+}
+
+impl Scope {
+    /// A scope over a port.
+    pub(crate) fn new(port: Arc<dyn Port>) -> Self {
+        Self { port, chain: Vec::new(), deadline: None }
+    }
+
+    /// The scope from which a handler sends: calls remember what led to them, and end with it.
+    pub(crate) fn within(&self, chain: Vec<Hop>, deadline: Option<Instant>) -> Self {
+        Self { port: Arc::clone(&self.port), chain, deadline }
+    }
+
+    /// Asks the one manager, or the scope, that serves the command. Returns at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is known at once that the command will not run; see its variants.
+    pub fn request<C: Command<Delivery: OneHandler>>(
+        &self,
+        command: C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
+        self.ask(command, Target::Route)
+    }
+
+    /// Sends a command whose outcome does not matter. Returns at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is known at once that the command will not run; see its variants.
+    pub fn send<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<(), Refusal> {
+        self.offer(C::spec(), Kind::Send, Target::Route, &command, None).map(drop)
+    }
+
+    /// Asks every manager that has a handler. Returns at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is known at once that the command will run nowhere.
+    pub fn broadcast<C: Command<Delivery = Broadcast>>(
+        &self,
+        command: C,
+    ) -> Result<PendingBroadcast<C>, Refusal> {
+        let slot = Arc::new(Slot::default());
+        let correlation = self.offer(C::spec(), Kind::Broadcast, Target::Route, &command, Some(&slot))?;
+        Ok(PendingBroadcast::new(self.waiting(C::spec(), slot, correlation)))
+    }
+
+    /// Addresses one manager by name, when several serve a command.
+    pub fn to<'a>(&'a self, manager: &'a str) -> Addressed<'a> {
+        Addressed { scope: self, manager }
+    }
+
+    /// Measures a round trip to a manager's worker. A worker that is busy answers when it is not.
+    ///
+    /// # Errors
+    /// [`CallError`] when the manager is absent, dead, or does not answer in time.
+    pub fn ping(&self, manager: &str, patience: Duration) -> Result<Duration, CallError> {
+        let begin = Instant::now();
+        self.to(manager).request(Ping {})?.wait(patience)?;
+        Ok(begin.elapsed())
+    }
+
+    /// Asks the rig to quit in good order. A second request is harmless.
+    pub fn quit(&self) {
+        self.port.quit("asked by the program");
+    }
+
+    /// Reports that something which was to be kept is lost. It is logged, counted by `what` (a word or two,
+    /// such as `unreadable image`) and told in the run's summary; `detail` says which one, and why.
+    pub fn report_loss(&self, what: &str, detail: &str) {
+        self.port.report_loss(what, detail);
+    }
+
+    /// How long a call from here may take.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_micros(self.time_left_us())
+    }
+
+    fn ask<C: Command>(&self, command: C, target: Target) -> Result<PendingReply<C::Reply>, Refusal> {
+        let slot = Arc::new(Slot::default());
+        let correlation = self.offer(C::spec(), Kind::Request, target, &command, Some(&slot))?;
+        Ok(PendingReply::new(self.waiting(C::spec(), slot, correlation)))
+    }
+
+    fn waiting(&self, spec: &'static CommandSpec, slot: Arc<Slot>, correlation: u64) -> Waiting {
+        Waiting { port: Arc::clone(&self.port), slot, correlation, spec }
+    }
+
+    fn offer<C: Command>(
+        &self,
+        spec: &'static CommandSpec,
+        kind: Kind,
+        target: Target,
+        command: &C,
+        slot: Option<&Arc<Slot>>,
+    ) -> Result<u64, Refusal> {
+        let payload = encoded(spec, command)?;
+        if self.chain.len() >= MAX_CHAIN {
+            let name = spec.name.clone();
+            return Err(Refusal::TooDeep { command: name, depth: self.chain.len(), limit: MAX_CHAIN });
+        }
+        let time_left_us = if kind == Kind::Send { 0 } else { self.time_left_us() };
+        let chain = self.chain.clone();
+        let header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
+        self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
+    }
+
+    /// The default deadline, or what is left of the call being handled if that is less; at least 1 µs.
+    fn time_left_us(&self) -> u64 {
+        let default = self.port.default_deadline();
+        let left =
+            self.deadline.map_or(default, |end| end.saturating_duration_since(Instant::now()).min(default));
+        u64::try_from(left.as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+fn encoded<C: Command>(spec: &CommandSpec, command: &C) -> Result<Vec<u8>, Refusal> {
+    let name = || spec.name.clone();
+    let payload = codec::to_postcard(command)
+        .map_err(|error| Refusal::NotEncodable { command: name(), reason: error.reason })?;
+    let limit = MAX_ENVELOPE_BYTES - 1024;
+    match payload.len() {
+        bytes if bytes > limit => Err(Refusal::TooLarge { command: name(), bytes, limit }),
+        _ => Ok(payload),
+    }
+}
+
+/// A scope that addresses one manager.
+#[derive(Clone, Copy)]
+pub struct Addressed<'a> {
+    scope: &'a Scope,
+    manager: &'a str,
+}
+
+impl Addressed<'_> {
+    /// As [`Scope::request`], to this manager.
+    ///
+    /// # Errors
+    /// [`Refusal`], among others when the manager has no handler for the command.
+    pub fn request<C: Command<Delivery: OneHandler>>(
+        &self,
+        command: C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
+        self.scope.ask(command, Target::Named(self.manager.to_owned()))
+    }
+
+    /// As [`Scope::send`], to this manager.
+    ///
+    /// # Errors
+    /// [`Refusal`], among others when the manager has no handler for the command.
+    pub fn send<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<(), Refusal> {
+        let target = Target::Named(self.manager.to_owned());
+        self.scope.offer(C::spec(), Kind::Send, target, &command, None).map(drop)
+    }
+}
+
+/// Answered by every manager's worker, without a handler.
+#[derive(crate::Command, crate::Schema, serde::Serialize, serde::Deserialize, Debug, Clone)]
+pub struct Ping {}

@@ -1,0 +1,17 @@
+//! Floor 1: bytes move between processes.
+//!
+//! One duplex pipe per manager, made of sequenced packets; the child's descriptor 0 carries it over.
+//! Nothing here knows what an envelope says.
+
+mod descriptors;
+pub mod pipe;
+pub mod poller;
+pub mod spawn;
+
+pub use descriptors::close_inherited_on_exec;
+pub use pipe::{Packet, Pipe, PipeError};
+pub use poller::{Interest, Poller, Ready, Token};
+pub use spawn::{
+    Child, ChildProcess, Role, SpawnError, Spawned, declare_that_this_program_plays_managers, inherited_role,
+    this_program_plays_managers,
+};

@@ -1,0 +1,239 @@
+//! Starting a child with its pipe on descriptor 0, and finding it there.
+//!
+//! The role travels in one environment variable together with the inode of the pipe, and is believed
+//! only when descriptor 0 really is that pipe: a vendor tool started by a manager inherits the variable
+//! but not the pipe, and so never takes itself for a manager.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::fstat;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::stdio::dup2_stdin;
+
+use super::pipe::{Pipe, PipeError};
+
+/// The environment variable that names a child's role.
+pub const ROLE_VARIABLE: &str = "LABRIG_ROLE";
+
+/// What a process was started as.
+#[derive(Debug)]
+pub enum Role {
+    /// A manager, with the pipe to its coordinator.
+    Manager(Pipe),
+    /// A program that is asked for its manifest, with the socket to write it to.
+    Manifest(OwnedFd),
+}
+
+/// A program to start.
+#[derive(Debug, Clone, Default)]
+pub struct Child {
+    /// The program; none stands for the one that is running.
+    pub program: Option<PathBuf>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// How it shows in a list of processes, such as `labrig:motor`.
+    pub label: String,
+    /// Variables to set.
+    pub env: BTreeMap<String, String>,
+    /// Variables to take away.
+    pub env_remove: Vec<String>,
+    /// Folders in which its shared libraries are looked for first.
+    pub library_path: Vec<PathBuf>,
+    /// Where it runs; none stands for here.
+    pub working_dir: Option<PathBuf>,
+}
+
+/// A child that was just started, with what connects it to us.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Our end of its pipe.
+    pub pipe: Pipe,
+    /// What it prints.
+    pub stdout: ChildStdout,
+    /// What it prints as errors.
+    pub stderr: ChildStderr,
+    /// The process itself.
+    pub process: ChildProcess,
+}
+
+/// A child's process.
+#[derive(Debug)]
+pub struct ChildProcess {
+    /// Becomes readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// Its process number.
+    pub pid: u32,
+    child: std::process::Child,
+}
+
+/// Why a child could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The program could not be run.
+    #[error("cannot start `{program}`")]
+    Program {
+        /// Which.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No pipe could be made.
+    #[error("cannot make a pipe for `{label}`")]
+    Pipe {
+        /// For whom.
+        label: String,
+        /// What the system said.
+        source: PipeError,
+    },
+    /// The child runs but cannot be watched.
+    #[error("cannot watch `{label}`")]
+    Watch {
+        /// Whom.
+        label: String,
+        /// What the system said.
+        source: Errno,
+    },
+}
+
+impl Child {
+    /// Starts the child as a manager. Call it from a thread that lives as long as the coordinator: the
+    /// death of the thread that started a child is what a parent-death signal tells of.
+    ///
+    /// # Errors
+    /// [`SpawnError`], naming the program.
+    pub fn spawn(&self) -> Result<Spawned, SpawnError> {
+        let pipe_error = |source| SpawnError::Pipe { label: self.label.clone(), source };
+        let (ours, theirs) = Pipe::pair().map_err(pipe_error)?;
+        let mut child = self.start("manager", theirs.into_socket(), [Stdio::piped(), Stdio::piped()])?;
+        let watch = |source| SpawnError::Watch { label: self.label.clone(), source };
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(watch)?;
+        let (stdout, stderr) =
+            child.stdout.take().zip(child.stderr.take()).expect("both outputs were asked for as pipes");
+        for output in [stdout.as_fd(), stderr.as_fd()] {
+            rustix::io::ioctl_fionbio(output, true).map_err(watch)?;
+        }
+        let process = ChildProcess { pidfd, pid: child.id(), child };
+        Ok(Spawned { pipe: ours, stdout, stderr, process })
+    }
+
+    /// Starts the program only to be told its manifest; returns our end of the stream it is written to.
+    ///
+    /// # Errors
+    /// [`SpawnError`], naming the program.
+    pub fn ask_manifest(&self) -> Result<(std::process::Child, OwnedFd), SpawnError> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(|error| SpawnError::Pipe { label: self.label.clone(), source: error.into() })?;
+        let process = self.start("manifest", theirs, [Stdio::null(), Stdio::null()])?;
+        Ok((process, ours))
+    }
+
+    fn start(
+        &self,
+        role: &str,
+        socket: OwnedFd,
+        outputs: [Stdio; 2],
+    ) -> Result<std::process::Child, SpawnError> {
+        let own = Path::new("/proc/self/exe");
+        let program = self.program.as_deref().unwrap_or(own);
+        let [stdout, stderr] = outputs;
+        let mut command = Command::new(program);
+        command.args(&self.args).env(ROLE_VARIABLE, format!("{role}:{}", inode(socket.as_fd())));
+        command.envs(&self.env).arg0(&self.label).process_group(0);
+        command.stdin(socket).stdout(stdout).stderr(stderr);
+        for name in &self.env_remove {
+            command.env_remove(name);
+        }
+        if let Some(path) = self.joined_library_path() {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+        if let Some(folder) = &self.working_dir {
+            command.current_dir(folder);
+        }
+        command.spawn().map_err(|source| SpawnError::Program { program: program.to_owned(), source })
+    }
+
+    fn joined_library_path(&self) -> Option<OsString> {
+        if self.library_path.is_empty() {
+            return None;
+        }
+        let before = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        let paths = self.library_path.iter().cloned().chain(std::env::split_paths(&before));
+        std::env::join_paths(paths).ok()
+    }
+}
+
+impl ChildProcess {
+    /// How it ended, once it has.
+    ///
+    /// # Errors
+    /// The system's, when it cannot be waited for.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// The system's, when it cannot be waited for.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+
+    /// Sends a signal to the child and everything in its process group.
+    ///
+    /// # Errors
+    /// The system's, when nobody is left there.
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        kill_process_group(Pid::from_child(&self.child), signal)
+    }
+}
+
+/// Whether this process runs labrig's main, so that starting its program again makes a manager of it.
+static PLAYS_MANAGERS: AtomicBool = AtomicBool::new(false);
+
+/// Says that this program, when it is started again, plays whatever role it is started in.
+pub fn declare_that_this_program_plays_managers() {
+    PLAYS_MANAGERS.store(true, Ordering::Relaxed);
+}
+
+/// Whether this program can be started again as a manager; a test harness would run its tests again.
+pub fn this_program_plays_managers() -> bool {
+    PLAYS_MANAGERS.load(Ordering::Relaxed)
+}
+
+fn inode(descriptor: BorrowedFd<'_>) -> u64 {
+    fstat(descriptor).map_or(0, |status| status.st_ino)
+}
+
+/// What this process was started as, if it was started by a coordinator; takes the pipe off descriptor 0.
+///
+/// # Errors
+/// When the role is named but descriptor 0 is another socket, or cannot be taken over.
+pub fn inherited_role() -> io::Result<Option<Role>> {
+    let Ok(text) = std::env::var(ROLE_VARIABLE) else { return Ok(None) };
+    let stdin = io::stdin();
+    let Some((role, number)) = text.split_once(':') else { return Ok(None) };
+    if number.parse() != Ok(inode(stdin.as_fd())) {
+        return Ok(None);
+    }
+    let socket = stdin.as_fd().try_clone_to_owned()?;
+    dup2_stdin(File::open("/dev/null")?)?;
+    match role {
+        "manager" => Ok(Some(Role::Manager(Pipe::from_socket(socket)))),
+        "manifest" => Ok(Some(Role::Manifest(socket))),
+        other => Err(io::Error::other(format!(
+            "this program was started in the role `{other}`, which it does not know"
+        ))),
+    }
+}

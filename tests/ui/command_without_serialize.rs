@@ -1,8 +1,0 @@
-use labrig::prelude::*;
-
-#[derive(Command, Deserialize, Schema)]
-struct MoveTo {
-    height_um: f64,
-}
-
-fn main() {}
