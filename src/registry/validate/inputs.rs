@@ -1,7 +1,7 @@
 //! Inputs: is every one fed, and is everything that is bound or listed an input?
 
-use super::super::view::{Feed, View};
 use crate::config::{Code, Fault, nearest, own_stream, quoted_list, suggestion, too_few_slots};
+use crate::registry::view::{Feed, View};
 
 /// Every input that the config binds is one that the kind reads.
 pub(super) fn unread(view: &View<'_>, faults: &mut Vec<Fault>) {
