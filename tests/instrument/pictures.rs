@@ -5,7 +5,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 /// A grey picture with dark beads on a regular grid, shifted by `shift_px`.
-pub fn beads(width: usize, height: usize, shift_px: f64) -> Vec<u8> {
+pub(crate) fn beads(width: usize, height: usize, shift_px: f64) -> Vec<u8> {
     let mut pixels = vec![200u8; width * height];
     for (index, pixel) in pixels.iter_mut().enumerate() {
         let (x, y) = ((index % width) as f64 - shift_px, (index / width) as f64);
@@ -17,7 +17,7 @@ pub fn beads(width: usize, height: usize, shift_px: f64) -> Vec<u8> {
 }
 
 /// Writes an 8-bit grey PNG.
-pub fn write_png(path: &Path, width: usize, height: usize, pixels: &[u8]) {
+pub(crate) fn write_png(path: &Path, width: usize, height: usize, pixels: &[u8]) {
     let file = BufWriter::new(File::create(path).expect("the folder can be written"));
     let mut encoder = png::Encoder::new(file, width as u32, height as u32);
     encoder.set_color(png::ColorType::Grayscale);
@@ -26,7 +26,7 @@ pub fn write_png(path: &Path, width: usize, height: usize, pixels: &[u8]) {
 }
 
 /// A folder of `count` pictures of 160 × 120 px.
-pub fn folder_of(count: usize) -> tempfile::TempDir {
+pub(crate) fn folder_of(count: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for index in 0..count {
         let path = folder.path().join(format!("frame_{index}.png"));
@@ -36,7 +36,7 @@ pub fn folder_of(count: usize) -> tempfile::TempDir {
 }
 
 /// Cuts a file off in its middle.
-pub fn truncate(path: &Path) {
+pub(crate) fn truncate(path: &Path) {
     let bytes = fs::read(path).expect("the file");
     fs::write(path, &bytes[..bytes.len() / 2]).expect("the file can be written");
 }

@@ -53,6 +53,7 @@ fn a_thread_of_the_coordinator_sees_the_newest_frame_and_every_frame() {
     let frame = video.latest(PATIENCE).expect("joined").expect("a frame");
     assert_eq!((frame.meta().format.width, frame.meta().format.height), (320, 240));
     assert_eq!(frame.bytes().len(), 320 * 240);
+    drop(frame);
     let mut every = video.reader(ReadMode::Lossless).expect("joined");
     let mut last = None;
     for _ in 0..20 {

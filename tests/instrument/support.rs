@@ -7,33 +7,33 @@ use std::time::Duration;
 use labrig::{Rig, RunSummary, Topology};
 
 /// Far longer than anything here takes: only a hang reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The labrig program.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_labrig"))
 }
 
 /// A file of the project.
-pub fn project(path: &str) -> PathBuf {
+pub(crate) fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// Starts a rig of built-in managers.
-pub fn launch(config: &str) -> Rig {
+pub(crate) fn launch(config: &str) -> Rig {
     let text = format!("schema = 1\n[rig]\nname = \"test\"\n{config}");
     Rig::launch(Topology::from_toml(text).program(program())).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Ends a rig that must end cleanly.
-pub fn end_cleanly(rig: Rig) -> RunSummary {
+pub(crate) fn end_cleanly(rig: Rig) -> RunSummary {
     let summary = rig.shutdown();
     assert!(summary.is_clean, "{summary:#?}");
     summary
 }
 
 /// Runs the labrig program in a folder to its end.
-pub fn labrig(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn labrig(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(program())
         .args(arguments)
         .current_dir(folder)
@@ -43,11 +43,11 @@ pub fn labrig(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// What it printed on standard output.
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What it printed on standard error.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
