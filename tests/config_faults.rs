@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use golden::check_golden;
 use labrig::config::{Code, FaultKind, ReadMode, Report, Topology};
+use labrig::registry::CommandRegistry;
 
 const GOOD: &str = r#"
 schema = 1
@@ -57,12 +58,24 @@ fn check_manager(lines: &str, expected: &[(&str, u32)]) {
     check(&text, expected);
 }
 
+/// What `labrig check config/faulty.toml` reports. Lines of labrig's own sources are left out: they move.
+fn faulty() -> Report {
+    let resolution = Topology::from_file("config/faulty.toml").expect("it is part of the project").resolve();
+    let registry = CommandRegistry::of_this_program();
+    let mut faults = resolution.faults;
+    faults.extend(registry.validate(&resolution.plan, &[]));
+    for party in faults.iter_mut().flat_map(|fault| &mut fault.parties) {
+        if party.site.file != "config/faulty.toml" {
+            party.site.line = 0;
+        }
+    }
+    Report::new(faults)
+}
+
 #[test]
 fn every_mistake_of_the_faulty_config_is_reported_in_one_go() {
-    let topology = Topology::from_file("config/faulty.toml").expect("it is part of the project");
-    let report = Report::new(topology.resolve().faults);
-    check_golden("faulty.txt", &format!("{report}\n"));
-    let json = serde_json::to_string_pretty(&report.to_json()).expect("JSON");
+    check_golden("faulty.txt", &format!("{}\n", faulty()));
+    let json = serde_json::to_string_pretty(&faulty().to_json()).expect("JSON");
     check_golden("faulty.json", &format!("{json}\n"));
 }
 
@@ -74,18 +87,18 @@ fn every_line_of_the_faulty_config_that_names_a_code_gets_it() {
         let codes = comment.match_indices('L').filter_map(|(at, _)| comment.get(at..at + 4));
         announced.extend(codes.filter(|it| it[1..].parse::<u32>().is_ok()).map(|it| (line, it.to_owned())));
     }
-    let faults = Topology::from_file("config/faulty.toml").expect("it is there").resolve().faults;
-    let found = faults.iter().map(|it| (it.parties[0].site.line, it.code.text().to_owned()));
+    let report = faulty();
+    let found = report.faults().iter().map(|it| (it.parties[0].site.line, it.code.text().to_owned()));
     assert_eq!(found.collect::<BTreeSet<_>>(), announced);
 }
 
 #[test]
 fn the_faulty_config_has_every_config_mistake_that_leaves_a_file_readable() {
-    let faults = Topology::from_file("config/faulty.toml").expect("it is there").resolve().faults;
-    let found: BTreeSet<_> = faults.iter().map(|fault| fault.code).collect();
+    let found: BTreeSet<_> = faulty().faults().iter().map(|fault| fault.code).collect();
     let apart = [Code::Syntax, Code::BadOverride, Code::NoManagers];
-    let all = Code::ALL.iter().copied().filter(|code| code.kind() == FaultKind::Config);
-    assert_eq!(found, all.filter(|code| !apart.contains(code)).collect());
+    let all = Code::ALL.iter().filter(|code| code.kind() == FaultKind::Config && !apart.contains(code));
+    let lacking: Vec<_> = all.filter(|code| !found.contains(code)).collect();
+    assert!(lacking.is_empty(), "{lacking:?}");
 }
 
 #[test]

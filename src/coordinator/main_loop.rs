@@ -231,6 +231,9 @@ impl MainLoop {
         for request in requests {
             match request {
                 Request::Quit(reason) => self.begin_quit(&reason),
+                Request::OpenStream { stream, mode, asker } => {
+                    drop(asker.send(self.open_stream(&stream, mode)));
+                }
                 Request::Loss { what, detail } => self.note_loss("scope", &what, &detail),
                 Request::Startup { manager, answer } => {
                     let step = self.startup_ended(manager, answer);

@@ -14,8 +14,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::remote::{Answer, Outgoing, Port, Slot};
-use crate::shm::Doorbell;
+use crate::remote::{Answer, Outgoing, Port, Slot, StreamError, StreamParts};
+use crate::shm::{Doorbell, ReadMode};
 use crate::transport::poller::timespec;
 use crate::transport::{Pipe, PipeError};
 use crate::wire::control::{self, Configure, ManagerWord};
@@ -314,6 +314,14 @@ impl Port for Link {
 
     fn report_loss(&self, what: &str, detail: &str) {
         self.tell(&ManagerWord::Lost { what: what.to_owned(), detail: detail.to_owned() });
+    }
+
+    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
+        Err(StreamError::InAManager { stream: stream.to_owned() })
+    }
+
+    fn open_stream(&self, stream: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
+        Err(StreamError::InAManager { stream: stream.to_owned() })
     }
 
     fn default_deadline(&self) -> Duration {

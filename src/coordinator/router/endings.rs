@@ -60,6 +60,22 @@ impl Router {
         }
     }
 
+    /// The station is told to end: what has not gone into its pipe is refused here, what has, there.
+    pub fn stop(&mut self, index: usize) {
+        self.stations[index].life = Life::Stopping;
+        for queued in self.stations[index].take_commands() {
+            let command = queued.command.map(|id| self.command_name(id)).unwrap_or_default();
+            match queued.call.and_then(|id| self.in_flight.complete(id)) {
+                Some(call) => {
+                    let refusal = Refusal::Quitting { command };
+                    self.end(call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
+                }
+                None if queued.call.is_none() => self.undelivered(command, index, "the rig quits"),
+                None => {}
+            }
+        }
+    }
+
     /// The rig closes: whatever is still in flight is refused.
     pub fn close(&mut self) {
         self.is_quitting = true;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::view::View;
 use crate::config::{Code, Fault};
+use crate::registry::view::View;
 use crate::wire::{Audience, CommandSpec, DeliveryKind};
 
 /// The broadcasts that started kinds handle.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::description::HandlerDescription;
-use super::super::view::{Started, View, program_name};
 use super::difference::difference;
 use super::kinds::described;
 use crate::config::{Code, Fault, quoted_list};
+use crate::registry::description::HandlerDescription;
+use crate::registry::view::{Started, View, program_name};
 use crate::wire::{CommandSpec, DeliveryKind};
 
 type Handling<'a, 'v> = (&'v Started<'a>, &'a HandlerDescription);

@@ -1,7 +1,7 @@
 //! Inputs: is every one fed, and is everything that is bound or listed an input?
 
-use super::super::view::{Feed, View};
 use crate::config::{Code, Fault, nearest, own_stream, quoted_list, suggestion, too_few_slots};
+use crate::registry::view::{Feed, View};
 
 /// Every input that the config binds is one that the kind reads.
 pub(super) fn unread(view: &View<'_>, faults: &mut Vec<Fault>) {
@@ -75,7 +75,9 @@ pub(super) fn readers(view: &View<'_>, faults: &mut Vec<Fault>) {
                     .feeds()
                     .into_iter()
                     .any(|it| it.manager == index && is_fed_by(view, &it, &stream.name));
-            if is_bound || stream.producer.as_ref() == Some(&reader.manager) {
+            let lacks_one = view.feeds().iter().any(|it| it.manager == index && it.stream.is_none());
+            // A reader with an input that is fed by nothing has been reported for that.
+            if is_bound || lacks_one || stream.producer.as_ref() == Some(&reader.manager) {
                 continue;
             }
             let message = format!(

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::description::{HandlerDescription, KindDescription};
-use super::super::table::ProgramManifest;
-use super::super::view::{Started, View, program_name};
 use crate::config::{Code, Fault, ManagerPlan, check, nearest, quoted_list};
+use crate::registry::description::{HandlerDescription, KindDescription};
+use crate::registry::table::ProgramManifest;
+use crate::registry::view::{Started, View, program_name};
 
 /// Every manager's kind is in the program that plays it.
 pub(super) fn unknown(view: &View<'_>, faults: &mut Vec<Fault>) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::description::HandlerDescription;
-use super::super::view::View;
 use super::kinds::described;
 use crate::config::{Code, Fault};
+use crate::registry::description::HandlerDescription;
+use crate::registry::view::View;
 use crate::wire::DeliveryKind;
 
 /// A scope command has one handler.

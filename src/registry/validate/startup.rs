@@ -1,7 +1,7 @@
 //! Start-up commands: known, direct, served by the manager that is to take them, and of the right shape.
 
-use super::super::view::View;
 use crate::config::{Code, Fault, ManagerPlan, Startup, check, quoted_list, suggestion};
+use crate::registry::view::View;
 use crate::wire::{CommandSpec, DeliveryKind};
 
 /// Every start-up command can be applied.
