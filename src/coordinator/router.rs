@@ -117,6 +117,14 @@ pub struct Totals {
     pub late_answers: u64,
 }
 
+impl Totals {
+    /// How many of those that want an answer have ended, in whichever way.
+    pub fn ended(&self) -> u64 {
+        let Self { done, failed, cancelled, expired, refused, lost, indeterminate, .. } = self;
+        done + failed + cancelled + expired + refused + lost + indeterminate
+    }
+}
+
 /// See the module's words.
 #[derive(Debug)]
 pub struct Router {
