@@ -260,7 +260,8 @@ impl MainLoop {
     /// A thread of this process wants to read a stream.
     pub(super) fn open_stream(&mut self, name: &str, mode: ReadMode) -> Result<StreamParts, StreamError> {
         let state = self.core.lock();
-        let stream = self.streams.iter_mut().find(|stream| stream.name() == name).ok_or(StreamError::Closed)?;
+        let stream =
+            self.streams.iter_mut().find(|stream| stream.name() == name).ok_or(StreamError::Closed)?;
         match &state.peers[stream.producer].pipe {
             Some(pipe) => stream.open(mode, pipe),
             None => Err(StreamError::ProducerUnreachable { stream: name.to_owned() }),

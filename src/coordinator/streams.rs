@@ -77,7 +77,9 @@ impl Stream {
         if !self.is_sealed {
             return Ok(());
         }
-        for reader in self.readers.iter_mut().filter(|reader| reader.manager == Some(manager) && !reader.was_told) {
+        for reader in
+            self.readers.iter_mut().filter(|reader| reader.manager == Some(manager) && !reader.was_told)
+        {
             let word = CoordinatorWord::Read {
                 stream: self.name.clone(),
                 inputs: reader.inputs.clone(),

@@ -42,7 +42,9 @@ pub enum StreamError {
         known: Vec<String>,
     },
     /// Managers read the streams that the config gives them.
-    #[error("`{stream}` cannot be opened in a manager: bind it to an input and write an `#[on_frame]` handler")]
+    #[error(
+        "`{stream}` cannot be opened in a manager: bind it to an input and write an `#[on_frame]` handler"
+    )]
     InAManager {
         /// The name asked for.
         stream: String,

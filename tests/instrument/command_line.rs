@@ -71,7 +71,7 @@ fn commands_prints_who_handles_what() {
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     let row = text.lines().find(|line| line.starts_with("MoveTo")).expect("a row for MoveTo");
-    for part in ["direct", "motor", "motor.sim: move_to", "src/managers/motor/manager.rs:"] {
+    for part in ["direct", "motor", "motor.sim: move_to", "src/managers/motor/moves.rs:"] {
         assert!(row.contains(part), "{row}");
     }
     let json = labrig(work.path(), &["commands", "--json"]);

@@ -16,7 +16,8 @@ fn check_motor(limits: &str, act: impl FnOnce(&labrig::Scope)) {
 #[test]
 fn a_motor_settles_where_it_was_sent_and_knows_where_it_is() {
     check_motor("refuse", |scope| {
-        let settled = scope.request(MoveTo { height_um: 12.5 }).expect("accepted").wait(PATIENCE).expect("done");
+        let settled =
+            scope.request(MoveTo { height_um: 12.5 }).expect("accepted").wait(PATIENCE).expect("done");
         assert_eq!(settled, Settled { height_um: 12.5, was_clipped: false });
         let height = scope.request(WhereIs {}).expect("accepted").wait(PATIENCE).expect("done");
         assert_eq!(height, Height { height_um: 12.5 });
@@ -28,7 +29,8 @@ fn a_motor_settles_where_it_was_sent_and_knows_where_it_is() {
 #[test]
 fn a_refusing_motor_does_not_move_and_says_why() {
     check_motor("refuse", |scope| {
-        let error = scope.request(MoveTo { height_um: 60.0 }).expect("accepted").wait(PATIENCE).expect_err("fails");
+        let error =
+            scope.request(MoveTo { height_um: 60.0 }).expect("accepted").wait(PATIENCE).expect_err("fails");
         let expected = MotorError::OutOfTravel { height_um: 60.0, min_um: 0.0, max_um: 50.0 };
         assert_eq!(error.downcast::<MotorError>(), Some(expected));
         assert!(error.to_string().contains("height 60 µm is outside the travel of 0 to 50 µm"), "{error}");
@@ -40,7 +42,8 @@ fn a_refusing_motor_does_not_move_and_says_why() {
 #[test]
 fn a_clipping_motor_goes_to_the_nearest_end_and_says_so() {
     check_motor("clip", |scope| {
-        let settled = scope.request(MoveTo { height_um: 60.0 }).expect("accepted").wait(PATIENCE).expect("done");
+        let settled =
+            scope.request(MoveTo { height_um: 60.0 }).expect("accepted").wait(PATIENCE).expect("done");
         assert_eq!(settled, Settled { height_um: 50.0, was_clipped: true });
     });
 }

@@ -74,7 +74,8 @@ fn a_thread_of_the_coordinator_sees_the_newest_frame_and_every_frame() {
 fn acquisition_is_switched_by_broadcast_and_the_exposure_shows_in_the_frames() {
     let rig = rig(200, "lossless");
     let scope = rig.scope();
-    let set = scope.request(SetExposure { exposure_ms: 2.5 }).expect("accepted").wait(PATIENCE).expect("done");
+    let set =
+        scope.request(SetExposure { exposure_ms: 2.5 }).expect("accepted").wait(PATIENCE).expect("done");
     assert_eq!(set.exposure_ms, 2.5);
     let mut video = scope.stream("video").expect("a stream").reader(ReadMode::Lossless).expect("joined");
     for _ in 0..50 {
@@ -85,7 +86,8 @@ fn acquisition_is_switched_by_broadcast_and_the_exposure_shows_in_the_frames() {
     }
     assert!(video.next().is_none_or(|frame| frame.meta().exposure_us == 2500.0));
     drop(video);
-    let off = scope.broadcast(SetAcquisition { on: false }).expect("accepted").wait(PATIENCE).expect("a report");
+    let off =
+        scope.broadcast(SetAcquisition { on: false }).expect("accepted").wait(PATIENCE).expect("a report");
     assert!(off.is_all_done() && off.of("camera").is_some(), "{off}");
     scope.ping("tracker", PATIENCE).expect("an answer");
     let tracked = scope.request(WhatIsTracked {}).expect("accepted").wait(PATIENCE).expect("done");
