@@ -1,11 +1,12 @@
-//! A lamp with two commands, and a notebook in the coordinator.
+//! A rig of one's own: a lamp with two commands, and a notebook in the coordinator.
 
-use std::error::Error;
+mod notebook;
+
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
 
 use labrig::prelude::*;
+
+pub use notebook::{Notebook, SaveNote};
 
 /// Sets how bright the lamp shines.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
@@ -43,8 +44,6 @@ impl fmt::Display for LampError {
     }
 }
 
-impl Error for LampError {}
-
 /// The table `[managers.lamp.config]`.
 #[derive(Serialize, Deserialize, Schema, Debug)]
 pub struct LampConfig {
@@ -62,7 +61,7 @@ impl Manager for Lamp {
     type Config = LampConfig;
 
     fn setup(config: LampConfig, _: &mut Context) -> Result<Self, SetupError> {
-        // Here a real lamp would be opened; every error converts through `?`.
+        // A real lamp is opened here; every error converts through `?`.
         Ok(Self { limit_percent: config.limit_percent, percent: 0.0 })
     }
 
@@ -86,30 +85,5 @@ impl Lamp {
     #[ipc_command]
     fn flash(&mut self, command: Flash, context: &mut Context) {
         println!("{} flashes for {} ms", context.manager(), command.duration_ms);
-    }
-}
-
-/// Writes a line into the notebook and replies how many there are.
-#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
-#[command(scope, reply = usize)]
-pub struct SaveNote {
-    pub text: String,
-}
-
-/// `notes.txt` in the run's folder.
-#[derive(Default)]
-pub struct Notebook {
-    lines: usize,
-}
-
-#[scope]
-impl Notebook {
-    #[ipc_command]
-    fn save_note(&mut self, command: SaveNote, context: &mut Context) -> Result<usize, io::Error> {
-        let path = context.run_dir().join("notes.txt");
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        writeln!(file, "{}", command.text)?;
-        self.lines += 1;
-        Ok(self.lines)
     }
 }

@@ -1,5 +1,7 @@
 //! A rig of two programs, as real processes.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use labrig::{LaunchError, Rig, Topology};
@@ -31,4 +33,18 @@ fn a_program_that_is_not_there_is_a_fault_before_anything_starts() {
         }
         other => panic!("{:?}", other.err()),
     }
+}
+
+#[test]
+fn a_session_that_fails_ends_its_program_with_code_1() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("impatient");
+    let shutter = concat!("managers.shutter.program=", env!("CARGO_BIN_EXE_shutter_driver"));
+    let program = Command::new(env!("CARGO_BIN_EXE_desk"))
+        .args(["run", "rig.toml", "--set", shutter, "--set", "rig.default_deadline_ms=10"])
+        .args([Path::new("--run-dir"), &folder, Path::new("--state-dir"), &folder])
+        .output()
+        .expect("the program can be run");
+    let text = String::from_utf8_lossy(&program.stderr);
+    assert!(text.contains("error: `Expose`"), "{text}");
+    assert_eq!(program.status.code(), Some(1), "{text}");
 }
