@@ -9,6 +9,8 @@
 mod endings;
 mod gathering;
 mod station;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -115,6 +117,14 @@ pub struct Totals {
     pub undelivered: u64,
     /// Answers that came after their call had ended.
     pub late_answers: u64,
+}
+
+impl Totals {
+    /// How many of those that want an answer have ended, in whichever way.
+    pub fn ended(&self) -> u64 {
+        let Self { done, failed, cancelled, expired, refused, lost, indeterminate, .. } = self;
+        done + failed + cancelled + expired + refused + lost + indeterminate
+    }
 }
 
 /// See the module's words.
@@ -302,7 +312,7 @@ impl Router {
     fn enqueue(&mut self, index: usize, part: Part<'_>, gauge: &dyn Gauge) -> Result<(), Refusal> {
         let name = self.command_name(part.header.command);
         let overflow = self.overflow_of(part.header);
-        let taken = if index == self.scope_index() { self.stations[index].sent } else { gauge.taken(index) };
+        let taken = self.taken(index, gauge);
         let is_startup = matches!(part.caller, Caller::Startup(_));
         let displaced =
             self.stations[index].make_room(part.header.command, &name, overflow, taken, is_startup)?;
@@ -326,6 +336,11 @@ impl Router {
         }
         self.effects.push(Effect::Flush(index));
         Ok(())
+    }
+
+    /// How many commands a station has taken. The scope has no page, and takes what it is given at once.
+    fn taken(&self, index: usize, gauge: &dyn Gauge) -> u64 {
+        if index == self.scope_index() { self.stations[index].sent } else { gauge.taken(index) }
     }
 
     fn overflow_of(&self, header: &Header) -> Overflow {
@@ -380,7 +395,7 @@ impl Router {
 
     /// The front of the station's queue has gone into its pipe.
     pub fn sent(&mut self, index: usize, gauge: &dyn Gauge) {
-        let taken = if index == self.scope_index() { 0 } else { gauge.taken(index) };
+        let taken = self.taken(index, gauge);
         if let Some((call, ordinal)) = self.stations[index].advance(taken)
             && let Some(call) = call.and_then(|id| self.in_flight.get_mut(id))
         {

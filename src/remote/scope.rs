@@ -10,7 +10,7 @@ use super::slot::Slot;
 use super::stream::{FrameStream, StreamError};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_ENVELOPE_BYTES, OneHandler, Refusal, Target,
+    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target,
     codec,
 };
 
@@ -150,7 +150,7 @@ fn encoded<C: Command>(spec: &CommandSpec, command: &C) -> Result<Vec<u8>, Refus
     let name = || spec.name.clone();
     let payload = codec::to_postcard(command)
         .map_err(|error| Refusal::NotEncodable { command: name(), reason: error.reason })?;
-    let limit = MAX_ENVELOPE_BYTES - 1024;
+    let limit = MAX_PAYLOAD_BYTES;
     match payload.len() {
         bytes if bytes > limit => Err(Refusal::TooLarge { command: name(), bytes, limit }),
         _ => Ok(payload),

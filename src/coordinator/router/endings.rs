@@ -151,8 +151,13 @@ impl Router {
     /// Answers a manager whose command was refused.
     pub fn refuse(&mut self, index: usize, asked: &Header, refusal: Refusal) {
         if asked.kind == Kind::Send {
-            let command = self.command_name(asked.command);
-            self.undelivered(command, index, &refusal.to_string());
+            let to = match &asked.target {
+                Target::Named(name) => name.clone(),
+                Target::Route => "whoever serves it".to_owned(),
+            };
+            let reason = format!("{refusal} (sent by `{}`)", self.stations[index].name);
+            self.totals.undelivered += 1;
+            self.effects.push(Effect::Undelivered { command: self.command_name(asked.command), to, reason });
             return;
         }
         let generation = self.stations[index].generation;

@@ -178,6 +178,12 @@ impl Station {
         self.sent = 0;
     }
 
+    /// How many commands are remembered here, in the queue or in the pipe.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.queue.len() + self.in_pipe.len()
+    }
+
     /// Whether bytes wait for room in the pipe.
     pub fn has_queued(&self) -> bool {
         !self.queue.is_empty()

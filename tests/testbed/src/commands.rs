@@ -142,6 +142,14 @@ pub struct NoteToSelf {
     pub number: u64,
 }
 
+/// Asks for that many zeros.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = Vec<u8>)]
+pub struct FetchZeros {
+    /// How many.
+    pub count: u32,
+}
+
 /// Writes raw bytes into its own pipe.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
 pub struct SendGarbage {

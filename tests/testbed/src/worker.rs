@@ -59,6 +59,11 @@ impl Manager for Worker {
 #[manager(kind = "worker")]
 impl Worker {
     #[ipc_command]
+    fn fetch_zeros(&mut self, command: FetchZeros) -> Vec<u8> {
+        vec![0; command.count as usize]
+    }
+
+    #[ipc_command]
     fn add(&mut self, command: Add) -> i64 {
         command.a + command.b
     }

@@ -156,3 +156,15 @@ fn an_envelope_that_does_not_fit_is_refused_before_it_is_sent() {
     assert!(matches!(refused, Err(Refusal::TooLarge { bytes: 200_000.., .. })), "{refused:?}");
     end_cleanly(rig);
 }
+
+#[test]
+fn a_reply_that_does_not_fit_an_envelope_fails_that_call_alone() {
+    let rig = launch("[managers.left]\nkind = \"worker\"");
+    let fetch = |count| rig.scope().request(FetchZeros { count }).expect("accepted").wait(PATIENCE);
+    assert_eq!(fetch(130_000).map(|zeros| zeros.len()), Ok(130_000));
+    let error = fetch(150_000).expect_err("too large");
+    assert!(matches!(&error, CallError::Failed(_)), "{error:?}");
+    assert!(error.to_string().contains("its answer of 150003 bytes exceeds 130048"), "{error}");
+    assert_eq!(fetch(3), Ok(vec![0; 3]), "its manager lives");
+    end_cleanly(rig);
+}
