@@ -128,7 +128,14 @@ impl Pipe {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        let message = retry(|| recvmsg(&self.socket, &mut [IoSliceMut::new(buffer)], &mut control, flags))?;
+        let mut next =
+            || retry(|| recvmsg(&self.socket, &mut [IoSliceMut::new(buffer)], &mut control, flags));
+        let message = match next() {
+            // Whoever closes its end with something unread in it resets the pipe. The system tells so once, and
+            // before what that end had sent: its last words are still to come.
+            Err(Errno::CONNRESET) => next(),
+            other => other,
+        }?;
         let descriptors = received(&mut control);
         if message.flags.contains(ReturnFlags::TRUNC) {
             return Err(PipeError::Oversized { limit });
@@ -191,6 +198,18 @@ mod tests {
         let sent = (0..1_000_000).take_while(|_| left.send(&[0; 64]).is_ok()).count();
         assert!((10..100_000).contains(&sent), "{sent} packets fitted");
         assert_eq!(left.send(&[0; 64]), Err(PipeError::NotReady));
+    }
+
+    #[test]
+    fn last_words_are_heard_also_of_one_who_left_something_unread() {
+        let (left, right) = Pipe::pair().expect("a pair");
+        left.send(b"unread").expect("room");
+        right.send(b"last words").expect("room");
+        drop(right);
+        let mut buffer = [0; 16];
+        let packet = left.receive(&mut buffer).expect("what was sent before the end");
+        assert_eq!(&buffer[..packet.length], b"last words");
+        assert_eq!(left.receive(&mut buffer).expect_err("the end"), PipeError::Closed);
     }
 
     #[test]
