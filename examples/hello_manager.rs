@@ -27,11 +27,7 @@ impl Manager for Lamp {
     type Config = ();
 
     fn setup(_: (), _: &mut Context) -> Result<Self, SetupError> {
-        Ok(Lamp { brightness: 0.0 })
-    }
-
-    fn enter_safe_state(&mut self, _: SafeReason) {
-        self.brightness = 0.0;
+        Ok(Lamp { brightness: 20.0 })
     }
 }
 
@@ -50,9 +46,10 @@ impl Lamp {
 
 fn main() -> ExitCode {
     let config = "schema = 1\n[rig]\nname = \"hello\"\n[managers.lamp]\nkind = \"lamp\"";
-    labrig::app().default_config(config).main_with(|scope| {
-        let before = scope.request(Dim { brightness: 40.0 }).map(|reply| reply.wait(Duration::from_secs(5)));
-        println!("the lamp was at {before:?}");
-        scope.send(Blink {}).expect("the lamp takes commands");
+    labrig::app().default_config(config).main_with(|scope| -> Result<(), CallError> {
+        scope.send(Blink {})?;
+        let before = scope.request(Dim { brightness: 40.0 })?.wait(Duration::from_secs(5))?;
+        println!("the lamp was at {before} %, now it is at 40 %");
+        Ok(())
     })
 }

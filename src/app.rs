@@ -4,11 +4,12 @@
 //! puts the pipe there. Everything else is the command line.
 
 use std::any::{Any, TypeId};
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::coordinator::manifest;
-use crate::registry::{Context, ScopeHandles, SetupError};
+use crate::registry::{Context, Outcome, ScopeHandles, SetupError};
 use crate::remote::Scope;
 use crate::transport::{Role, declare_that_this_program_plays_managers, inherited_role};
 use crate::{cli, manager};
@@ -70,7 +71,29 @@ impl App {
 
     /// As [`main`](Self::main), but when a rig runs, `then` has the main thread, as a window needs it. The rig
     /// quits when `then` returns.
-    pub fn main_with(self, then: impl FnOnce(Scope)) -> ExitCode {
+    ///
+    /// `then` returns nothing, or a `Result` with any error: it is printed, and the program ends with code 1
+    /// unless the rig itself has a worse tale to tell.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use labrig::CallError;
+    /// use labrig::managers::motor::Home;
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     labrig::app().main_with(|scope| -> Result<(), CallError> {
+    ///         let settled = scope.request(Home {})?.wait(Duration::from_secs(5))?;
+    ///         println!("at home: {settled:?}");
+    ///         Ok(())
+    ///     })
+    /// }
+    /// ```
+    pub fn main_with<T>(self, then: impl FnOnce(Scope) -> T) -> ExitCode
+    where
+        T: Outcome<(), Error: Into<Box<dyn Error>>>,
+    {
+        let then = |scope| then(scope).into_outcome().map_err(Into::into);
         self.play(|app| cli::main(app, Some(Box::new(then))))
     }
 

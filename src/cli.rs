@@ -11,6 +11,7 @@ mod live;
 mod logging;
 mod run;
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ use crate::remote::Scope;
 use args::{Source, Verb};
 
 /// What a program does with the main thread while a rig runs.
-pub(crate) type Then<'a> = Option<Box<dyn FnOnce(Scope) + 'a>>;
+pub(crate) type Then<'a> = Option<Box<dyn FnOnce(Scope) -> Result<(), Box<dyn Error>> + 'a>>;
 
 /// Reads the command line and does what it says.
 pub(crate) fn main(app: App, then: Then<'_>) -> ExitCode {
@@ -37,7 +38,7 @@ pub(crate) fn main(app: App, then: Then<'_>) -> ExitCode {
 fn topology(app: &App, source: &Source) -> Result<Topology, ExitCode> {
     let topology = match (&source.config, app.default_config) {
         (Some(path), _) => Topology::from_file(path).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let cause = Error::source(&error).map(ToString::to_string).unwrap_or_default();
             exit::complain(&format!("{error}: {cause}"), exit::FAILED)
         })?,
         (None, Some(text)) => Topology::from_toml(text),

@@ -28,5 +28,7 @@ pub use plan::{
     EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, Startup, StreamPlan,
 };
 pub use raw::{ReadMode, WhenFull};
+pub(crate) use streams::{own_stream, too_few_slots};
+pub(crate) use suggest::{nearest, quoted_list, suggestion};
 pub use topology::{Resolution, Topology, TopologyError};
 pub use tree::{Content, Origin, Place, Tree};

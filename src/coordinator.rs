@@ -1,6 +1,6 @@
 //! Floor 5: the one process that owns every pipe.
 //!
-//! A [`Rig`] is launched from a topology: the builder proves it and draws a [`Blueprint`](blueprint::Blueprint),
+//! A [`Rig`] is launched from a topology: the builder proves it and draws a blueprint,
 //! the main loop starts the managers, routes between them and ends them. The loop's thread is the only one
 //! that waits for pipes; any thread may drive the pure router under the core's lock.
 

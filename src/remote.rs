@@ -10,6 +10,7 @@ pub mod port;
 pub mod report;
 pub mod scope;
 pub mod slot;
+pub mod stream;
 
 pub use call_error::{CallError, CallFacts, RemoteError};
 pub use in_flight::InFlight;
@@ -18,3 +19,4 @@ pub use port::{Outgoing, Port};
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use slot::{Answer, Slot};
+pub use stream::{FrameStream, StreamError, StreamParts};

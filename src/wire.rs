@@ -22,8 +22,10 @@ pub use command::{
     Audience, Broadcast, Command, CommandSpec, Delivery, DeliveryKind, Direct, OneHandler, Overflow,
     ScopeLevel,
 };
-pub use ending::{BroadcastOutcome, Ending, NotDone};
-pub use envelope::{Envelope, EnvelopeError, Header, Hop, Kind, MAX_ENVELOPE_BYTES, Target};
+pub use ending::{BroadcastOutcome, Ending, NotDone, answer};
+pub use envelope::{
+    Envelope, EnvelopeError, Header, Hop, Kind, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, Target,
+};
 pub use failure::{Failure, FailureKind};
 pub use glob::{Filter, Glob};
 pub use ids::{CommandId, Generation, ManagerName, NameError, Site};

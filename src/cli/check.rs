@@ -36,8 +36,8 @@ pub(super) fn commands(app: App, arguments: &CheckArgs) -> ExitCode {
         let text = if arguments.json { proof.report.to_json().to_string() } else { coloured(&proof.report) };
         return print(&text, exit::REFUSED);
     }
-    let table = proof.registry.route_table(&proof.plan);
-    let text = if arguments.json { table.to_string() } else { table.to_string() };
+    let table = proof.registry.bind(&proof.plan);
+    let text = if arguments.json { table.to_json().to_string() } else { table.to_string() };
     print(&text, exit::CLEAN)
 }
 
@@ -50,7 +50,7 @@ fn content(proof: &Proof) -> String {
     let (managers, streams) = (proof.plan.managers.len(), proof.plan.streams.len());
     format!(
         "managers: {managers}, streams: {streams}, commands: {}",
-        proof.registry.routes(&proof.plan).len()
+        proof.registry.bind(&proof.plan).routes().len()
     )
 }
 

@@ -102,8 +102,26 @@ fn table(status: &RigStatus, rates: &[f64]) -> String {
         let _ = writeln!(text, "  {}", stream_text(stream, *rate));
     }
     let totals = &status.totals;
-    let ended = totals.accepted - status.in_flight as u64;
-    let _ =
-        write!(text, "  calls: {} accepted, {ended} ended, {} in flight", totals.accepted, status.in_flight);
+    let _ = write!(text, "  calls: {} accepted, {} ended", totals.accepted, totals.ended());
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::Totals;
+
+    #[test]
+    fn a_broadcast_in_flight_counts_as_one_call() {
+        let totals = Totals { accepted: 3, done: 1, failed: 1, ..Totals::default() };
+        let status = RigStatus {
+            rig: "test".to_owned(),
+            uptime_s: 1.0,
+            managers: Vec::new(),
+            streams: Vec::new(),
+            totals,
+            in_flight: 64,
+        };
+        assert!(table(&status, &[]).ends_with("calls: 3 accepted, 2 ended"), "{}", table(&status, &[]));
+    }
 }

@@ -1,5 +1,6 @@
 //! `run`: prove, start, show, and say how it ended.
 
+use std::error::Error;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::os::unix::net::UnixStream;
@@ -35,17 +36,21 @@ pub(super) fn run(app: App, arguments: RunArgs, then: Then<'_>) -> ExitCode {
         Err(error) => return not_launched(&error, arguments.json),
     };
     let mut live = Live::new(&display, is_terminal, arguments.quiet || arguments.json);
-    match then {
-        Some(then) => {
-            then(rig.scope());
-            rig.scope().quit();
-            rig.wait(None);
+    let session = match then {
+        Some(then) => then(rig.scope()),
+        None => {
+            watch(&rig, &mut live, &arguments, duration);
+            Ok(())
         }
-        None => watch(&rig, &mut live, &arguments, duration),
-    }
+    };
     live.end();
     let summary = rig.shutdown();
-    finish(&summary, arguments.json)
+    let code = finish(&summary, arguments.json);
+    match session {
+        Err(error) if code == exit::CLEAN => exit::complain(&with_causes(&*error), exit::FAILED),
+        Err(error) => exit::complain(&with_causes(&*error), code),
+        Ok(()) => ExitCode::from(code),
+    }
 }
 
 fn log_level(arguments: &RunArgs) -> LevelFilter {
@@ -125,18 +130,21 @@ fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
             let _ = writeln!(std::io::stdout(), "{text}");
             return ExitCode::from(exit::REFUSED);
         }
-        LaunchError::Interrupted { .. } => exit::CLEAN,
         LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
             exit::FAILED
         }
         _ => exit::NOT_STARTED,
     };
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}\n  because {cause}"));
+    let text = with_causes(error);
     if is_json {
         print_json(&json!({ "event": "not-started", "error": text }));
     }
     exit::complain(&text, code)
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}\n  because {cause}"))
 }
 
 fn print_json(value: &serde_json::Value) {
@@ -145,22 +153,23 @@ fn print_json(value: &serde_json::Value) {
 }
 
 /// Prints the summary, keeps it in the run's folder, and chooses the exit code.
-fn finish(summary: &RunSummary, is_json: bool) -> ExitCode {
+fn finish(summary: &RunSummary, is_json: bool) -> u8 {
     let path = summary.run_dir.join("summary.json");
     let text = serde_json::to_string_pretty(summary).expect("a summary holds only plain values");
-    let is_kept = fs::write(&path, text + "\n").map_err(|error| {
-        exit::complain(&format!("cannot write `{}`: {error}", path.display()), exit::FAILED)
-    });
+    let kept = fs::write(&path, text + "\n");
+    if let Err(error) = &kept {
+        exit::complain(&format!("cannot write `{}`: {error}", path.display()), exit::FAILED);
+    }
     if is_json {
         print_json(&json!({ "event": "summary", "summary": summary }));
     } else {
         let _ = writeln!(std::io::stdout(), "{}", summary_text(summary));
     }
-    match (summary.is_clean, summary.has_losses(), is_kept) {
-        (_, _, Err(code)) => code,
-        (false, _, _) => ExitCode::from(exit::MANAGER_FAILED),
-        (true, true, _) => ExitCode::from(exit::LOST),
-        (true, false, _) => ExitCode::from(exit::CLEAN),
+    match (kept.is_ok(), summary.is_clean, summary.has_losses()) {
+        (false, _, _) => exit::FAILED,
+        (true, false, _) => exit::MANAGER_FAILED,
+        (true, true, true) => exit::LOST,
+        (true, true, false) => exit::CLEAN,
     }
 }
 

@@ -73,9 +73,8 @@ codes! {
     NoProducer = "L025", Config, "stream without producer";
     EmptyKind = "L026", Config, "empty kind";
     ReadsItself = "L027", Config, "manager reads its own stream";
-    StreamBoundTwice = "L028", Config, "two inputs of one manager on one stream";
-    TooFewSlots = "L029", Config, "too few slots";
-    BadEnvironment = "L030", Config, "text that a process cannot be given";
+    TooFewSlots = "L028", Config, "too few slots";
+    BadEnvironment = "L029", Config, "text that a process cannot be given";
 
     UnknownKind = "L100", Registration, "unknown kind";
     KindTwice = "L101", Conflict, "kind registered twice";

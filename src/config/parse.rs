@@ -15,7 +15,7 @@ use super::tree::{Content, Origin, Place, Tree};
 use crate::wire::codec::MAX_DEPTH;
 
 /// Parts a dotted key may have. The parser nests a table for each, and its stack is not endless.
-const MAX_KEY_PARTS: usize = 32;
+const MAX_KEY_PARTS: usize = 16;
 
 /// Reads a whole file; `None` when it has syntax faults.
 pub(super) fn document(text: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Option<Tree> {
@@ -127,25 +127,59 @@ fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
-/// Where a key begins that has more parts than any sane one.
+/// Where a line begins that holds a key of more parts than any sane one.
 fn endless_key(text: &str) -> Option<usize> {
-    let (mut parts, mut begin, mut after_dot, mut comment) = (0, 0, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        let part = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'"' | b'\'' | 0x80..);
-        match byte {
-            b'\n' => (parts, begin, after_dot, comment) = (0, at + 1, false, false),
-            _ if comment => {}
-            b'#' => comment = true,
-            b' ' | b'\t' => {}
-            b'.' if !after_dot => (parts, after_dot) = (parts + 1, true),
-            _ if part => after_dot = false,
-            _ => (parts, begin, after_dot) = (0, at + 1, false),
-        }
-        if parts >= MAX_KEY_PARTS {
-            return Some(begin);
+    let lines = line_starts(text).into_iter().zip(text.split('\n'));
+    lines.filter(|(_, line)| has_endless_key(line)).map(|(start, _)| start).next()
+}
+
+/// What the byte before was, when looking for keys.
+#[derive(PartialEq)]
+enum Before {
+    /// Nothing that a key could go on from.
+    Other,
+    /// A part of a key.
+    Part,
+    /// Space after a part of a key.
+    Gap,
+    /// The dot between two parts.
+    Dot,
+}
+
+/// Counts parts joined by dots; a quoted text is one part, whatever is in it.
+fn has_endless_key(line: &str) -> bool {
+    let (mut dots, mut before) = (0, Before::Other);
+    let mut bytes = line.bytes();
+    while let Some(byte) = bytes.next() {
+        let goes_on = before != Before::Gap;
+        (dots, before) = match byte {
+            b'#' => return false,
+            b' ' | b'\t' if before == Before::Part => (dots, Before::Gap),
+            b' ' | b'\t' => continue,
+            b'.' if matches!(before, Before::Part | Before::Gap) => (dots + 1, Before::Dot),
+            b'"' | b'\'' => {
+                skip_quoted(&mut bytes, byte);
+                (if goes_on { dots } else { 0 }, Before::Part)
+            }
+            b'_' | b'-' | 0x80.. => (if goes_on { dots } else { 0 }, Before::Part),
+            _ if byte.is_ascii_alphanumeric() => (if goes_on { dots } else { 0 }, Before::Part),
+            _ => (0, Before::Other),
+        };
+        if dots >= MAX_KEY_PARTS {
+            return true;
         }
     }
-    None
+    false
+}
+
+fn skip_quoted(bytes: &mut std::str::Bytes<'_>, quote: u8) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if quote == b'"' => drop(bytes.next()),
+            _ if byte == quote => return,
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -197,8 +231,15 @@ mod tests {
     #[test]
     fn endless_keys_and_deep_lists_are_refused_without_harm() {
         check(&format!("a = 1\n{}a = 1", "a.".repeat(500_000)), &[("L001", 2)]);
-        check(&format!("# {}\na = '{}'", "a.".repeat(99), "...".repeat(99)), &[]);
+        check(&format!("\"a \\\" b\" . {}a = 1", "'x y' . ".repeat(500_000)), &[("L001", 1)]);
+        check(&format!("# {}\na = '{}'", "a.".repeat(99), "a.".repeat(99)), &[]);
+        check(&format!("a = \"\"\"\n{}\n{}\"\"\"", "...".repeat(99), "10.0.0.1 ".repeat(99)), &[]);
         check(&format!("a = {}{}", "[".repeat(70), "]".repeat(70)), &[("L011", 1)]);
+        let key = "a.".repeat(15);
+        check(
+            &format!("{}1{}", format!("{key}a = {{ ").repeat(80).trim_end_matches("{ "), " }".repeat(79)),
+            &[("L011", 1)],
+        );
     }
 
     #[test]

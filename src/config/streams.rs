@@ -8,11 +8,10 @@ use super::suggest::{quoted_list, suggestion};
 use super::tree::Tree;
 use crate::wire::{ManagerName, Site};
 
-/// Reports streams that nobody fills, inputs bound to nothing or twice, and rings that are too small.
+/// Reports streams that nobody fills, inputs bound to nothing, and rings that are too small.
 pub(super) fn check(tree: &Tree, plan: &RigPlan, faults: &mut Vec<Fault>) {
     for manager in &plan.managers {
         bound_to_nothing(tree, manager, faults);
-        faults.extend(plan.streams.iter().filter_map(|stream| bound_twice(manager, stream)));
     }
     for stream in &plan.streams {
         parties_exist(tree, stream, faults);
@@ -43,17 +42,6 @@ fn bound_to_nothing(tree: &Tree, manager: &ManagerPlan, faults: &mut Vec<Fault>)
         fault.hint = suggestion(&input.stream, known.iter().copied()).or_else(add);
         faults.push(fault);
     }
-}
-
-fn bound_twice(manager: &ManagerPlan, stream: &StreamPlan) -> Option<Fault> {
-    let count = bound(manager, stream).count();
-    if count < 2 {
-        return None;
-    }
-    let message = format!("{count} inputs of `{}` are bound to stream `{}`", manager.name, stream.name);
-    let fault = Fault::new(Code::StreamBoundTwice, message);
-    let fault = bound(manager, stream).fold(fault, |fault, (site, what)| fault.at(site, what));
-    Some(fault.hint("bind each input to a stream of its own: a manager reads a stream once"))
 }
 
 fn parties_exist(tree: &Tree, stream: &StreamPlan, faults: &mut Vec<Fault>) {

@@ -44,8 +44,6 @@ pub(crate) struct ManagerBlueprint {
 pub(crate) struct StartupCommand {
     pub(crate) name: String,
     pub(crate) command: CommandId,
-    /// Who takes it, when it is not the manager in whose table it stands.
-    pub(crate) to: Option<String>,
     pub(crate) json: Vec<u8>,
 }
 

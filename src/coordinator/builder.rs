@@ -161,7 +161,8 @@ impl RigBuilder {
         }
         close_inherited_on_exec();
         let folders = Folders::take(&proof.plan)?;
-        let blueprint = drawing::draw(&proof.plan, &proof.registry, folders.run_dir.clone());
+        let table = proof.registry.bind(&proof.plan);
+        let blueprint = drawing::draw(&proof.plan, &table, folders.run_dir.clone());
         self.start(blueprint, folders)
     }
 

@@ -15,8 +15,8 @@ use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Router, Station};
 use super::status::RigStatus;
 use crate::remote::scope::Ping;
-use crate::remote::{Answer, Outgoing, Port, Slot};
-use crate::shm::{Doorbell, DoorbellError};
+use crate::remote::{Answer, Outgoing, Port, Slot, StreamError, StreamParts};
+use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
 use crate::wire::{Command, Ending, Header, Hop, ManagerName, NotDone, Refusal};
 
@@ -54,6 +54,8 @@ pub(crate) enum Request {
     Status(Sender<RigStatus>),
     /// The rig is to quit.
     Quit(String),
+    /// A thread of this process wants to read a stream.
+    OpenStream { stream: String, mode: ReadMode, asker: Sender<Result<StreamParts, StreamError>> },
     /// The program itself has lost something.
     Loss { what: String, detail: String },
     /// A start-up command has ended.
@@ -196,13 +198,17 @@ impl Core {
     /// Asks the main loop how the rig is doing.
     pub(crate) fn ask_status(&self) -> Receiver<RigStatus> {
         let (sender, receiver) = bounded(1);
+        self.ask(Request::Status(sender));
+        receiver
+    }
+
+    /// Asks the main loop for something; a rig that has closed answers nothing.
+    fn ask(&self, request: Request) {
         let mut state = self.lock();
         if !state.is_closed {
-            state.requests.push(Request::Status(sender));
+            state.requests.push(request);
+            self.wake.ring();
         }
-        drop(state);
-        self.wake.ring();
-        receiver
     }
 
     /// Ends whatever is left; from now on every call answers `Closed`.
@@ -210,6 +216,8 @@ impl Core {
         let mut state = self.lock();
         state.is_closed = true;
         state.router.close();
+        // Who asked the main loop for something is told by the end of its channel.
+        state.requests.clear();
         let answers = self.perform(&mut state);
         let left: Vec<_> = state.slots.drain().map(|(_, slot)| slot).collect();
         drop(state);
@@ -270,14 +278,26 @@ impl Port for Core {
     }
 
     fn quit(&self, reason: &str) {
-        self.lock().requests.push(Request::Quit(reason.to_owned()));
-        self.wake.ring();
+        self.ask(Request::Quit(reason.to_owned()));
     }
 
     fn report_loss(&self, what: &str, detail: &str) {
-        let (what, detail) = (what.to_owned(), detail.to_owned());
-        self.lock().requests.push(Request::Loss { what, detail });
-        self.wake.ring();
+        self.ask(Request::Loss { what: what.to_owned(), detail: detail.to_owned() });
+    }
+
+    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
+        let known: Vec<_> = self.blueprint.streams.iter().map(|known| known.name.clone()).collect();
+        if known.iter().any(|name| name == stream) {
+            return Ok(());
+        }
+        Err(StreamError::Unknown { stream: stream.to_owned(), known })
+    }
+
+    fn open_stream(&self, stream: &str, mode: ReadMode) -> Result<StreamParts, StreamError> {
+        let (sender, receiver) = bounded(1);
+        let request = Request::OpenStream { stream: stream.to_owned(), mode, asker: sender };
+        self.ask(request);
+        receiver.recv().unwrap_or(Err(StreamError::Closed))
     }
 
     fn default_deadline(&self) -> Duration {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use crate::registry::{Context, Incoming, ScopeInstance};
-use crate::wire::{CommandId, Envelope, Failure, FailureKind, Header, Hop, Kind, NotDone, Refusal, codec};
+use crate::wire::{self, CommandId, Envelope, Failure, FailureKind, Header, Hop, Kind, NotDone, Refusal};
 
 /// The scope's values and where each command is handled.
 struct ScopeThread {
@@ -51,10 +51,7 @@ impl ScopeThread {
             }
             return;
         }
-        let (kind, payload) = match end {
-            Ok(reply) => (Kind::Done, reply),
-            Err(why) => (Kind::Ended, codec::to_postcard(&why).unwrap_or_default()),
-        };
+        let (kind, payload) = wire::answer(end);
         let answer = Header {
             codec: header.codec,
             generation: header.generation,

@@ -10,7 +10,6 @@ use rustix::process::Signal;
 
 use super::main_loop::MainLoop;
 use super::process::Phase;
-use super::router::Life;
 use crate::shm::Urgent;
 use crate::wire::control::{self, CoordinatorWord};
 
@@ -79,7 +78,7 @@ impl MainLoop {
         process.phase = Phase::Stopping;
         process.urge(Urgent::QUIT);
         let mut state = self.core.lock();
-        state.router.set_life(index, Life::Stopping);
+        state.router.stop(index);
         state.router.tell(index, control::seal(&CoordinatorWord::Quit));
         let answers = self.core.perform(&mut state);
         drop(state);

@@ -12,8 +12,8 @@ use super::outputs::Output;
 use super::process::Phase;
 use super::rate::Bucket;
 use super::router::Life;
-use crate::remote::{Answer, CallError, CallFacts};
-use crate::shm::{Doorbell, StatusPage};
+use crate::remote::{Answer, CallError, CallFacts, StreamError, StreamParts};
+use crate::shm::{Doorbell, ReadMode, StatusPage};
 use crate::transport::{Interest, PipeError, Spawned};
 use crate::wire::control::{self, Configure, CoordinatorWord};
 use crate::wire::{CodecId, CommandId, Ending, Header, Kind, NotDone, Refusal, Target};
@@ -188,7 +188,7 @@ impl MainLoop {
             command: startup.command,
             codec: CodecId::Json,
             time_left_us: core.blueprint.start_deadline.as_micros() as u64,
-            target: Target::Named(startup.to.clone().unwrap_or_else(|| self.name(index))),
+            target: Target::Named(self.name(index)),
             ..Header::new(Kind::Request)
         };
         let mut state = core.lock();
@@ -255,6 +255,17 @@ impl MainLoop {
         answers.hand_over();
         self.log.note(Level::Info, &format!("{} managers are ready", self.processes.len()));
         self.launched(Ok(()));
+    }
+
+    /// A thread of this process wants to read a stream.
+    pub(super) fn open_stream(&mut self, name: &str, mode: ReadMode) -> Result<StreamParts, StreamError> {
+        let state = self.core.lock();
+        let stream =
+            self.streams.iter_mut().find(|stream| stream.name() == name).ok_or(StreamError::Closed)?;
+        match &state.peers[stream.producer].pipe {
+            Some(pipe) => stream.open(mode, pipe),
+            None => Err(StreamError::ProducerUnreachable { stream: name.to_owned() }),
+        }
     }
 
     /// What a manager that is not ready in time has left to do.

@@ -3,11 +3,12 @@
 //! The coordinator makes a ring and its cursors, hands the ring to the producer, seals it once the producer
 //! has mapped it, and only then hands it to the readers.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::blueprint::{ReaderBlueprint, StreamBlueprint};
 use super::launch_error::LaunchError;
 use super::status::{ReaderStatus, StreamStatus};
+use crate::remote::{StreamError, StreamParts};
 use crate::shm::{CursorMemory, CursorState, Doorbell, ReadMode, RingMemory};
 use crate::transport::{Pipe, PipeError};
 use crate::wire::control::{self, CoordinatorWord};
@@ -23,7 +24,8 @@ pub(crate) struct Stream {
 }
 
 struct StreamReader {
-    manager: usize,
+    /// Who reads; none is a thread of this process.
+    manager: Option<usize>,
     inputs: Vec<String>,
     cursor: CursorMemory,
     data: Doorbell,
@@ -55,9 +57,8 @@ impl Stream {
         let word = control::seal(&CoordinatorWord::Produce { stream: self.name.clone() });
         pipe.send_with(&word, &[self.ring.fd(), self.space.as_fd()])?;
         for reader in &self.readers {
-            let word =
-                CoordinatorWord::AddReader { stream: self.name.clone(), reader: name_of(reader.manager) };
-            pipe.send_with(&control::seal(&word), &[reader.cursor.fd(), reader.data.as_fd()])?;
+            let name = reader.manager.map_or_else(|| "scope".to_owned(), name_of);
+            reader.introduce(&self.name, name, pipe)?;
         }
         Ok(())
     }
@@ -76,7 +77,9 @@ impl Stream {
         if !self.is_sealed {
             return Ok(());
         }
-        for reader in self.readers.iter_mut().filter(|reader| reader.manager == manager && !reader.was_told) {
+        for reader in
+            self.readers.iter_mut().filter(|reader| reader.manager == Some(manager) && !reader.was_told)
+        {
             let word = CoordinatorWord::Read {
                 stream: self.name.clone(),
                 inputs: reader.inputs.clone(),
@@ -96,7 +99,7 @@ impl Stream {
 
     /// Whether that manager must see every frame before it may end.
     pub(crate) fn is_lossless_for(&self, manager: usize) -> bool {
-        self.readers.iter().any(|it| it.manager == manager && it.cursor.mode() == ReadMode::Lossless)
+        self.readers.iter().any(|it| it.manager == Some(manager) && it.cursor.mode() == ReadMode::Lossless)
     }
 
     /// A manager is dead: its end of the stream is taken from it.
@@ -104,9 +107,43 @@ impl Stream {
         if self.producer == manager {
             self.ring.mark_producer_lost(self.readers.iter().map(|reader| &reader.data));
         }
-        for reader in self.readers.iter().filter(|reader| reader.manager == manager) {
+        for reader in self.readers.iter().filter(|reader| reader.manager == Some(manager)) {
             reader.cursor.mark_gone(&self.space);
         }
+    }
+
+    /// Takes a reader of this process on, once the producer knows of it.
+    pub(crate) fn open(&mut self, mode: ReadMode, producer: &Pipe) -> Result<StreamParts, StreamError> {
+        let stream = || self.name.clone();
+        self.readers.retain(|it| it.manager.is_some() || it.cursor.counts().state != CursorState::Gone);
+        if self.readers.len() >= self.ring.max_readers() as usize {
+            return Err(StreamError::NoRoom { stream: stream() });
+        }
+        let reader = StreamReader {
+            manager: None,
+            inputs: Vec::new(),
+            cursor: CursorMemory::create(&self.ring, mode)?,
+            data: Doorbell::create()?,
+            was_told: true,
+        };
+        let introduced = reader.introduce(&self.name, "scope".to_owned(), producer);
+        introduced.map_err(|_| StreamError::ProducerUnreachable { stream: stream() })?;
+        let descriptor = |fd: BorrowedFd<'_>| {
+            fd.try_clone_to_owned().map_err(|_| StreamError::ProducerUnreachable { stream: stream() })
+        };
+        let parts = StreamParts {
+            ring: descriptor(self.ring.fd())?,
+            cursor: descriptor(reader.cursor.fd())?,
+            data: reader.data.try_clone()?,
+            space: self.space.try_clone()?,
+        };
+        self.readers.push(reader);
+        Ok(parts)
+    }
+
+    /// The stream's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// What has been counted so far.
@@ -132,7 +169,7 @@ impl StreamReader {
     ) -> Result<Self, LaunchError> {
         let page_error = |source| LaunchError::Page { manager: stream.name.clone(), source };
         Ok(Self {
-            manager: plan.manager,
+            manager: Some(plan.manager),
             inputs: plan.inputs.clone(),
             cursor: CursorMemory::create(ring, plan.mode).map_err(page_error)?,
             data: Doorbell::create()?,
@@ -140,11 +177,17 @@ impl StreamReader {
         })
     }
 
+    /// Makes the producer take this reader into account.
+    fn introduce(&self, stream: &str, reader: String, producer: &Pipe) -> Result<(), PipeError> {
+        let word = CoordinatorWord::AddReader { stream: stream.to_owned(), reader };
+        producer.send_with(&control::seal(&word), &[self.cursor.fd(), self.data.as_fd()])
+    }
+
     fn status(&self, name_of: &dyn Fn(usize) -> String, published: u64) -> ReaderStatus {
         let counts = self.cursor.counts();
         let unread = published.saturating_sub(counts.position.max(counts.start));
         ReaderStatus {
-            manager: name_of(self.manager),
+            manager: self.manager.map_or_else(|| "scope".to_owned(), name_of),
             is_lossless: self.cursor.mode() == ReadMode::Lossless,
             taken: counts.taken,
             skipped: counts.skipped,

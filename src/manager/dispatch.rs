@@ -9,7 +9,7 @@ use super::panics;
 use crate::registry::{Context, Incoming, Instance};
 use crate::remote::scope::Ping;
 use crate::shm::StatusPage;
-use crate::wire::{Command, CommandId, Failure, Header, Hop, Kind, NotDone, Refusal, codec};
+use crate::wire::{self, Command, CommandId, Failure, Header, Hop, Kind, NotDone, Refusal};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
@@ -62,16 +62,14 @@ impl Dispatch {
     }
 
     fn answer(&self, asked: &Header, end: Result<Vec<u8>, NotDone>) {
-        let header = |kind| Header {
+        let (kind, payload) = wire::answer(end);
+        let header = Header {
             codec: asked.codec,
             generation: asked.generation,
             correlation: asked.correlation,
             ..Header::new(kind)
         };
-        let bytes = match end {
-            Ok(reply) => header(Kind::Done).seal(&reply),
-            Err(why) => header(Kind::Ended).seal(&written(&why)),
-        };
+        let bytes = header.seal(&payload);
         if let Err(error) = self.link.send(&bytes) {
             log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
         }
@@ -91,13 +89,6 @@ fn deadline_of(header: &Header) -> Option<Instant> {
         0 => None,
         left => Instant::now().checked_add(Duration::from_micros(left)),
     }
-}
-
-fn written(why: &NotDone) -> Vec<u8> {
-    codec::to_postcard(why).unwrap_or_else(|error| {
-        log::error!("an ending cannot be written: {error}");
-        Vec::new()
-    })
 }
 
 /// A one-way command that failed has nobody to tell but the log.

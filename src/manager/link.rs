@@ -10,12 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::remote::{Answer, Outgoing, Port, Slot};
-use crate::shm::Doorbell;
+use crate::remote::{Answer, Outgoing, Port, Slot, StreamError, StreamParts};
+use crate::shm::{Doorbell, ReadMode};
 use crate::transport::poller::timespec;
 use crate::transport::{Pipe, PipeError};
 use crate::wire::control::{self, Configure, ManagerWord};
@@ -24,8 +24,8 @@ use crate::wire::{
     NotDone, Refusal, Target, TypeSchema, codec,
 };
 
-/// How long a full pipe may hold a sender up. The coordinator never blocks, so a pipe stays full only when
-/// the coordinator is frozen.
+/// How long a full pipe may hold a sender up. The coordinator never blocks, so a pipe stays full only while
+/// this manager is throttled or the coordinator is frozen.
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something for the worker: a command, or a word of the coordinator.
@@ -105,7 +105,8 @@ impl Link {
         state.has_listener = true;
         drop(state);
         while self.receive(buffer) == Received::Filed && self.state.lock().inbox.is_empty() {}
-        let mut state = self.stop_listening(false);
+        let mut state = self.state.lock();
+        self.stop_listening(&mut state);
         state.inbox.pop_front()
     }
 
@@ -132,8 +133,11 @@ impl Link {
             while self.receive(buffer) == Received::Filed && self.state.lock().inbox.is_empty() {}
         }
         self.bell.drain();
-        let mut state = if listens { self.stop_listening(true) } else { self.state.lock() };
+        let mut state = self.state.lock();
         state.worker_sleeps = false;
+        if listens {
+            self.stop_listening(&mut state);
+        }
         match state.inbox.pop_front() {
             Some(arrived) => Woken::Arrived(arrived),
             None if state.is_closed => Woken::Closed,
@@ -153,16 +157,19 @@ impl Link {
         listens && !descriptors[1].revents().is_empty()
     }
 
-    /// Lets go of the pipe; whoever waits for an answer, or the worker, listens next.
-    fn stop_listening(&self, is_worker: bool) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock();
+    /// Lets go of the pipe.
+    fn stop_listening(&self, state: &mut State) {
         state.has_listener = false;
+        self.wake_next(state);
+    }
+
+    /// Nobody listens: someone who waits for an answer does so next, else a worker that sleeps on its bell.
+    fn wake_next(&self, state: &State) {
         if state.waiters > 0 {
             self.changed.notify_one();
-        } else if state.worker_sleeps && !is_worker {
+        } else if state.worker_sleeps {
             self.bell.ring();
         }
-        state
     }
 
     /// Takes one packet and files it.
@@ -222,14 +229,17 @@ impl Link {
         Received::Closed
     }
 
-    /// Sends bytes, waiting for room no longer than a coordinator that lives could need.
+    /// Sends an answer or a word, however long the pipe is full: nobody else could deliver it.
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), PipeError> {
-        let until = Instant::now() + SEND_PATIENCE;
+        self.send_until(bytes, None)
+    }
+
+    fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
         loop {
             match self.pipe.send(bytes) {
-                Err(PipeError::NotReady) if Instant::now() < until => {
+                Err(PipeError::NotReady) if until.is_none_or(|until| Instant::now() < until) => {
                     let mut room = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::OUT)];
-                    wait_for(&mut room, Some(until));
+                    wait_for(&mut room, until);
                 }
                 other => return other,
             }
@@ -269,11 +279,12 @@ impl Port for Link {
             state.calls.insert(header.correlation, slot);
         }
         drop(state);
-        self.send(&header.seal(&payload)).map(|()| header.correlation).map_err(|error| {
+        let sent = self.send_until(&header.seal(&payload), Some(Instant::now() + SEND_PATIENCE));
+        sent.map(|()| header.correlation).map_err(|error| {
             self.state.lock().calls.remove(&header.correlation);
             match error {
-                PipeError::Closed => Refusal::Closed,
-                other => Refusal::NotEncodable { command: spec.name.clone(), reason: other.to_string() },
+                PipeError::NotReady => Refusal::PipeFull { command: spec.name.clone() },
+                _ => Refusal::Closed,
             }
         })
     }
@@ -291,14 +302,15 @@ impl Port for Link {
             drop(state);
             buffer.resize(MAX_ENVELOPE_BYTES + 1, 0);
             self.listen_for(slot, &mut buffer, until);
+            state = self.state.lock();
             // Not counted among those to be woken: it looks for itself.
-            self.state.lock().waiters -= 1;
-            state = self.stop_listening(false);
+            state.waiters -= 1;
+            self.stop_listening(&mut state);
             state.waiters += 1;
         }
         state.waiters -= 1;
-        if state.waiters > 0 && !state.has_listener {
-            self.changed.notify_one();
+        if !state.has_listener {
+            self.wake_next(&state);
         }
     }
 
@@ -314,6 +326,14 @@ impl Port for Link {
 
     fn report_loss(&self, what: &str, detail: &str) {
         self.tell(&ManagerWord::Lost { what: what.to_owned(), detail: detail.to_owned() });
+    }
+
+    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
+        Err(StreamError::InAManager { stream: stream.to_owned() })
+    }
+
+    fn open_stream(&self, stream: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
+        Err(StreamError::InAManager { stream: stream.to_owned() })
     }
 
     fn default_deadline(&self) -> Duration {
@@ -378,5 +398,34 @@ fn wait_for(descriptors: &mut [PollFd<'_>], until: Option<Instant>) {
     match poll(descriptors, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => log::error!("cannot wait for the pipe: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link with its other end, which must stay open.
+    fn link() -> (Link, Pipe) {
+        let (ours, theirs) = Pipe::pair().expect("a pair");
+        (Link::new(ours, Doorbell::create().expect("a bell")), theirs)
+    }
+
+    fn rings(link: &Link) -> bool {
+        let mut bell = [PollFd::from_borrowed_fd(link.bell.as_fd(), PollFlags::IN)];
+        wait_for(&mut bell, Some(Instant::now()));
+        !bell[0].revents().is_empty()
+    }
+
+    #[test]
+    fn the_last_thread_that_waits_hands_the_pipe_back_to_a_worker_that_sleeps() {
+        let (link, _theirs) = link();
+        // Another thread listened while the worker went to sleep on its bell alone; it filed this thread's
+        // answer, saw it still counted among those that wait, and left the pipe to it.
+        link.state.lock().worker_sleeps = true;
+        let slot = Slot::default();
+        slot.fill(refused(Refusal::Closed)).expect("an empty slot");
+        link.wait(&slot, Instant::now() + Duration::from_secs(30));
+        assert!(rings(&link), "nobody listens to the pipe any more");
     }
 }

@@ -1,6 +1,6 @@
 //! The thread that notices what the worker must not sleep through.
 //!
-//! It waits for the end of the pipe (the coordinator is gone), the urgent doorbell and SIGTERM. It wakes the
+//! It waits for the end of the pipe (the coordinator is gone), the urgent doorbell and signals. It wakes the
 //! worker; a worker that does not end within the time its safe state may take is ended by force, because
 //! nobody else is left who could.
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process_group, set_parent_process_death_signal};
-use signal_hook::consts::SIGTERM;
+use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::link::Link;
 use crate::registry::SafeReason;
@@ -52,16 +52,35 @@ pub(super) struct LinkThread {
     pub(super) notice: Arc<Notice>,
     /// How long the worker may take to enter its safe state and end.
     pub(super) grace: Duration,
-    pub(super) signals: UnixStream,
+    pub(super) signals: Signals,
 }
 
-/// Makes SIGTERM readable. A second notice of the coordinator's death, besides the end of the pipe, comes
+/// Signals as something to read.
+pub(super) struct Signals {
+    /// Somebody wants this process to end.
+    terminate: UnixStream,
+    /// The thread that started this process has ended, and with it the coordinator.
+    orphaned: UnixStream,
+}
+
+/// What the thread was woken by.
+#[derive(Default)]
+struct Woken {
+    urgent: bool,
+    lost: bool,
+    terminated: bool,
+}
+
+/// Makes signals readable. A second notice of the coordinator's death, besides the end of the pipe, comes
 /// the same way: the signal is one that can be caught, so that the safe state is still entered.
-pub(super) fn catch_termination() -> std::io::Result<UnixStream> {
-    let (read, write) = UnixStream::pair()?;
+pub(super) fn catch_signals() -> std::io::Result<Signals> {
+    let (terminate, write) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, write)?;
-    set_parent_process_death_signal(Some(Signal::TERM))?;
-    Ok(read)
+    let (orphaned, write) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGHUP, write)?;
+    // A coordinator that died before this line is noticed by the end of its pipe.
+    set_parent_process_death_signal(Some(Signal::HUP))?;
+    Ok(Signals { terminate, orphaned })
 }
 
 impl LinkThread {
@@ -72,7 +91,7 @@ impl LinkThread {
 
     fn run(self) {
         loop {
-            let (urgent, hung_up, signalled) = self.wait();
+            let Woken { urgent, lost, terminated } = self.wait();
             if urgent {
                 self.urgent.drain();
                 if self.page.urgent().contains(Urgent::QUIT) {
@@ -80,28 +99,29 @@ impl LinkThread {
                     self.link.ring();
                 }
             }
-            if hung_up || signalled {
-                let reason = if hung_up { SafeReason::CoordinatorLost } else { SafeReason::Terminated };
-                self.notice.set(reason);
+            if lost || terminated {
+                self.notice.set(if lost { SafeReason::CoordinatorLost } else { SafeReason::Terminated });
                 self.link.ring();
                 return self.end_by_force();
             }
         }
     }
 
-    fn wait(&self) -> (bool, bool, bool) {
+    fn wait(&self) -> Woken {
         let mut descriptors = [
             PollFd::from_borrowed_fd(self.urgent.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.link.pipe().as_fd(), PollFlags::RDHUP),
-            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.signals.orphaned, PollFlags::IN),
+            PollFd::new(&self.signals.terminate, PollFlags::IN),
         ];
         match poll(&mut descriptors, None) {
             Ok(_) => {}
-            Err(Errno::INTR) => return (false, false, false),
+            Err(Errno::INTR) => return Woken::default(),
             Err(error) => log::error!("the link thread cannot wait: {error}"),
         }
-        let [urgent, pipe, signals] = descriptors.map(|descriptor| !descriptor.revents().is_empty());
-        (urgent, pipe, signals)
+        let [urgent, pipe, orphaned, terminated] =
+            descriptors.map(|descriptor| !descriptor.revents().is_empty());
+        Woken { urgent, lost: pipe || orphaned, terminated }
     }
 
     /// The worker has been told; when it is stuck, the process and all it started end here.

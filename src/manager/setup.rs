@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::dispatch::Dispatch;
 use super::inputs::Inputs;
 use super::link::{Arrived, Link, Woken};
-use super::link_thread::{LinkThread, Notice, catch_termination};
+use super::link_thread::{LinkThread, Notice, catch_signals};
 use super::worker::Worker;
 use super::{logging, panics};
 use crate::registry::context::{Identity, Producers};
@@ -34,7 +34,7 @@ pub(super) struct Streams {
 
 pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     panics::install();
-    let signals = catch_termination().map_err(complain)?;
+    let signals = catch_signals().map_err(complain)?;
     let link = Arc::new(Link::new(pipe, Doorbell::create().map_err(complain)?));
     let mut buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
     link.tell(&hello());

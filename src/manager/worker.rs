@@ -173,7 +173,8 @@ impl Worker {
             if self.look() {
                 continue;
             }
-            if self.streams.inputs.is_drained() {
+            // Whatever was sent before the word to quit is in the pipe before it.
+            if self.quit && self.streams.inputs.is_drained() {
                 return;
             }
             self.sleep_while_draining();

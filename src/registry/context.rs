@@ -220,11 +220,16 @@ impl FrameProducer {
     /// # Errors
     /// [`LoanError::Interrupted`] when the rig quits, [`LoanError::TooLarge`] when the frame does not fit.
     pub fn loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
+        self.wait_for_start();
+        self.producer.loan(self.format)
+    }
+
+    /// Waits until every manager of the rig is ready, or the rig quits.
+    pub fn wait_for_start(&mut self) {
         if !self.has_passed {
             self.gate.pass();
             self.has_passed = true;
         }
-        self.producer.loan(self.format)
     }
 
     /// As [`loan`](Self::loan), but answers at once when every slot is still needed.

@@ -42,6 +42,9 @@ pub struct KindDescription {
     pub handlers: Vec<HandlerDescription>,
     /// Its inputs.
     pub inputs: Vec<InputDescription>,
+    /// The methods of its timers.
+    #[serde(default)]
+    pub timers: Vec<String>,
     /// The paths of the roles it plays.
     pub roles: Vec<String>,
     /// The shape of its config table.
@@ -84,6 +87,7 @@ impl KindDescription {
             path: M::PATH.to_owned(),
             site: Site::new(M::FILE, M::LINE),
             inputs: table.frames.iter().map(input).collect(),
+            timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),
             roles: M::roles().into_iter().map(str::to_owned).collect(),
             config: TypeSchema::of::<M::Config>(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Identity, Producers};
-use crate::remote::{Outgoing, Port, Scope, Slot};
+use crate::remote::{Outgoing, Port, Scope, Slot, StreamError, StreamParts};
+use crate::shm::ReadMode;
 use crate::wire::{Generation, Refusal};
 
 /// A context that belongs to no rig: whatever is sent from it is refused as after the rig's end.
@@ -34,6 +35,14 @@ impl Port for Nowhere {
     fn quit(&self, _: &str) {}
 
     fn report_loss(&self, _: &str, _: &str) {}
+
+    fn find_stream(&self, _: &str) -> Result<(), StreamError> {
+        Err(StreamError::Closed)
+    }
+
+    fn open_stream(&self, _: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
+        Err(StreamError::Closed)
+    }
 
     fn default_deadline(&self) -> Duration {
         Duration::from_secs(5)

@@ -9,6 +9,12 @@ use super::handler::{HandlerEnd, HandlerTable, Handles, Incoming, SafeReason, Sc
 use crate::shm::Frame;
 use crate::wire::{CommandSpec, Failure, TypeSchema, codec};
 
+/// Sets a manager up, from its config table as JSON.
+pub type StartManager = fn(&[u8], &mut Context) -> Result<Box<dyn Instance>, SetupError>;
+
+/// Takes a scope's value that the program gave; none when it is of another type.
+pub type AdoptScope = fn(Box<dyn Any + Send>) -> Option<Box<dyn ScopeInstance>>;
+
 /// A manager kind that is linked into this program.
 pub struct KindRegistration {
     /// Its name in a config.
@@ -16,7 +22,7 @@ pub struct KindRegistration {
     /// Describes it without touching a device.
     pub describe: fn() -> KindDescription,
     /// Sets a manager of it up, from its config table as JSON.
-    pub start: fn(&[u8], &mut Context) -> Result<Box<dyn Instance>, SetupError>,
+    pub start: StartManager,
 }
 
 inventory::collect!(KindRegistration);
@@ -48,7 +54,7 @@ pub struct ScopeRegistration {
     /// Builds the value when its type is `Default`.
     pub build: fn() -> Option<Box<dyn ScopeInstance>>,
     /// Takes a value that the program gave.
-    pub adopt: fn(Box<dyn Any + Send>) -> Option<Box<dyn ScopeInstance>>,
+    pub adopt: AdoptScope,
 }
 
 inventory::collect!(ScopeRegistration);

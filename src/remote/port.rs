@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::slot::Slot;
+use super::stream::{StreamError, StreamParts};
+use crate::shm::ReadMode;
 use crate::wire::{CommandSpec, Header, Refusal};
 
 /// A command on its way out.
@@ -38,6 +40,18 @@ pub trait Port: Send + Sync {
 
     /// Something that was to be kept is lost: it is counted by `what` and told in the run's summary.
     fn report_loss(&self, what: &str, detail: &str);
+
+    /// Whether the rig has a stream of that name that can be read from here.
+    ///
+    /// # Errors
+    /// [`StreamError`], when it cannot.
+    fn find_stream(&self, stream: &str) -> Result<(), StreamError>;
+
+    /// Makes another reader of a stream known to its producer.
+    ///
+    /// # Errors
+    /// [`StreamError`], when the stream cannot be read from here.
+    fn open_stream(&self, stream: &str, mode: ReadMode) -> Result<StreamParts, StreamError>;
 
     /// How long a call may take that does not say otherwise.
     fn default_deadline(&self) -> Duration;

@@ -7,8 +7,11 @@ use super::call_error::CallError;
 use super::pending_reply::{PendingBroadcast, PendingReply, Waiting};
 use super::port::{Outgoing, Port};
 use super::slot::Slot;
-use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
-use crate::wire::{Broadcast, Command, CommandSpec, Header, Hop, Kind, OneHandler, Refusal, Target, codec};
+use super::stream::{FrameStream, StreamError};
+use crate::wire::envelope::MAX_CHAIN;
+use crate::wire::{
+    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target, codec,
+};
 
 /// Sends commands into the rig. Cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -81,6 +84,16 @@ impl Scope {
     /// Asks the rig to quit in good order. A second request is harmless.
     pub fn quit(&self) {
         self.port.quit("asked by the program");
+    }
+
+    /// A stream of the rig, to be read by a thread of the coordinator's process.
+    ///
+    /// # Errors
+    /// [`StreamError::Unknown`] when the rig has no such stream; nothing is joined before the first frame is
+    /// asked for.
+    pub fn stream(&self, name: &str) -> Result<FrameStream, StreamError> {
+        self.port.find_stream(name)?;
+        Ok(FrameStream::new(Arc::clone(&self.port), name.to_owned()))
     }
 
     /// Reports that something which was to be kept is lost. It is logged, counted by `what` (a word or two,

@@ -27,16 +27,14 @@ pub enum Answer {
 /// Where an answer is put and found.
 #[derive(Debug, Default)]
 pub struct Slot {
-    answer: Mutex<State>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-enum State {
-    #[default]
-    Open,
-    Filled(Answer),
-    Taken,
+struct State {
+    has_ended: bool,
+    answer: Option<Answer>,
 }
 
 impl Slot {
@@ -45,11 +43,11 @@ impl Slot {
     /// # Errors
     /// The answer, when the slot was filled before.
     pub fn fill(&self, answer: Answer) -> Result<(), Answer> {
-        let mut state = self.answer.lock();
-        if !matches!(*state, State::Open) {
+        let mut state = self.state.lock();
+        if state.has_ended {
             return Err(answer);
         }
-        *state = State::Filled(answer);
+        *state = State { has_ended: true, answer: Some(answer) };
         drop(state);
         self.changed.notify_all();
         Ok(())
@@ -57,30 +55,23 @@ impl Slot {
 
     /// Takes the answer out if it is there.
     pub fn take(&self) -> Option<Answer> {
-        let mut state = self.answer.lock();
-        match std::mem::replace(&mut *state, State::Taken) {
-            State::Filled(answer) => Some(answer),
-            other => {
-                *state = other;
-                None
-            }
-        }
+        self.state.lock().answer.take()
     }
 
     /// Whether the call has ended.
     pub fn is_filled(&self) -> bool {
-        !matches!(*self.answer.lock(), State::Open)
+        self.state.lock().has_ended
     }
 
     /// Sleeps until the answer is there or `until` has passed, and says whether it is.
     pub fn wait_until(&self, until: Instant) -> bool {
-        let mut state = self.answer.lock();
-        while matches!(*state, State::Open) {
+        let mut state = self.state.lock();
+        while !state.has_ended {
             if self.changed.wait_until(&mut state, until).timed_out() {
                 break;
             }
         }
-        !matches!(*state, State::Open)
+        state.has_ended
     }
 }
 

@@ -2,23 +2,19 @@
 
 use std::fs;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::Once;
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 /// Marks every descriptor above 2 to be closed when a child is started.
 ///
 /// Rust opens descriptors that way itself; this is for those that this process inherited from whoever
-/// started it (shells leave some open). Done once per process.
+/// started it (shells leave some open), or that a library opened otherwise.
 pub fn close_inherited_on_exec() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
-        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
-        for number in numbers.filter(|number| *number > 2).collect::<Vec<_>>() {
-            mark(number);
-        }
-    });
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    for number in numbers.filter(|number| *number > 2).collect::<Vec<_>>() {
+        mark(number);
+    }
 }
 
 #[expect(unsafe_code, reason = "a descriptor known only by its number has no safe form")]

@@ -128,7 +128,13 @@ impl Pipe {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        let message = retry(|| recvmsg(&self.socket, &mut [IoSliceMut::new(buffer)], &mut control, flags))?;
+        let mut receive = || recvmsg(&self.socket, &mut [IoSliceMut::new(buffer)], &mut control, flags);
+        // A peer that closed with packets of ours unread resets the connection; its own last packets are
+        // still there, behind that error, which is told once.
+        let message = match retry(&mut receive) {
+            Err(Errno::CONNRESET) => retry(&mut receive)?,
+            other => other?,
+        };
         let descriptors = received(&mut control);
         if message.flags.contains(ReturnFlags::TRUNC) {
             return Err(PipeError::Oversized { limit });
@@ -183,6 +189,18 @@ mod tests {
         let second = right.receive(&mut buffer).expect("the second packet");
         assert_eq!((&buffer[..second.length], second.descriptors.len()), (&b"three"[..], 1));
         assert_eq!(right.receive(&mut buffer).expect_err("nothing is left"), PipeError::NotReady);
+    }
+
+    #[test]
+    fn the_last_words_of_a_peer_that_did_not_listen_are_heard() {
+        let (left, right) = Pipe::pair().expect("a pair");
+        left.send(b"unread").expect("room");
+        right.send(b"last words").expect("room");
+        drop(right);
+        let mut buffer = [0; 16];
+        let last = left.receive(&mut buffer).expect("the last words");
+        assert_eq!(&buffer[..last.length], b"last words");
+        assert_eq!(left.receive(&mut buffer).expect_err("the end"), PipeError::Closed);
     }
 
     #[test]

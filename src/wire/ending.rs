@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::codec;
+use super::envelope::{Kind, MAX_PAYLOAD_BYTES};
 use super::failure::Failure;
 use super::refusal::Refusal;
 
@@ -34,6 +36,27 @@ pub enum Ending {
     NotDone(NotDone),
 }
 
+/// What an envelope says of a handler's end. An answer that does not fit is not sent: its caller is told of
+/// its size instead, for whoever reads an envelope that is too large believes nothing more from its sender.
+pub fn answer(end: Result<Vec<u8>, NotDone>) -> (Kind, Vec<u8>) {
+    let (kind, payload) = match end {
+        Ok(reply) => (Kind::Done, reply),
+        Err(why) => (Kind::Ended, write(&why)),
+    };
+    match payload.len() {
+        0..=MAX_PAYLOAD_BYTES => (kind, payload),
+        bytes => {
+            let text =
+                format!("the handler has run, but its answer of {bytes} bytes exceeds {MAX_PAYLOAD_BYTES}");
+            (Kind::Ended, write(&NotDone::Failed(Failure::text(text))))
+        }
+    }
+}
+
+fn write(why: &NotDone) -> Vec<u8> {
+    codec::to_postcard(why).expect("an ending holds only plain values, which postcard writes")
+}
+
 /// The outcome of a broadcast at one manager, as it travels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub struct BroadcastOutcome {
@@ -43,4 +66,33 @@ pub struct BroadcastOutcome {
     pub generation: u32,
     /// The reply's bytes, or why there is none.
     pub outcome: Result<Vec<u8>, NotDone>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::TypeSchema;
+
+    fn check_answer(end: Result<Vec<u8>, NotDone>, expected: Kind, text: &str) {
+        let (kind, payload) = answer(end);
+        assert_eq!(kind, expected);
+        assert!(payload.len() <= MAX_PAYLOAD_BYTES, "{} bytes", payload.len());
+        if kind == Kind::Ended {
+            let why = codec::from_postcard(&payload, &TypeSchema::of::<NotDone>()).expect("an ending");
+            assert!(matches!(&why, NotDone::Failed(failure) if failure.text.contains(text)), "{why:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_fits_is_sent_as_it_is() {
+        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES]), Kind::Done, "");
+        check_answer(Err(NotDone::Failed(Failure::text("jammed"))), Kind::Ended, "jammed");
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_becomes_a_failure_that_says_so() {
+        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES + 1]), Kind::Ended, "exceeds 130048");
+        let wordy = Failure::text("x".repeat(MAX_PAYLOAD_BYTES));
+        check_answer(Err(NotDone::Failed(wordy)), Kind::Ended, "exceeds 130048");
+    }
 }

@@ -355,7 +355,7 @@ mod tests {
         let (a, b) = (("a", Node::F64), ("b", Node::U8));
         check_fingerprints(true, &[a.clone(), b.clone()], &[a.clone(), b.clone()]);
         check_fingerprints(false, &[a.clone(), b.clone()], &[b.clone(), a.clone()]);
-        check_fingerprints(false, &[a.clone()], &[("c", Node::F64)]);
+        check_fingerprints(false, std::slice::from_ref(&a), &[("c", Node::F64)]);
         check_fingerprints(false, &[a], &[("a", Node::F32)]);
         check_fingerprints(false, &[("ab", Node::U8)], &[("a", Node::U8), ("b", Node::U8)]);
     }

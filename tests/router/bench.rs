@@ -254,13 +254,6 @@ impl Bench {
     pub(crate) fn check_settled(&self) {
         let totals = self.router.totals();
         assert_eq!(self.router.in_flight().0, 0, "calls are in flight");
-        let ended = totals.done
-            + totals.failed
-            + totals.cancelled
-            + totals.expired
-            + totals.refused
-            + totals.lost
-            + totals.indeterminate;
-        assert_eq!(totals.accepted, ended, "{totals:?}");
+        assert_eq!(totals.accepted, totals.ended(), "{totals:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use labrig::coordinator::router::{Caller, Life};
+use labrig::coordinator::router::Caller;
 use labrig::wire::envelope::MAX_PAYLOAD_BYTES;
 use labrig::wire::{
     BroadcastOutcome, Failure, Filter, Generation, Glob, Kind, MAX_ENVELOPE_BYTES, NotDone, Refusal,
@@ -76,7 +76,7 @@ fn a_manager_that_is_dead_ending_or_full_says_so_at_once() {
     let command = || "SetLight".to_owned();
     let prepare = |bench: &mut Bench| {
         bench.die(CAMERA);
-        bench.router.set_life(STAGE_X, Life::Stopping);
+        bench.router.stop(STAGE_X);
         (0..DEPTH).for_each(|_| bench.accept(send(MOVE).to("stage_y")));
     };
     let expected = [

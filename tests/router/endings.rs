@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use labrig::coordinator::router::{Caller, Life};
+use labrig::wire::control::{self, CoordinatorWord};
 use labrig::wire::envelope::MAX_PAYLOAD_BYTES;
 use labrig::wire::{Ending, Failure, Generation, Header, Kind, NotDone, Refusal};
 
@@ -277,6 +278,24 @@ fn a_quit_lets_what_runs_end() {
 }
 
 #[test]
+fn a_manager_that_is_to_end_is_sent_nothing_more() {
+    let mut bench = Bench::ready();
+    bench.accept(request(EXPOSE).carrying([1]));
+    let asked = taken(&mut bench);
+    bench.accept(request(EXPOSE).carrying([2]));
+    bench.accept(send(EXPOSE).carrying([3]));
+    bench.router.stop(CAMERA);
+    bench.router.tell(CAMERA, control::seal(&CoordinatorWord::Quit));
+    let refused = NotDone::Refused(Refusal::Quitting { command: "Expose".into() });
+    assert_eq!(bench.endings(), [(Caller::Local(1), not_done(refused))]);
+    assert_eq!(bench.router.totals().undelivered, 1);
+    let left: Vec<_> = bench.pass_all(CAMERA).into_iter().map(|sent| sent.header.kind).collect();
+    assert_eq!(left, [Kind::Control]);
+    bench.answer(CAMERA, &asked, Ok(b"image"));
+    bench.check_settled();
+}
+
+#[test]
 fn the_end_of_the_rig_refuses_what_was_not_sent() {
     let closed = not_done(NotDone::Refused(Refusal::Closed));
     check_ending(|bench| bench.router.close(), closed);
@@ -295,8 +314,8 @@ fn the_end_of_the_rig_leaves_nothing_to_run() {
     bench.accept(request(EXPOSE).by_manager(STAGE_X, 1));
     bench.router.close();
     assert_eq!(bench.undelivered(), [("Save".into(), "scope".into(), "the rig has ended".into())]);
-    for index in 0..=SCOPE {
-        assert!(bench.pass(index).is_none(), "something is left for {}", NAMES[index]);
+    for (index, name) in NAMES.iter().enumerate() {
+        assert!(bench.pass(index).is_none(), "something is left for {name}");
     }
     assert!(bench.offer(send(SAVE)).is_err());
     bench.check_settled();

@@ -240,21 +240,14 @@ impl Checker {
             let by_manager = matches!(fate.caller, Some(Caller::Manager { .. }));
             fate.kind == Some(Kind::Send) && !fate.is_accepted && by_manager
         });
-        let ended = totals.done
-            + totals.failed
-            + totals.cancelled
-            + totals.expired
-            + totals.refused
-            + totals.lost
-            + totals.indeterminate;
         let figures = [
             ("accepted calls", totals.accepted, of(|kind| kind != Kind::Send, true)),
             ("accepted sends", totals.sends, of(|kind| kind == Kind::Send, true)),
             ("refused", totals.not_accepted, of(|_| true, false)),
-            ("ended and in flight", ended + history.in_flight as u64, totals.accepted),
+            ("ended and in flight", totals.ended() + history.in_flight as u64, totals.accepted),
             ("in flight at the end", history.in_flight as u64, 0),
-            ("sends that ran", totals.sends.saturating_sub(totals.undelivered), ran),
-            ("told to be undelivered", self.undelivered, totals.undelivered + refused_sends.count() as u64),
+            ("sends that ran", totals.sends + refused_sends.count() as u64 - totals.undelivered, ran),
+            ("told to be undelivered", self.undelivered, totals.undelivered),
         ];
         for (what, found, expected) in figures {
             if found != expected {

@@ -280,9 +280,11 @@ impl World {
     }
 
     fn change_life(&mut self, station: usize) {
-        if station != SCOPE {
-            let life = self.chance.one_of(&[Life::Ready, Life::Ready, Life::Starting, Life::Stopping]);
-            self.bench.router.set_life(station, life);
+        match self.chance.below(4) {
+            _ if station == SCOPE => {}
+            0 => self.bench.router.stop(station),
+            1 => self.bench.router.set_life(station, Life::Starting),
+            _ => self.bench.router.set_life(station, Life::Ready),
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::{Answer, Call, Caller, Effect, Gauge, Life, Router};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
-    CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target, TypeSchema,
-    codec,
+    CodecId, CommandId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target,
+    TypeSchema, codec,
 };
 
 impl Router {
@@ -58,6 +58,25 @@ impl Router {
     pub fn gone(&mut self, index: usize, gauge: &dyn Gauge) {
         let taken = self.taken(index, gauge);
         self.leave(index, taken, &NotDone::Lost, "its manager died before taking it");
+    }
+
+    /// The station is told to end: what has not gone into its pipe is refused here, what has, there.
+    pub fn stop(&mut self, index: usize) {
+        self.set_life(index, Life::Stopping);
+        for queued in self.stations[index].take_commands() {
+            match (queued.call, queued.command) {
+                (Some(id), Some(command)) => self.refuse_queued(id, command),
+                (None, Some(command)) => self.undelivered(command, index, "the rig quits"),
+                (_, None) => {}
+            }
+        }
+    }
+
+    fn refuse_queued(&mut self, id: u64, command: CommandId) {
+        let refusal = Refusal::Quitting { command: self.command_name(command) };
+        if let Some(call) = self.in_flight.complete(id) {
+            self.end(call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
+        }
     }
 
     /// The rig closes, when its managers are gone: whatever was not sent is refused, and nothing more runs.
@@ -142,13 +161,14 @@ impl Router {
         self.effects.push(Effect::Flush(index));
     }
 
-    /// Answers a manager whose command was refused. Nobody waits for a one-way command's answer: it is told
-    /// as undelivered.
+    /// Answers a manager whose command was refused. Nobody waits for a one-way command's answer: it is counted
+    /// and told as undelivered.
     pub fn refuse(&mut self, index: usize, asked: &Header, refusal: Refusal) {
         let station = &self.stations[index];
         if asked.kind == Kind::Send {
             let (command, to) = (self.command_name(asked.command), self.goal(asked));
-            let reason = format!("{refusal} (it came from `{}`)", station.name);
+            let reason = format!("{refusal} (sent by `{}`)", station.name);
+            self.totals.undelivered += 1;
             self.effects.push(Effect::Undelivered { command, to, reason });
             return;
         }

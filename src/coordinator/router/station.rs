@@ -175,6 +175,15 @@ impl Station {
         Some((front.call, self.sent))
     }
 
+    /// Takes out every command that has not gone into the pipe; answers and words stay.
+    pub(super) fn take_commands(&mut self) -> Vec<Queued> {
+        let (commands, words): (Vec<_>, Vec<_>) =
+            self.queue.drain(..).partition(|queued| queued.command.is_some());
+        self.queue = words.into();
+        self.commands_queued = 0;
+        commands
+    }
+
     /// Empties everything when the station is gone; gives the one-way commands that were not taken.
     pub(super) fn clear(&mut self, taken: u64) -> Vec<CommandId> {
         let in_pipe =

@@ -88,8 +88,17 @@ pub struct Totals {
     pub not_accepted: u64,
     /// One-way commands that were accepted.
     pub sends: u64,
-    /// One-way commands that were accepted and did not run.
+    /// One-way commands that did not run: accepted ones, and those that a manager offered in vain, since it
+    /// has nobody else to learn that from.
     pub undelivered: u64,
     /// Answers that nobody waited for: their call had ended, or the life of their caller.
     pub late_answers: u64,
+}
+
+impl Totals {
+    /// How many of those that want an answer have ended, in whichever way.
+    pub fn ended(&self) -> u64 {
+        let Self { done, failed, cancelled, expired, refused, lost, indeterminate, .. } = self;
+        done + failed + cancelled + expired + refused + lost + indeterminate
+    }
 }

@@ -89,6 +89,7 @@ impl Shared {
     }
 
     fn acquire(&self, mut source: impl FrameSource, mut producer: FrameProducer, period: Option<Duration>) {
+        producer.wait_for_start();
         let mut due = Instant::now();
         while let Some(controls) = self.wait_until(due) {
             if source.take(&mut producer, controls.exposure_ms) == Taken::End {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
-use super::commands::{Height, Home, MoveTo, Settled, WhereIs};
+use super::moves::Moves;
 use super::simulated::Axis;
 use crate::prelude::*;
 
@@ -63,6 +63,12 @@ pub enum MotorError {
         /// What was asked for.
         height_um: f64,
     },
+    /// The device did not do it, or does not answer; where it is must be asked.
+    #[error("the device failed: {text}")]
+    Device {
+        /// What it said.
+        text: String,
+    },
     /// The travel of the config is empty.
     #[error("the travel is empty: min_um is {min_um}, max_um is {max_um}")]
     EmptyTravel {
@@ -99,42 +105,26 @@ impl Manager for MotorSim {
     }
 }
 
-#[manager(kind = "motor.sim")]
-impl MotorSim {
-    #[ipc_command]
-    fn move_to(&mut self, command: MoveTo) -> Result<Settled, MotorError> {
-        let (height_um, was_clipped) = self.within_travel(command.height_um)?;
-        Ok(Settled { height_um: self.drive_to(height_um), was_clipped })
+impl Moves for MotorSim {
+    fn travel_um(&self) -> (f64, f64) {
+        (self.config.min_um, self.config.max_um)
     }
 
-    #[ipc_command]
-    fn home(&mut self, _command: Home) -> Settled {
-        Settled { height_um: self.drive_to(self.config.min_um), was_clipped: false }
+    fn clips(&self) -> bool {
+        self.config.limits == LimitPolicy::Clip
     }
 
-    #[ipc_command]
-    fn where_is(&mut self, _command: WhereIs) -> Height {
-        Height { height_um: self.axis.height_um(Instant::now()) }
-    }
-
-    /// Moves and waits until the axis has settled, as a blocking vendor library does.
-    fn drive_to(&mut self, height_um: f64) -> f64 {
+    /// Waits by sleeping, as a blocking vendor library does.
+    fn drive_to(&mut self, height_um: f64) -> Result<f64, MotorError> {
         let duration = self.axis.drive_to(height_um, Instant::now());
         thread::sleep(duration);
-        self.axis.height_um(Instant::now())
+        self.height_um()
     }
 
-    /// The height to go to, and whether it is another than the one asked for.
-    fn within_travel(&self, height_um: f64) -> Result<(f64, bool), MotorError> {
-        let MotorConfig { min_um, max_um, limits, .. } = self.config;
-        if height_um.is_nan() {
-            return Err(MotorError::NotANumber { height_um });
-        }
-        let nearest_um = height_um.clamp(min_um, max_um);
-        match limits {
-            _ if nearest_um == height_um => Ok((height_um, false)),
-            LimitPolicy::Clip => Ok((nearest_um, true)),
-            LimitPolicy::Refuse => Err(MotorError::OutOfTravel { height_um, min_um, max_um }),
-        }
+    fn height_um(&mut self) -> Result<f64, MotorError> {
+        Ok(self.axis.height_um(Instant::now()))
     }
 }
+
+#[manager(kind = "motor.sim", roles(Moves))]
+impl MotorSim {}

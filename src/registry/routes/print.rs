@@ -1,0 +1,105 @@
+//! The route table as people read it, and as machines do.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::{CommandRoute, RouteHandler, RouteTable};
+use crate::wire::schema::short_path;
+use crate::wire::{Audience, Field, TypeSchema};
+
+const HEADINGS: [&str; 5] = ["COMMAND", "DELIVERY", "MANAGERS", "HANDLER", "SITE"];
+
+/// One line for each handler, grouped by delivery and sorted by command; columns are aligned.
+impl fmt::Display for RouteTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = vec![HEADINGS.map(str::to_owned)];
+        for route in &self.routes {
+            rows.extend(route.handlers.iter().map(|handler| self.row(route, handler)));
+        }
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: [usize; 4] = std::array::from_fn(width);
+        for (index, [command, delivery, managers, handler, site]) in rows.iter().enumerate() {
+            let [a, b, c, d] = widths;
+            let line_break = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_break}{command:a$}  {delivery:b$}  {managers:c$}  {handler:d$}  {site}")?;
+        }
+        Ok(())
+    }
+}
+
+impl RouteTable {
+    fn row(&self, route: &CommandRoute, handler: &RouteHandler) -> [String; 5] {
+        let managers =
+            if route.scope { "(coordinator)".to_owned() } else { self.names(&handler.managers).join(", ") };
+        let owner = if route.scope { short_path(&handler.owner) } else { handler.owner.clone() };
+        let method = format!("{owner}: {}", handler.method);
+        [route.spec.name.clone(), route.delivery.to_string(), managers, method, handler.site.to_string()]
+    }
+
+    fn names(&self, managers: &[usize]) -> Vec<&str> {
+        managers.iter().map(|index| self.managers[*index].name.as_str()).collect()
+    }
+
+    /// The table for machines: an object for each command, in the order of the printed table.
+    pub fn to_json(&self) -> Value {
+        self.routes.iter().map(|route| self.route_json(route)).collect()
+    }
+
+    fn route_json(&self, route: &CommandRoute) -> Value {
+        let spec = &route.spec;
+        json!({
+            "command": spec.name,
+            "path": spec.path,
+            "id": spec.id.to_string(),
+            "doc": spec.doc,
+            "delivery": route.delivery.to_string(),
+            "audience": audience(&spec.audience),
+            "script": spec.script,
+            "file": spec.site.file,
+            "line": spec.site.line,
+            "fields": fields(&spec.schema),
+            "reply": spec.reply.root.describe(),
+            "scope": route.scope,
+            "managers": self.names(&route.managers),
+            "handlers": route.handlers.iter().map(|handler| self.handler_json(handler)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn handler_json(&self, handler: &RouteHandler) -> Value {
+        json!({
+            "owner": handler.owner,
+            "method": handler.method,
+            "role": handler.role,
+            "managers": self.names(&handler.managers),
+            "file": handler.site.file,
+            "line": handler.site.line,
+        })
+    }
+}
+
+fn audience(audience: &Audience) -> &str {
+    match audience {
+        Audience::Listeners => "listeners",
+        Audience::All => "all",
+        Audience::Group(group) => group,
+    }
+}
+
+fn fields(schema: &TypeSchema) -> Value {
+    let default =
+        |field: &Field| field.default.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let one = |field: &Field| {
+        json!({
+            "name": field.name,
+            "type": field.node.describe(),
+            "doc": field.doc,
+            "unit": field.unit,
+            "min": field.min,
+            "max": field.max,
+            "optional": field.optional,
+            "default": default(field),
+        })
+    };
+    schema.fields().iter().map(one).collect()
+}

@@ -1,0 +1,56 @@
+//! Every example runs to its end by itself, says what it says it does, and ends with code 0.
+//!
+//! `cargo test` builds the examples beside this test. The packages below `examples/` have tests of their own.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs an example and looks for these texts, in this order, in what it prints.
+fn check_example(name: &str, expected: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(program(name))
+        .args([Path::new("--run-dir"), &folder.path().join("run")])
+        .args([Path::new("--state-dir"), &folder.path().join("state")])
+        .output()
+        .expect("the example can be run");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stderr);
+    let mut rest: &str = &printed;
+    for text in expected {
+        let at = rest.find(text).unwrap_or_else(|| panic!("{name} does not say `{text}`:\n{printed}\n{log}"));
+        rest = &rest[at + text.len()..];
+    }
+    assert_eq!(output.status.code(), Some(0), "{name}:\n{printed}\n{log}");
+}
+
+fn program(name: &str) -> PathBuf {
+    let this = env::current_exe().expect("this test is a program");
+    let target =
+        this.parent().and_then(Path::parent).expect("tests are built in a folder of the target folder");
+    let program = target.join("examples").join(name);
+    assert!(program.exists(), "`{name}` is not built: run `cargo test`, or `cargo build --examples` first");
+    program
+}
+
+#[test]
+fn hello_manager_asks_its_lamp() {
+    check_example("hello_manager", &["the lamp was at 20 %, now it is at 40 %", "ended clean"]);
+}
+
+#[test]
+fn broadcast_prints_the_outcome_of_each_manager() {
+    let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
+    let fast =
+        ["at 200 Hz", "left       a frame every 5 ms", "right      a frame", "spectrum   refuses: 50 Hz"];
+    check_example("broadcast", &[slow, fast].concat());
+}
+
+#[test]
+fn roles_share_and_override_a_handler() {
+    let overridden = "wheel: parked at the dark filter (it left filter 3)";
+    check_example(
+        "roles",
+        &["`Park` needs an address: `shutter` and `wheel` serve it", "shutter: parked at closed", overridden],
+    );
+}

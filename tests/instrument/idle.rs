@@ -1,0 +1,75 @@
+//! An idle rig wakes nobody.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use labrig::{Rig, Topology};
+
+use crate::support::{end_cleanly, program, project};
+
+/// How long the rig is watched; the figure is per second, so a longer look only makes it finer.
+const WATCHED: Duration = Duration::from_secs(10);
+
+/// CPU time of every thread of a process, in ns, and how often they went to sleep.
+fn spent(pid: u32) -> (u64, u64) {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let mut sum = (0, 0);
+    for task in tasks.flatten() {
+        let clock = read(task.path().join("schedstat"));
+        sum.0 += clock.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+        let status = read(task.path().join("status"));
+        let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        sum.1 += sleeps.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+    }
+    sum
+}
+
+#[test]
+fn an_idle_rig_wakes_nobody() {
+    let topology = Topology::from_file(project("config/idle.toml")).expect("a config").program(program());
+    let rig = Rig::launch(topology).unwrap_or_else(|error| panic!("{error}"));
+    let status = rig.status().expect("the rig runs");
+    let pids: Vec<_> = status.managers.iter().map(|manager| manager.pid).collect();
+    let before: Vec<_> = pids.iter().map(|pid| spent(*pid)).collect();
+    let begin = Instant::now();
+    // Not to wait for something that happens, but to see that nothing does.
+    assert!(!rig.wait(Some(WATCHED)));
+    let seconds = begin.elapsed().as_secs_f64();
+    let after: Vec<_> = pids.iter().map(|pid| spent(*pid)).collect();
+    let cpu_ns: u64 = before.iter().zip(&after).map(|(before, after)| after.0 - before.0).sum();
+    let sleeps: u64 = before.iter().zip(&after).map(|(before, after)| after.1 - before.1).sum();
+    let percent = cpu_ns as f64 / 1e9 / seconds * 100.0;
+    println!("idle managers: {percent:.5} % of a core, {sleeps} wake-ups in {seconds:.1} s");
+    assert!(percent < 0.1, "{percent} % of a core");
+    assert_eq!(sleeps, 0, "wake-ups in {seconds} s");
+    end_cleanly(rig);
+}
+
+#[test]
+fn an_idle_coordinator_sleeps_too() {
+    let work = tempfile::tempdir().expect("a folder");
+    let mut coordinator = std::process::Command::new(program())
+        .args(["run", "--quiet", "--run-dir", "run", "--state-dir", "state"])
+        .arg(project("config/idle.toml"))
+        .current_dir(work.path())
+        .spawn()
+        .expect("the program runs");
+    let log = work.path().join("run/run.log");
+    let end = Instant::now() + crate::support::PATIENCE;
+    while !fs::read_to_string(&log).is_ok_and(|text| text.contains("2 managers are ready")) {
+        assert!(Instant::now() < end, "the rig is not ready");
+        std::thread::yield_now();
+    }
+    let before = spent(coordinator.id());
+    let begin = Instant::now();
+    // Not to wait for something that happens, but to see that nothing does.
+    std::thread::sleep(WATCHED);
+    let after = spent(coordinator.id());
+    let percent = (after.0 - before.0) as f64 / 1e9 / begin.elapsed().as_secs_f64() * 100.0;
+    println!("idle coordinator: {percent:.5} % of a core, {} wake-ups", after.1 - before.1);
+    assert!(percent < 0.1, "{percent} % of a core");
+    let pid = rustix::process::Pid::from_child(&coordinator);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
+    assert_eq!(coordinator.wait().expect("it ends").code(), Some(0));
+}

@@ -1,0 +1,9 @@
+//! The built-in managers and the command line, on real processes and real files.
+
+mod command_line;
+mod idle;
+mod motors;
+mod pictures;
+mod replaying;
+mod streaming;
+mod support;

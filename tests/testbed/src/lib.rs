@@ -1,0 +1,6 @@
+//! Managers that do as they are told, good or bad, for the tests of labrig's processes.
+
+pub mod commands;
+pub mod lab;
+pub mod listener;
+pub mod worker;

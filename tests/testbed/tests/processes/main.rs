@@ -1,0 +1,7 @@
+//! The tests of labrig on real processes: each starts a rig of managers of the testbed's program.
+
+mod endings;
+mod pressure;
+mod routing;
+mod startup;
+mod support;

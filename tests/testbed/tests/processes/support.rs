@@ -1,0 +1,56 @@
+//! How the tests start rigs of testbed managers, and watch over them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use labrig::config::Topology;
+use labrig::{LaunchError, Rig, RunSummary};
+
+/// Far longer than anything here takes: only a hang reaches it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A rig's description, played by the testbed's program.
+pub fn topology(config: &str) -> Topology {
+    Topology::from_toml(format!("schema = 1\n[rig]\nname = \"test\"\n{config}")).program(testbed())
+}
+
+/// The testbed's program.
+pub fn testbed() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_testbed"))
+}
+
+/// Starts a rig.
+pub fn launch(config: &str) -> Rig {
+    Rig::launch(topology(config)).unwrap_or_else(|error| panic!("the rig did not start: {error}"))
+}
+
+/// Starts a rig that must not start.
+pub fn fail_to_launch(config: &str) -> LaunchError {
+    match Rig::launch(topology(config)) {
+        Ok(_) => panic!("the rig started"),
+        Err(error) => error,
+    }
+}
+
+/// Ends a rig that must end cleanly.
+pub fn end_cleanly(rig: Rig) -> RunSummary {
+    let summary = rig.shutdown();
+    assert!(summary.is_clean, "{summary:#?}");
+    summary
+}
+
+/// The process number of a manager.
+pub fn pid_of(rig: &Rig, manager: &str) -> rustix::process::Pid {
+    let status = rig.status().expect("the rig runs");
+    let manager = status.managers.iter().find(|it| it.name == manager).expect("the manager exists");
+    rustix::process::Pid::from_raw(manager.pid as i32).expect("it has been started")
+}
+
+/// Waits until something is so; the condition is asked again and again because nothing tells of it.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what} did not come to be");
+        std::thread::yield_now();
+    }
+}
