@@ -10,8 +10,7 @@ use super::slot::Slot;
 use super::stream::{FrameStream, StreamError};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target,
-    codec,
+    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target, codec,
 };
 
 /// Sends commands into the rig. Cheap to clone, usable from any thread.
