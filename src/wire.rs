@@ -10,6 +10,7 @@ pub mod control;
 pub mod ending;
 pub mod envelope;
 pub mod failure;
+pub mod glob;
 pub mod ids;
 pub mod inspect;
 pub mod refusal;
@@ -26,6 +27,7 @@ pub use envelope::{
     Envelope, EnvelopeError, Header, Hop, Kind, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, Target,
 };
 pub use failure::{Failure, FailureKind};
+pub use glob::{Filter, Glob};
 pub use ids::{CommandId, Generation, ManagerName, NameError, Site};
 pub use refusal::Refusal;
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};

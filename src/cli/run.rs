@@ -130,7 +130,6 @@ fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
             let _ = writeln!(std::io::stdout(), "{text}");
             return ExitCode::from(exit::REFUSED);
         }
-        LaunchError::Interrupted { .. } => exit::CLEAN,
         LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
             exit::FAILED
         }

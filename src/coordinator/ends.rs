@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use log::Level;
+use rustix::process::Signal;
 
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
@@ -12,12 +13,16 @@ use super::outputs::Lines;
 use super::process::{Phase, describe_exit};
 use crate::wire::CommandId;
 
+/// How many packets of a dead manager are read: more than a pipe holds, unless what it started goes on writing.
+const LAST_PACKETS: usize = 4096;
 /// How many times the outputs of a dead manager are read: what it started may go on printing.
 const LAST_READS: usize = 64;
 
 impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
+        // While it is not reaped, its number still names its process group: what it started ends with it.
+        self.signal(index, Signal::KILL);
         let Some(child) = self.processes[index].child.as_mut() else { return };
         let status = match child.try_wait() {
             Ok(Some(status)) => status,
@@ -29,7 +34,7 @@ impl MainLoop {
         };
         self.processes[index].throttled_until = None;
         self.processes[index].bucket = None;
-        self.read_pipe(index, usize::MAX);
+        self.read_pipe(index, LAST_PACKETS);
         self.disconnect(index);
         self.drain_outputs(index);
         self.unwatch(index);

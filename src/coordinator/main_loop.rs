@@ -189,7 +189,10 @@ impl MainLoop {
             self.processes.iter().filter(|process| process.is_alive()).filter_map(|process| process.kill_at);
         let own = deadlines.chain(throttled).chain(kills).chain(self.quit_deadline()).min();
         let mut state = self.core.lock();
-        let next = own.into_iter().chain(state.router.next_deadline()).min();
+        // A wake-up that was armed for a call which has ended meanwhile is kept: the next call expires later,
+        // and need not wake this loop only to arm it again. An idle rig wakes once more, then never.
+        let armed = state.armed.filter(|at| *at > now);
+        let next = own.into_iter().chain(state.router.next_deadline()).chain(armed).min();
         state.armed = next;
         next.map(|at| at.saturating_duration_since(now))
     }

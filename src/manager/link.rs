@@ -24,8 +24,8 @@ use crate::wire::{
     NotDone, Refusal, Target, TypeSchema, codec,
 };
 
-/// How long a full pipe may hold a sender up. The coordinator never blocks, so a pipe stays full only when
-/// the coordinator is frozen.
+/// How long a full pipe may hold a sender up. The coordinator never blocks, so a pipe stays full only while
+/// this manager is throttled or the coordinator is frozen.
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something for the worker: a command, or a word of the coordinator.
@@ -229,14 +229,17 @@ impl Link {
         Received::Closed
     }
 
-    /// Sends bytes, waiting for room no longer than a coordinator that lives could need.
+    /// Sends an answer or a word, however long the pipe is full: nobody else could deliver it.
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), PipeError> {
-        let until = Instant::now() + SEND_PATIENCE;
+        self.send_until(bytes, None)
+    }
+
+    fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
         loop {
             match self.pipe.send(bytes) {
-                Err(PipeError::NotReady) if Instant::now() < until => {
+                Err(PipeError::NotReady) if until.is_none_or(|until| Instant::now() < until) => {
                     let mut room = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::OUT)];
-                    wait_for(&mut room, Some(until));
+                    wait_for(&mut room, until);
                 }
                 other => return other,
             }
@@ -276,11 +279,12 @@ impl Port for Link {
             state.calls.insert(header.correlation, slot);
         }
         drop(state);
-        self.send(&header.seal(&payload)).map(|()| header.correlation).map_err(|error| {
+        let sent = self.send_until(&header.seal(&payload), Some(Instant::now() + SEND_PATIENCE));
+        sent.map(|()| header.correlation).map_err(|error| {
             self.state.lock().calls.remove(&header.correlation);
             match error {
-                PipeError::Closed => Refusal::Closed,
-                other => Refusal::NotEncodable { command: spec.name.clone(), reason: other.to_string() },
+                PipeError::NotReady => Refusal::PipeFull { command: spec.name.clone() },
+                _ => Refusal::Closed,
             }
         })
     }

@@ -137,7 +137,7 @@ pub fn seal<W: Serialize>(word: &W) -> Vec<u8> {
 ///
 /// # Errors
 /// [`EnvelopeError::Payload`] when the payload is not one.
-pub fn open<W: DeserializeOwned + Schema>(payload: &[u8]) -> Result<W, EnvelopeError> {
-    codec::from_postcard(payload, &TypeSchema::of::<W>())
+pub fn open<W: DeserializeOwned + Schema + 'static>(payload: &[u8]) -> Result<W, EnvelopeError> {
+    codec::from_postcard(payload, TypeSchema::known::<W>())
         .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
 }

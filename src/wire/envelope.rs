@@ -127,11 +127,12 @@ impl Header {
         }
     }
 
-    /// The bytes of an envelope with this header.
+    /// The bytes of an envelope with this header. A target's name that is too long for its field is cut, and
+    /// stays too long for any manager's.
     pub fn seal(&self, payload: &[u8]) -> Vec<u8> {
         let name = match &self.target {
             Target::Route => "",
-            Target::Named(name) => name,
+            Target::Named(name) => &name[..name.floor_char_boundary(usize::from(u8::MAX))],
         };
         let mut bytes =
             Vec::with_capacity(FIXED_BYTES + self.chain.len() * HOP_BYTES + name.len() + payload.len());

@@ -1,44 +1,72 @@
 //! Walking postcard bytes along a schema, without the Rust type.
 //!
-//! Two uses: a guard that refuses what would exhaust memory or stack before anything is decoded, and
-//! reading a value's fields by name as JSON, for logs and traces.
+//! Two uses: a guard that refuses what would exhaust memory, stack or time before anything is decoded, and
+//! reading a value's fields by name as JSON, for logs and traces. The JSON is the one serde would write,
+//! but for what JSON cannot hold: integers beyond 64 bits, NaN and the infinities are text, and so is every
+//! key of a map.
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 
 use super::codec::{DecodeError, MAX_DEPTH};
 use super::schema::{Field, Node, Shape, TypeSchema};
 
-/// Elements without any bytes (such as `()`) that one list may claim.
-const MAX_EMPTY_ELEMENTS: u64 = 65_536;
+/// How many parts without bytes (such as `()`) a value may have, whatever its size …
+const SPARE_EMPTY_PARTS: u64 = 1_024;
+/// … and how many more for each of its bytes.
+const EMPTY_PARTS_PER_BYTE: u64 = 4;
 
-/// Whether values of the type can ask for more memory or stack than their bytes justify.
+/// Whether values of the type can ask for more memory or stack than their bytes justify, or be written in
+/// a way that the codec alone would let pass.
 pub fn needs_guard(schema: &TypeSchema) -> bool {
-    fn risky(node: &Node, schema: &TypeSchema, above: &mut Vec<String>) -> bool {
+    /// `met` holds the types met so far, and whether their parts are still being looked at.
+    fn risky<'a>(node: &'a Node, schema: &'a TypeSchema, met: &mut HashMap<&'a str, bool>) -> bool {
         match node {
-            Node::List(_) | Node::Map(..) | Node::Any => true,
-            Node::Option(inner) => risky(inner, schema, above),
-            Node::Tuple(parts) => parts.iter().any(|part| risky(part, schema, above)),
-            Node::Named(path) if above.contains(path) => true,
-            Node::Named(path) => {
-                above.push(path.clone());
-                let nodes = schema.definitions.get(path).map(|it| parts_of(&it.shape)).unwrap_or_default();
-                let found = nodes.into_iter().any(|part| risky(part, schema, above));
-                above.pop();
-                found
-            }
+            Node::List(_) | Node::Map(..) | Node::Any | Node::Char => true,
+            Node::Option(inner) => risky(inner, schema, met),
+            Node::Tuple(parts) => parts.iter().any(|part| risky(part, schema, met)),
+            Node::Named(path) => match met.get(path.as_str()) {
+                Some(is_within) => *is_within,
+                None => {
+                    met.insert(path, true);
+                    let found = parts_of(schema, path).into_iter().any(|part| risky(part, schema, met));
+                    met.insert(path, false);
+                    found
+                }
+            },
             _ => false,
         }
     }
-    risky(&schema.root, schema, &mut Vec::new())
+    risky(&schema.root, schema, &mut HashMap::new())
 }
 
-fn parts_of(shape: &Shape) -> Vec<&Node> {
+/// Whether every value of the type takes at least one byte. A type that is all parts of itself has no values.
+fn takes_bytes<'a>(node: &'a Node, schema: &'a TypeSchema, met: &mut Vec<&'a str>) -> bool {
+    match node {
+        Node::Unit => false,
+        Node::Tuple(parts) => parts.iter().any(|part| takes_bytes(part, schema, met)),
+        Node::Named(path) if met.contains(&path.as_str()) => false,
+        Node::Named(path) => {
+            met.push(path);
+            let is_enum = schema.definitions.get(path).is_some_and(|it| matches!(it.shape, Shape::Enum(_)));
+            is_enum || parts_of(schema, path).into_iter().any(|part| takes_bytes(part, schema, met))
+        }
+        _ => true,
+    }
+}
+
+fn parts_of<'a>(schema: &'a TypeSchema, path: &str) -> Vec<&'a Node> {
+    schema.definitions.get(path).map(|definition| parts_of_shape(&definition.shape)).unwrap_or_default()
+}
+
+fn parts_of_shape(shape: &Shape) -> Vec<&Node> {
     match shape {
         Shape::Unit => Vec::new(),
         Shape::Newtype(node) => vec![node],
         Shape::Tuple(nodes) => nodes.iter().collect(),
         Shape::Struct(fields) => fields.iter().map(|field| &field.node).collect(),
-        Shape::Enum(variants) => variants.iter().flat_map(|variant| parts_of(&variant.shape)).collect(),
+        Shape::Enum(variants) => variants.iter().flat_map(|it| parts_of_shape(&it.shape)).collect(),
     }
 }
 
@@ -59,7 +87,8 @@ pub fn to_json(bytes: &[u8], schema: &TypeSchema) -> Result<Value, DecodeError> 
 }
 
 fn read(bytes: &[u8], schema: &TypeSchema, keep: bool) -> Result<Value, DecodeError> {
-    let mut walk = Walk { left: bytes, schema, keep };
+    let empty_left = SPARE_EMPTY_PARTS + EMPTY_PARTS_PER_BYTE * bytes.len() as u64;
+    let mut walk = Walk { left: bytes, schema, keep, empty_left };
     let value = walk.node(&schema.root, 0)?;
     match walk.left.len() {
         0 => Ok(value),
@@ -72,11 +101,18 @@ struct Walk<'a> {
     left: &'a [u8],
     schema: &'a TypeSchema,
     keep: bool,
+    /// How many more parts may take no bytes.
+    empty_left: u64,
 }
 
 impl<'a> Walk<'a> {
     fn malformed(&self, reason: &str) -> DecodeError {
         DecodeError::Malformed { expected: self.schema.root.describe(), reason: reason.to_owned() }
+    }
+
+    /// A value, when values are kept.
+    fn kept(&self, value: impl FnOnce() -> Value) -> Value {
+        if self.keep { value() } else { Value::Null }
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
@@ -88,6 +124,13 @@ impl<'a> Walk<'a> {
 
     fn byte(&mut self) -> Result<u8, DecodeError> {
         Ok(self.take(1)?[0])
+    }
+
+    /// Notes a part without bytes: nothing else bounds how many there are.
+    fn empty(&mut self) -> Result<Value, DecodeError> {
+        let fewer = self.empty_left.checked_sub(1);
+        self.empty_left = fewer.ok_or_else(|| self.malformed("more empty parts than its bytes justify"))?;
+        Ok(Value::Null)
     }
 
     fn varint(&mut self, bits: u32) -> Result<u128, DecodeError> {
@@ -133,7 +176,7 @@ impl<'a> Walk<'a> {
 
     fn primitive(&mut self, node: &Node) -> Result<Value, DecodeError> {
         Ok(match node {
-            Node::Unit => Value::Null,
+            Node::Unit => self.empty()?,
             Node::Bool => match self.byte()? {
                 0 => Value::Bool(false),
                 1 => Value::Bool(true),
@@ -151,24 +194,41 @@ impl<'a> Walk<'a> {
             Node::I128 => signed(self.signed(128)?),
             Node::F32 => float(f64::from(f32::from_le_bytes(fixed(self.take(4)?)))),
             Node::F64 => float(f64::from_le_bytes(fixed(self.take(8)?))),
+            Node::Char => self.character()?,
             // What is left is `Text` and `Path`, which share their bytes.
-            _ => self.text()?,
+            _ => {
+                let text = self.text()?;
+                self.kept(|| text.into())
+            }
         })
     }
 
-    fn text(&mut self) -> Result<Value, DecodeError> {
-        let length = self.length(1)?;
-        let bytes = self.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| self.malformed("text is not UTF-8"))?;
-        Ok(if self.keep { Value::String(text.to_owned()) } else { Value::Null })
+    fn text(&mut self) -> Result<&'a str, DecodeError> {
+        let length = self.count(&[])?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| self.malformed("text is not UTF-8"))
     }
 
-    /// A claimed count, refused when `smallest` bytes for each element are more than there are.
-    fn length(&mut self, smallest: usize) -> Result<usize, DecodeError> {
+    fn character(&mut self) -> Result<Value, DecodeError> {
+        let text = self.text()?;
+        let mut characters = text.chars();
+        match (characters.next(), characters.next()) {
+            (Some(_), None) => Ok(self.kept(|| text.into())),
+            _ => Err(self.malformed("a char is one character")),
+        }
+    }
+
+    /// A claimed count of elements made of these parts; without parts, of bytes. Refused when the bytes left
+    /// cannot hold so many.
+    fn count(&mut self, parts: &[&'a Node]) -> Result<usize, DecodeError> {
         let claimed = self.varint(64)? as u64;
         let left = self.left.len();
-        let most = if smallest == 0 { MAX_EMPTY_ELEMENTS } else { (left / smallest) as u64 };
-        if claimed > most {
+        if claimed <= left as u64 {
+            return Ok(claimed as usize);
+        }
+        let mut met = Vec::new();
+        let takes_bytes =
+            parts.is_empty() || parts.iter().any(|part| takes_bytes(part, self.schema, &mut met));
+        if takes_bytes || claimed > self.empty_left {
             return Err(DecodeError::ClaimedTooMuch { expected: self.schema.root.describe(), claimed, left });
         }
         Ok(claimed as usize)
@@ -183,14 +243,23 @@ impl<'a> Walk<'a> {
     }
 
     fn list(&mut self, inner: &'a Node, depth: usize) -> Result<Value, DecodeError> {
-        let length = self.length(smallest_size(inner, self.schema, 0))?;
+        let count = self.count(&[inner])?;
         if let (Some(size), false) = (fixed_size(inner), self.keep) {
-            self.take(length * size)?;
+            self.take(count * size)?;
             return Ok(Value::Null);
         }
+        self.sequence(std::iter::repeat_n(inner, count), depth)
+    }
+
+    /// One value after the other.
+    fn sequence(
+        &mut self,
+        nodes: impl Iterator<Item = &'a Node>,
+        depth: usize,
+    ) -> Result<Value, DecodeError> {
         let mut values = Vec::new();
-        for _ in 0..length {
-            let value = self.node(inner, depth + 1)?;
+        for node in nodes {
+            let value = self.node(node, depth + 1)?;
             if self.keep {
                 values.push(value);
             }
@@ -199,9 +268,8 @@ impl<'a> Walk<'a> {
     }
 
     fn map(&mut self, key: &'a Node, value: &'a Node, depth: usize) -> Result<Value, DecodeError> {
-        let smallest = smallest_size(key, self.schema, 0) + smallest_size(value, self.schema, 0);
         let mut entries = Map::new();
-        for _ in 0..self.length(smallest)? {
+        for _ in 0..self.count(&[key, value])? {
             let name = self.node(key, depth + 1)?;
             let entry = self.node(value, depth + 1)?;
             if self.keep {
@@ -212,13 +280,15 @@ impl<'a> Walk<'a> {
     }
 
     fn tuple(&mut self, parts: &'a [Node], depth: usize) -> Result<Value, DecodeError> {
-        let values: Result<Vec<_>, _> = parts.iter().map(|part| self.node(part, depth + 1)).collect();
-        Ok(Value::Array(values?))
+        if parts.is_empty() {
+            self.empty()?;
+        }
+        self.sequence(parts.iter(), depth)
     }
 
     fn shape(&mut self, shape: &'a Shape, depth: usize) -> Result<Value, DecodeError> {
         match shape {
-            Shape::Unit => Ok(Value::Null),
+            Shape::Unit => self.empty(),
             Shape::Newtype(node) => self.node(node, depth + 1),
             Shape::Tuple(nodes) => self.tuple(nodes, depth),
             Shape::Struct(fields) => self.fields(fields, depth),
@@ -226,15 +296,18 @@ impl<'a> Walk<'a> {
                 let index = self.varint(32)? as usize;
                 let variant = variants.get(index).ok_or_else(|| self.malformed("unknown variant"))?;
                 let content = self.shape(&variant.shape, depth + 1)?;
-                Ok(match variant.shape {
-                    Shape::Unit => Value::String(variant.name.clone()),
+                Ok(self.kept(|| match variant.shape {
+                    Shape::Unit => variant.name.clone().into(),
                     _ => Value::Object(Map::from_iter([(variant.name.clone(), content)])),
-                })
+                }))
             }
         }
     }
 
     fn fields(&mut self, fields: &'a [Field], depth: usize) -> Result<Value, DecodeError> {
+        if fields.is_empty() {
+            self.empty()?;
+        }
         let mut values = Map::new();
         for field in fields {
             let value = self.node(&field.node, depth + 1)?;
@@ -243,25 +316,6 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(Value::Object(values))
-    }
-}
-
-/// The fewest bytes a value of the type can take; 0 only for types without content.
-fn smallest_size(node: &Node, schema: &TypeSchema, depth: usize) -> usize {
-    match node {
-        Node::Unit => 0,
-        Node::F32 => 4,
-        Node::F64 => 8,
-        Node::Tuple(parts) => parts.iter().map(|part| smallest_size(part, schema, depth + 1)).sum(),
-        // A type that contains itself does so behind an option, a list or an enum, each at least one byte.
-        Node::Named(_) if depth > MAX_DEPTH => 1,
-        Node::Named(path) => match schema.definitions.get(path).map(|it| &it.shape) {
-            Some(Shape::Enum(_)) | None => 1,
-            Some(shape) => {
-                parts_of(shape).into_iter().map(|part| smallest_size(part, schema, depth + 1)).sum()
-            }
-        },
-        _ => 1,
     }
 }
 
@@ -284,7 +338,11 @@ fn unsigned(value: u128) -> Value {
 }
 
 fn signed(value: i128) -> Value {
-    i64::try_from(value).map_or_else(|_| Value::String(value.to_string()), Value::from)
+    i64::try_from(value).map_or_else(|_| beyond_signed(value), Value::from)
+}
+
+fn beyond_signed(value: i128) -> Value {
+    u64::try_from(value).map_or_else(|_| Value::String(value.to_string()), Value::from)
 }
 
 fn float(value: f64) -> Value {

@@ -113,6 +113,13 @@ pub enum Refusal {
         /// The command's name or id.
         command: String,
     },
+    /// The pipe from this manager to its coordinator has no room, because the manager says more than it may or
+    /// the coordinator is frozen; try again later.
+    #[error("`{command}` was refused: the pipe to the coordinator is full")]
+    PipeFull {
+        /// The command's name.
+        command: String,
+    },
 }
 
 fn absent_text(manager: Option<&str>) -> String {

@@ -4,8 +4,11 @@
 //! them what people need: doc text, unit, bounds, defaults. It is data: it travels in manifests and is
 //! read by `check`, by the terminal and by anyone who wants to see a command's fields by name.
 
-use std::collections::BTreeMap;
+use std::any::TypeId;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use super::inspect;
@@ -148,6 +151,18 @@ impl TypeSchema {
         let mut builder = SchemaBuilder::default();
         let root = T::schema(&mut builder);
         Self::new(root, builder)
+    }
+
+    /// As [`of`](Self::of), made once for each type and kept.
+    pub fn known<T: Schema + ?Sized + 'static>() -> &'static Self {
+        static KNOWN: LazyLock<RwLock<HashMap<TypeId, &'static TypeSchema>>> = LazyLock::new(RwLock::default);
+        let id = TypeId::of::<T>();
+        if let Some(schema) = KNOWN.read().get(&id) {
+            return schema;
+        }
+        // Made outside the lock: a schema is made of those of other types.
+        let made = Self::of::<T>();
+        KNOWN.write().entry(id).or_insert_with(|| Box::leak(Box::new(made)))
     }
 
     fn new(root: Node, builder: SchemaBuilder) -> Self {
