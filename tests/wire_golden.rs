@@ -2,7 +2,7 @@
 //!
 //! Postcard encodes by position: a variant inserted in the middle turns a sent `Home` into a `Park`, with no
 //! error anywhere. Whoever changes a pinned type raises `PROTOCOL_VERSION` and pins it anew
-//! (`LABRIG_PIN=1 cargo test --test wire_golden`); a variant that is appended only adds lines.
+//! (`LABRIG_BLESS=1 cargo test --test wire_golden`); a variant that is appended only adds lines.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -114,7 +114,7 @@ fn variant_of(bytes: &[u8], schema: &TypeSchema) -> String {
 
 /// Compares what is written now with what is pinned.
 fn check_golden(now: &Lines) {
-    if std::env::var_os("LABRIG_PIN").is_some() {
+    if std::env::var_os("LABRIG_BLESS").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire.txt");
         std::fs::write(path, &now.0).expect("the pinned bytes can be written");
         return;
@@ -125,7 +125,7 @@ fn check_golden(now: &Lines) {
     let names: Vec<_> = changed.iter().map(|line| named(line)).collect();
     assert!(changed.is_empty(), "a changed type bumps PROTOCOL_VERSION: {names:?}\npinned: {changed:#?}");
     let new: Vec<_> = now.iter().filter(|line| !GOLDEN.lines().any(|pinned| pinned == **line)).collect();
-    assert!(new.is_empty(), "pin what is new with LABRIG_PIN=1: {new:#?}");
+    assert!(new.is_empty(), "pin what is new with LABRIG_BLESS=1: {new:#?}");
 }
 
 fn everything() -> Lines {
@@ -243,6 +243,7 @@ fn refusals(lines: &mut Lines) {
     lines.value("", &Refusal::NotEncodable { command: command(), reason: "why".into() });
     lines.value("", &Refusal::TooDeep { command: command(), depth: 17, limit: 16 });
     lines.value("", &Refusal::TooManyCalls { command: command(), limit: 65_536 });
+    lines.value("", &Refusal::PipeFull { command: command() });
     lines.value("", &Refusal::UnknownCommand { command: command() });
 }
 
@@ -282,6 +283,7 @@ fn manifests(lines: &mut Lines) {
         handlers: vec![handler(spec::<MoveTo>(), None), handler(spec::<SetLight>(), Some("rig::Lit"))],
         inputs: vec![input],
         roles: vec!["rig::Lit".into()],
+        timers: vec!["publish".into()],
         config: TypeSchema::of::<Settled>(),
     };
     let scope = ScopeDescription {
