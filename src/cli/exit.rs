@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 /// Everything ended in good order and nothing was lost.
 pub(super) const CLEAN: u8 = 0;
-/// The program could not do its work for a reason outside the rig (a file, a folder, the system).
+/// The program could not do its work for a reason outside the rig: a file, a folder, the system, or what ran
+/// beside the rig.
 pub(super) const FAILED: u8 = 1;
 /// The rig is refused: `check` found faults.
 pub(super) const REFUSED: u8 = 2;
@@ -21,7 +22,7 @@ pub(super) const USAGE: u8 = 64;
 /// What `--help` says about them.
 pub(super) const HELP: &str = "Exit codes:
   0   clean: everything ended in good order and nothing was lost
-  1   the program could not work: a file, a folder, the system
+  1   the program could not work: a file, a folder, the system, or what ran beside the rig
   2   refused: `check` found faults, nothing was started
   3   a manager failed, or did not end in good order
   4   ended in good order, but something was lost; the summary says what

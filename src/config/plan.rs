@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::order;
 use super::raw::{ReadMode, WhenFull};
 use super::tree::Tree;
-use crate::wire::{ManagerName, Site};
+use crate::wire::{Filter, ManagerName, Site};
 
 /// A whole rig.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub struct ManagerPlan {
     pub when_full: WhenFull,
     /// How much it may send.
     pub limits: RateLimits,
+    /// Which broadcasts it hears; all when there is none.
+    pub hears: Vec<Filter>,
     /// How long its safe state may take.
     pub safe_deadline: Duration,
     /// The inputs that the config binds; others read the stream of their own name.
@@ -100,13 +102,13 @@ pub struct Startup {
     pub site: Site,
 }
 
-/// How much a manager may send in a second; `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How much a manager may send in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
     /// Envelopes.
-    pub envelopes_per_s: Option<u64>,
+    pub envelopes_per_s: u64,
     /// Bytes.
-    pub bytes_per_s: Option<u64>,
+    pub bytes_per_s: u64,
 }
 
 /// An input bound by the config.

@@ -100,6 +100,9 @@ pub(super) struct RawManager {
     /// How much it may send.
     #[serde(default)]
     pub(super) limits: RawLimits,
+    /// Which broadcasts it hears; all when left out.
+    #[serde(default)]
+    pub(super) hears: Vec<RawFilter>,
     /// How long its safe state may take.
     #[serde(default = "default_safe_deadline_ms")]
     #[schema(unit = "ms", min = 1, max = 60_000)]
@@ -172,15 +175,37 @@ pub enum WhenFull {
 }
 
 /// `limits`.
-#[derive(Default, Deserialize, Schema, Debug)]
+#[derive(Deserialize, Schema, Debug)]
 #[serde(default)]
 pub(super) struct RawLimits {
-    /// How many envelopes a second it may send; no limit when left out.
+    /// How many envelopes a second it may send.
     #[schema(min = 1)]
-    pub(super) envelopes_per_s: Option<u64>,
-    /// How many bytes a second it may send; no limit when left out.
+    pub(super) envelopes_per_s: u64,
+    /// How many bytes a second it may send.
     #[schema(unit = "B", min = 1)]
-    pub(super) bytes_per_s: Option<u64>,
+    pub(super) bytes_per_s: u64,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self { envelopes_per_s: 1_000_000, bytes_per_s: 1_073_741_824 }
+    }
+}
+
+/// An item of `hears`.
+#[derive(Deserialize, Schema, Debug)]
+#[serde(default)]
+pub(super) struct RawFilter {
+    /// A pattern for the command's name.
+    pub(super) subject: String,
+    /// A pattern for the name of the manager that broadcasts, or `scope`.
+    pub(super) sender: String,
+}
+
+impl Default for RawFilter {
+    fn default() -> Self {
+        Self { subject: "*".to_owned(), sender: "*".to_owned() }
+    }
 }
 
 /// `[streams.<name>]`.
@@ -260,6 +285,7 @@ mod tests {
             "RawStartup" => "Items of `startup`",
             "RawQueue" => "`queue`",
             "RawLimits" => "`limits`",
+            "RawFilter" => "Items of `hears`",
             "RawStream" => "`[streams.<name>]`",
             _ => return None,
         };

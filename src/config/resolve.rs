@@ -15,11 +15,11 @@ use super::fault::Fault;
 use super::plan::{
     EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, Startup, StreamPlan,
 };
-use super::raw::{RawFile, RawManager, RawRig, RawStartup, RawStream, SCHEMA_VERSION};
+use super::raw::{RawFile, RawFilter, RawManager, RawRig, RawStartup, RawStream, SCHEMA_VERSION};
 use super::topology::{Resolution, Topology, absolute};
 use super::tree::{Content, Origin, Place, Tree};
 use super::{environment, names, parse, references, streams};
-use crate::wire::{ManagerName, Schema, Site, TypeSchema};
+use crate::wire::{Filter, Glob, ManagerName, Schema, Site, TypeSchema};
 
 /// See [`Topology::resolve`].
 pub(super) fn resolve(topology: &Topology) -> Resolution {
@@ -126,10 +126,15 @@ fn manager(topology: &Topology, (name, tree): (&String, &Tree)) -> Option<Manage
             envelopes_per_s: raw.limits.envelopes_per_s,
             bytes_per_s: raw.limits.bytes_per_s,
         },
+        hears: raw.hears.into_iter().map(filter).collect(),
         safe_deadline: Duration::from_millis(raw.safe_deadline_ms),
         inputs: entries(tree, "inputs").map(input).collect(),
         config: table_or_empty(tree, "config"),
     })
+}
+
+fn filter(raw: RawFilter) -> Filter {
+    Filter { subject: Glob::new(raw.subject), sender: Glob::new(raw.sender) }
 }
 
 /// The texts of a list, with their sites; a text that should have been a list counts as one of a single item.

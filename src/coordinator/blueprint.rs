@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::router::Route;
+use crate::config::RateLimits;
 use crate::shm::ReadMode;
 use crate::transport::Child;
-use crate::wire::{CommandId, ManagerName};
+use crate::wire::{CommandId, Filter, ManagerName};
 
 /// A whole rig.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ pub(crate) struct ManagerBlueprint {
     /// The managers that must be ready before this one is started, by place.
     pub(crate) after: Vec<usize>,
     pub(crate) safe_deadline: Duration,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RateLimits,
+    pub(crate) hears: Vec<Filter>,
     /// The commands whose fingerprints the program must agree on, by path.
     pub(crate) commands: HashMap<String, CommandId>,
 }
@@ -45,13 +47,6 @@ pub(crate) struct StartupCommand {
     pub(crate) name: String,
     pub(crate) command: CommandId,
     pub(crate) json: Vec<u8>,
-}
-
-/// How much a manager may send in a second, before its pipe is left unread for a while.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) envelopes_per_s: u64,
-    pub(crate) bytes_per_s: u64,
 }
 
 /// One stream.

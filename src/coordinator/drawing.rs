@@ -3,18 +3,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::blueprint::{
-    Blueprint, Limits, ManagerBlueprint, ReaderBlueprint, StartupCommand, StreamBlueprint,
-};
+use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupCommand, StreamBlueprint};
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
 use crate::shm;
 use crate::transport::Child;
 use crate::wire::CommandId;
-
-/// What a manager may send in a second when its config does not say.
-const DEFAULT_LIMITS: Limits = Limits { envelopes_per_s: 1_000_000, bytes_per_s: 1 << 30 };
 
 /// How a manager's process is started.
 pub(super) fn child_of(manager: &ManagerPlan) -> Child {
@@ -61,10 +56,8 @@ fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &Mana
         depth: manager.queue_depth,
         after: manager.after.iter().filter_map(|name| plan.manager(name.as_str())).collect(),
         safe_deadline: manager.safe_deadline,
-        limits: Limits {
-            envelopes_per_s: manager.limits.envelopes_per_s.unwrap_or(DEFAULT_LIMITS.envelopes_per_s),
-            bytes_per_s: manager.limits.bytes_per_s.unwrap_or(DEFAULT_LIMITS.bytes_per_s),
-        },
+        limits: manager.limits,
+        hears: manager.hears.clone(),
         commands: handlers.map(|it| (it.command.path.clone(), it.command.id)).collect(),
     }
 }

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::blueprint::Limits;
+use crate::config::RateLimits;
 
 /// Fills at the allowed rate up to one second's worth, and empties with what arrives.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    limits: Limits,
+    limits: RateLimits,
     envelopes: f64,
     bytes: f64,
     filled_at: Instant,
 }
 
 impl Bucket {
-    pub(crate) fn new(limits: Limits, now: Instant) -> Self {
+    pub(crate) fn new(limits: RateLimits, now: Instant) -> Self {
         Self {
             limits,
             envelopes: limits.envelopes_per_s as f64,
@@ -51,7 +51,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    fn check_waits(limits: Limits, bytes: usize, count: usize) -> usize {
+    fn check_waits(limits: RateLimits, bytes: usize, count: usize) -> usize {
         let now = Instant::now();
         let mut bucket = Bucket::new(limits, now);
         (0..count).filter(|_| bucket.take(bytes, now).is_some()).count()
@@ -59,21 +59,21 @@ mod tests {
 
     #[test]
     fn a_second_s_worth_passes_at_once_and_the_rest_waits() {
-        let limits = Limits { envelopes_per_s: 10, bytes_per_s: 1_000_000 };
+        let limits = RateLimits { envelopes_per_s: 10, bytes_per_s: 1_000_000 };
         assert_eq!(check_waits(limits, 10, 10), 0);
         assert_eq!(check_waits(limits, 10, 13), 3);
     }
 
     #[test]
     fn bytes_count_as_well_as_envelopes() {
-        let limits = Limits { envelopes_per_s: 1_000, bytes_per_s: 1_000 };
+        let limits = RateLimits { envelopes_per_s: 1_000, bytes_per_s: 1_000 };
         assert_eq!(check_waits(limits, 100, 12), 2);
     }
 
     #[test]
     fn time_fills_the_bucket_again() {
         let now = Instant::now();
-        let mut bucket = Bucket::new(Limits { envelopes_per_s: 1, bytes_per_s: 1_000 }, now);
+        let mut bucket = Bucket::new(RateLimits { envelopes_per_s: 1, bytes_per_s: 1_000 }, now);
         assert!(bucket.take(1, now).is_none());
         let wait = bucket.take(1, now).expect("the bucket is empty");
         assert!(bucket.take(1, now + wait + Duration::from_secs(2)).is_none());

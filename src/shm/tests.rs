@@ -4,11 +4,14 @@ mod actor;
 mod damage;
 pub(super) mod heap;
 mod lifecycle;
+mod litmus;
 mod protocol;
 mod roles;
 mod sealing;
+mod stage;
 mod status;
 mod streams;
+mod wakes;
 
 use super::{Doorbell, FrameFormat, PixelType};
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,4 +35,17 @@ fn again(bell: &Doorbell) -> Doorbell {
 
 fn copy(fd: impl AsFd) -> OwnedFd {
     fd.as_fd().try_clone_to_owned().expect("a descriptor can be duplicated")
+}
+
+/// How many items a storm has: few by default, many where the machine is left alone with it.
+fn storm(few: u64, many: u64) -> u64 {
+    if std::env::var_os("LABRIG_STORM").is_some() { many } else { few }
+}
+
+/// Lets a moment pass that differs every time, from nothing to about a microsecond, in steps of a nanosecond or less.
+fn hesitate(turn: u64) {
+    let steps = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+    for step in 0..steps {
+        std::hint::black_box(step);
+    }
 }

@@ -10,7 +10,7 @@ use std::thread;
 const FRAMES: u64 = if cfg!(miri) { 60 } else { 50_000 };
 
 /// Publishes one frame that is filled with its own number.
-fn publish(producer: &mut Producer, bytes: u32) -> Result<u64, LoanError> {
+pub(super) fn publish(producer: &mut Producer, bytes: u32) -> Result<u64, LoanError> {
     let stamp = producer.published() as u8;
     let mut slot = producer.try_loan(row(bytes))?;
     slot.pixels_mut().fill(stamp);
@@ -25,7 +25,7 @@ fn number(frame: &Frame<'_>) -> u64 {
     sequence
 }
 
-fn take(reader: &mut Reader) -> Option<u64> {
+pub(super) fn take(reader: &mut Reader) -> Option<u64> {
     reader.next().map(|frame| number(&frame))
 }
 

@@ -9,19 +9,31 @@ use std::time::Duration;
 /// A part to play. Each begins by hearing `ring` or `reader` with the descriptors it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Publishes this many frames of at most this many bytes, as fast as it can; with `is_varying` of changing size.
-    Producer { frames: u64, bytes: u32, is_varying: bool },
+    /// Publishes frames as fast as it can.
+    Producer(Script),
     /// Reads to the end and says what it saw. Without `spin` it sleeps whenever there is nothing to do.
     Reader { spin: bool },
     /// Takes one frame, says `holding`, and keeps it until it is told to go on; then reads to the end.
     Holder,
 }
 
+/// What a producer publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) frames: u64,
+    /// The most bytes a frame has.
+    pub(super) bytes: u32,
+    /// Whether frames change their size.
+    pub(super) is_varying: bool,
+    /// Whether it looks for a moment before it sleeps.
+    pub(super) spin: bool,
+}
+
 impl Role {
     pub(super) fn to_text(self) -> String {
         match self {
-            Self::Producer { frames, bytes, is_varying } => {
-                format!("producer {frames} {bytes} {}", u32::from(is_varying))
+            Self::Producer(Script { frames, bytes, is_varying, spin }) => {
+                format!("producer {frames} {bytes} {} {}", u32::from(is_varying), u32::from(spin))
             }
             Self::Reader { spin } => format!("reader {}", u32::from(spin)),
             Self::Holder => "holder".to_owned(),
@@ -32,9 +44,12 @@ impl Role {
         let words: Vec<_> = text.split(' ').collect();
         let number = |at: usize| words[at].parse().expect("a number");
         match words[0] {
-            "producer" => {
-                Self::Producer { frames: number(1), bytes: number(2) as u32, is_varying: number(3) == 1 }
-            }
+            "producer" => Self::Producer(Script {
+                frames: number(1),
+                bytes: number(2) as u32,
+                is_varying: number(3) == 1,
+                spin: number(4) == 1,
+            }),
             "reader" => Self::Reader { spin: number(1) == 1 },
             "holder" => Self::Holder,
             unknown => panic!("no role `{unknown}`"),
@@ -97,7 +112,7 @@ fn a_child_process_plays_its_role() {
 
 pub(super) fn play(role: Role, link: Link) {
     match role {
-        Role::Producer { frames, bytes, is_varying } => produce(&link, frames, bytes, is_varying),
+        Role::Producer(script) => produce(&link, script),
         Role::Reader { spin } => read(&link, spin),
         Role::Holder => hold(&link),
     }
@@ -113,7 +128,8 @@ fn accept(fd: OwnedFd) -> Doorbell {
 }
 
 /// The format of the frame with this number: every size from one byte up, in rows of up to three.
-fn format_of(sequence: u64, bytes: u32, is_varying: bool) -> FrameFormat {
+fn format_of(sequence: u64, script: Script) -> FrameFormat {
+    let Script { bytes, is_varying, .. } = script;
     if !is_varying {
         return row(bytes);
     }
@@ -124,14 +140,17 @@ fn format_of(sequence: u64, bytes: u32, is_varying: bool) -> FrameFormat {
 
 /// Hears `ring`, then `reader` for each reader and `one` for each single frame, then `go`; says `mapped`, `added` each
 /// time, and `done`.
-fn produce(link: &Link, frames: u64, bytes: u32, is_varying: bool) {
+fn produce(link: &Link, script: Script) {
     let Some([ring, space]) = next_fds(link) else { return };
     let mut producer = Producer::map(ring, accept(space)).expect("the ring is fresh");
+    if !script.spin {
+        producer = producer.with_spin(Duration::ZERO);
+    }
     link.say("mapped", &[]);
     while let Some((text, fds)) = link.hear() {
         match text.as_str() {
             "go" => break,
-            "one" => publish(&mut producer, bytes, is_varying),
+            "one" => publish(&mut producer, script),
             _ => {
                 let [cursor, data] = fds.try_into().expect("a cursor and a bell");
                 producer.readers().add(cursor, accept(data)).expect("there is room");
@@ -139,17 +158,17 @@ fn produce(link: &Link, frames: u64, bytes: u32, is_varying: bool) {
             }
         }
     }
-    while producer.published() < frames {
-        publish(&mut producer, bytes, is_varying);
+    while producer.published() < script.frames {
+        publish(&mut producer, script);
     }
     producer.end();
     link.say("done", &[]);
     let _ = link.hear();
 }
 
-fn publish(producer: &mut Producer, bytes: u32, is_varying: bool) {
+fn publish(producer: &mut Producer, script: Script) {
     let sequence = producer.published();
-    let mut slot = match producer.loan_timeout(format_of(sequence, bytes, is_varying), WATCHDOG) {
+    let mut slot = match producer.loan_timeout(format_of(sequence, script), WATCHDOG) {
         Ok(slot) => slot,
         Err(error) => panic!("watchdog: {error}"),
     };

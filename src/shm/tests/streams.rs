@@ -1,76 +1,10 @@
 //! Whole streams: one suite for threads and for real processes.
 
-use super::super::{
-    CursorCounts, CursorMemory, CursorState, Doorbell, ReadMode, RingEnd, RingMemory, minimum_slots,
-};
-use super::actor::{Actor, PLACES, Place};
-use super::roles::{Role, Seen};
-use super::{WATCHDOG, bell};
-use std::os::fd::AsFd;
-use std::time::Instant;
-
-/// The coordinator's part: it owns the ring and hands it out.
-pub(super) struct Stage {
-    pub(super) place: Place,
-    pub(super) ring: RingMemory,
-    pub(super) space: Doorbell,
-    pub(super) producer: Actor,
-}
-
-/// A reader on stage, with what the coordinator keeps of it.
-pub(super) struct Guest {
-    pub(super) actor: Actor,
-    pub(super) cursor: CursorMemory,
-    pub(super) data: Doorbell,
-}
-
-impl Stage {
-    /// A sealed ring whose producer has mapped it and waits for `go`.
-    pub(super) fn open(place: Place, slots: u32, producer: Role) -> Self {
-        let Role::Producer { bytes, .. } = producer else { panic!("a stage needs a producer") };
-        let ring = RingMemory::create(slots, u64::from(bytes)).expect("memory can be had");
-        let (space, producer) = (bell(), Actor::start(place, producer));
-        producer.say("ring", &[ring.fd(), space.as_fd()]);
-        producer.expect("mapped");
-        ring.seal().expect("nobody has sealed it before");
-        Self { place, ring, space, producer }
-    }
-
-    /// A reader that has joined.
-    pub(super) fn invite(&self, mode: ReadMode, role: Role) -> Guest {
-        let cursor = CursorMemory::create(&self.ring, mode).expect("memory can be had");
-        let (data, actor) = (bell(), Actor::start(self.place, role));
-        self.producer.say("reader", &[cursor.fd(), data.as_fd()]);
-        self.producer.expect("added");
-        actor.say("reader", &[self.ring.fd(), cursor.fd(), data.as_fd(), self.space.as_fd()]);
-        actor.expect("mapped");
-        Guest { actor, cursor, data }
-    }
-
-    pub(super) fn go(&self) {
-        self.producer.say("go", &[]);
-    }
-
-    /// Waits until the ring has counted what the caller asks for.
-    pub(super) fn watch(&self, what: &str, is_true: impl Fn(&RingMemory) -> bool) {
-        let began = Instant::now();
-        while !is_true(&self.ring) {
-            assert!(began.elapsed() < WATCHDOG, "watchdog: {what}: {:?}", self.ring.counts());
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Guest {
-    pub(super) fn report(&self) -> (Seen, CursorCounts) {
-        (Seen::from_text(&self.actor.hear()), self.cursor.counts())
-    }
-}
-
-/// How many items a storm has: few by default, many where the machine is left alone with it.
-fn storm(few: u64, many: u64) -> u64 {
-    if std::env::var_os("LABRIG_STORM").is_some() { many } else { few }
-}
+use super::super::{CursorState, ReadMode, RingEnd, minimum_slots};
+use super::actor::{PLACES, Place};
+use super::roles::{Role, Script};
+use super::stage::Stage;
+use super::storm;
 
 /// What a check streams, and to whom.
 #[derive(Clone, Copy)]
@@ -80,7 +14,7 @@ struct Show<'a> {
     is_varying: bool,
     /// Slots beyond the least that the readers need.
     spare: u32,
-    /// Whether readers look for a moment before they sleep.
+    /// Whether everybody looks for a moment before sleeping.
     spin: bool,
     modes: &'a [ReadMode],
 }
@@ -89,7 +23,7 @@ struct Show<'a> {
 fn check_show(place: Place, show: Show<'_>) {
     let Show { frames, bytes, is_varying, spare, spin, modes } = show;
     let slots = minimum_slots(modes.len() as u32) + spare;
-    let stage = Stage::open(place, slots, Role::Producer { frames, bytes, is_varying });
+    let stage = Stage::open(place, slots, Script { frames, bytes, is_varying, spin });
     let guests: Vec<_> = modes.iter().map(|mode| stage.invite(*mode, Role::Reader { spin })).collect();
     stage.go();
     stage.producer.expect("done");
@@ -113,6 +47,7 @@ fn check_show(place: Place, show: Show<'_>) {
     }
 }
 
+const SCRIPT: Script = Script { frames: 0, bytes: 256, is_varying: false, spin: true };
 const SMALL: Show<'_> = Show { frames: 0, bytes: 64, is_varying: false, spare: 0, spin: true, modes: &[] };
 const LOSSLESS: ReadMode = ReadMode::Lossless;
 const LATEST: ReadMode = ReadMode::Latest;
@@ -173,7 +108,7 @@ fn no_wake_up_is_lost_among_several_sleepers() {
 /// Lets one reader hold a frame, waits until the producer stands still or is done, and lets the reader go on.
 fn check_holder(place: Place, mode: ReadMode) {
     let (frames, slots) = (100, 4);
-    let stage = Stage::open(place, slots, Role::Producer { frames, bytes: 256, is_varying: false });
+    let stage = Stage::open(place, slots, Script { frames, ..SCRIPT });
     let guest = stage.invite(mode, Role::Holder);
     stage.producer.say("one", &[]);
     guest.actor.expect("holding");
@@ -210,7 +145,7 @@ fn a_latest_reader_never_holds_the_producer_back() {
 /// Kills a reader while it holds a frame.
 fn check_dead_reader(mode: ReadMode) {
     let frames = 1000;
-    let stage = Stage::open(Place::Process, 4, Role::Producer { frames, bytes: 256, is_varying: false });
+    let stage = Stage::open(Place::Process, 4, Script { frames, ..SCRIPT });
     let victim = stage.invite(mode, Role::Holder);
     let witness = stage.invite(LOSSLESS, Role::Reader { spin: true });
     stage.go();
@@ -234,8 +169,7 @@ fn a_dead_reader_that_is_marked_gone_frees_the_producer() {
 
 #[test]
 fn the_frames_of_a_dead_producer_are_drained_and_then_the_end_is_seen() {
-    let stage =
-        Stage::open(Place::Process, 4, Role::Producer { frames: 1000, bytes: 256, is_varying: false });
+    let stage = Stage::open(Place::Process, 4, Script { frames: 1000, ..SCRIPT });
     let holder = stage.invite(LOSSLESS, Role::Holder);
     let sleeper = stage.invite(LOSSLESS, Role::Reader { spin: false });
     stage.go();

@@ -181,6 +181,14 @@ pub struct SetMode {
     pub mode: u32,
 }
 
+/// Broadcasts a mode; answers who heard it.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = Vec<String>)]
+pub struct Shout {
+    /// Which mode.
+    pub mode: u32,
+}
+
 /// Keeps a note in the coordinator.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
 #[command(scope, reply = u64)]

@@ -196,6 +196,14 @@ impl Worker {
     }
 
     #[ipc_command]
+    fn shout(&mut self, command: Shout, context: &mut Context) -> Result<Vec<String>, TestError> {
+        let asked = context.broadcast(SetMode { mode: command.mode }).map_err(CallError::from);
+        let report = asked.and_then(|pending| pending.wait(WAIT));
+        let report = report.map_err(|error| TestError::NoAnswer { why: error.to_string() })?;
+        Ok(report.outcomes.into_iter().map(|one| one.manager).collect())
+    }
+
+    #[ipc_command]
     fn set_mode(&mut self, command: SetMode) -> u32 {
         command.mode
     }

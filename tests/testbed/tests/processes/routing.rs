@@ -141,6 +141,22 @@ fn a_broadcast_from_a_dead_rig_part_says_so_in_its_report() {
 }
 
 #[test]
+fn a_manager_hears_only_the_broadcasts_that_its_filters_let_pass() {
+    let rig = launch(
+        "[managers.left]\nkind = \"worker\"\nhears = [{ subject = \"Get*\" }]\n\
+         [managers.right]\nkind = \"worker\"\nhears = [{ subject = \"Set*\" }]\n\
+         [managers.ear]\nkind = \"listener\"\nhears = [{ subject = \"SetMode\", sender = \"l?ft\" }]",
+    );
+    let scope = rig.scope();
+    let report = scope.broadcast(SetMode { mode: 1 }).expect("accepted").wait(PATIENCE).expect("a report");
+    let names: Vec<_> = report.outcomes.iter().map(|one| one.manager.as_str()).collect();
+    assert_eq!(names, ["right"]);
+    let heard = scope.to("left").request(Shout { mode: 2 }).expect("accepted").wait(PATIENCE).expect("done");
+    assert_eq!(heard, ["ear", "right"]);
+    end_cleanly(rig);
+}
+
+#[test]
 fn the_scope_serves_commands_of_this_process_and_of_managers() {
     check_two(|rig| {
         let scope = rig.scope();
