@@ -112,7 +112,7 @@ fn a_good_config_becomes_a_plan_without_faults() {
     assert_eq!(names, ["camera", "motor", "tracker"]);
     assert_eq!(plan.start_order(), [1, 0, 2]);
     let camera = &plan.managers[0];
-    assert_eq!((camera.queue_depth, camera.limits.envelopes_per_s), (64, Some(1000)));
+    assert_eq!((camera.queue_depth, camera.limits.envelopes_per_s), (64, 1000));
     assert_eq!(
         (camera.safe_deadline, plan.managers[1].safe_deadline.as_millis()),
         (Duration::from_millis(300), 200)

@@ -78,8 +78,9 @@ impl Answers {
 
 impl Core {
     pub(crate) fn new(blueprint: Blueprint) -> Result<Self, DoorbellError> {
-        let station =
-            |manager: &super::blueprint::ManagerBlueprint| Station::new(manager.name.clone(), manager.depth);
+        let station = |manager: &super::blueprint::ManagerBlueprint| {
+            Station::new(manager.name.clone(), manager.depth).hearing(manager.hears.clone())
+        };
         let managers: Vec<_> = blueprint.managers.iter().map(station).collect();
         let count = managers.len();
         let scope = Station::new(scope_name(), SCOPE_DEPTH);

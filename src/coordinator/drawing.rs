@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::blueprint::{
-    Blueprint, ManagerBlueprint, ReaderBlueprint, StartupCommand, StreamBlueprint,
-};
+use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupCommand, StreamBlueprint};
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};

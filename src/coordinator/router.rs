@@ -4,135 +4,36 @@
 //! tested by simulation. It owns the routes, the queue of every station (each manager, and the scope) and
 //! the table of calls in flight. It never looks into a payload, and it never waits.
 //!
-//! `submit` is in this file; how calls end is in `endings`, the stations' queues are in `station`.
+//! `submit` is in this file; where commands go is in `routing`, how calls end in `endings`, broadcasts are
+//! in `gathering` and the stations' queues in `station`.
 
 mod endings;
 mod gathering;
+mod routing;
 mod station;
-#[cfg(test)]
-mod tests;
+mod terms;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::remote::{Answer, InFlight};
-use crate::wire::envelope::MAX_CHAIN;
-use crate::wire::{
-    CommandId, CommandSpec, DeliveryKind, Generation, Header, Hop, Kind, ManagerName, Overflow, Refusal,
-    Target,
-};
+use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
+use crate::wire::{CommandId, CommandSpec, Generation, Header, Hop, Kind, Overflow, Refusal, Target};
 
 use gathering::Gathering;
-pub use station::{Life, Queued, Station};
+use station::{Entrant, Queued};
+pub use station::{Life, Station};
+pub use terms::{Caller, Effect, Gauge, Route, Totals};
 
 /// How many calls may be in flight in a rig.
 pub const MAX_IN_FLIGHT: usize = 65_536;
-
-/// Who made a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Caller {
-    /// A thread of the coordinator's process, by its own number for the call.
-    Local(u64),
-    /// A manager, by its place, its life and its own number for the call.
-    Manager {
-        /// Place in the rig's list.
-        index: usize,
-        /// The life that called.
-        generation: Generation,
-        /// The manager's number for the call.
-        correlation: u64,
-    },
-    /// The start-up of the manager at that place.
-    Startup(usize),
-    /// A broadcast, which gathers the outcomes of its parts.
-    Gathering(u64),
-}
-
-/// What the router wants done.
-#[derive(Debug)]
-pub enum Effect {
-    /// Something is queued for the station at that place.
-    Flush(usize),
-    /// A call of this process has ended.
-    Answer {
-        /// Whose call.
-        caller: Caller,
-        /// How.
-        answer: Answer,
-    },
-    /// A one-way command was accepted, or offered by a manager, and will not run.
-    Undelivered {
-        /// The command's name.
-        command: String,
-        /// Where it was to go.
-        to: String,
-        /// Why it will not run.
-        reason: String,
-    },
-}
-
-/// How far managers have got; read from their status pages.
-pub trait Gauge {
-    /// How many commands the manager at that place has taken in its present life.
-    fn taken(&self, index: usize) -> u64;
-}
-
-/// A command and who serves it.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// The command's name.
-    pub name: String,
-    /// How it is delivered.
-    pub delivery: DeliveryKind,
-    /// What a full queue does with one-way sends of it.
-    pub overflow: Overflow,
-    /// The stations that serve it, by place.
-    pub stations: Vec<usize>,
-}
-
-/// How calls ended, and what became of one-way commands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Totals {
-    /// Commands that were accepted and want an answer.
-    pub accepted: u64,
-    /// Ended with a reply.
-    pub done: u64,
-    /// Ended by a handler's error or panic.
-    pub failed: u64,
-    /// Ended by being taken back.
-    pub cancelled: u64,
-    /// Ended by their deadline.
-    pub expired: u64,
-    /// Refused after they were accepted, because the rig quit.
-    pub refused: u64,
-    /// Ended because their manager died before taking them.
-    pub lost: u64,
-    /// Ended because their manager died while at them.
-    pub indeterminate: u64,
-    /// Not accepted.
-    pub not_accepted: u64,
-    /// One-way commands that were accepted.
-    pub sends: u64,
-    /// One-way commands that were accepted and did not run.
-    pub undelivered: u64,
-    /// Answers that came after their call had ended.
-    pub late_answers: u64,
-}
-
-impl Totals {
-    /// How many of those that want an answer have ended, in whichever way.
-    pub fn ended(&self) -> u64 {
-        let Self { done, failed, cancelled, expired, refused, lost, indeterminate, .. } = self;
-        done + failed + cancelled + expired + refused + lost + indeterminate
-    }
-}
 
 /// See the module's words.
 #[derive(Debug)]
 pub struct Router {
     stations: Vec<Station>,
     routes: HashMap<CommandId, Route>,
-    ping: CommandId,
+    ping: &'static CommandSpec,
     in_flight: InFlight<Call>,
     gatherings: HashMap<u64, Gathering>,
     next_gathering: u64,
@@ -152,20 +53,31 @@ struct Call {
     ordinal: Option<u64>,
 }
 
+/// One command for one station.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    caller: Caller,
+    header: &'a Header,
+    payload: &'a [u8],
+    /// The calls that led here, the caller's among them.
+    chain: &'a [Hop],
+    deadline: Option<Instant>,
+}
+
 impl Router {
     /// A router for these managers and, behind them, the scope.
     pub fn new(
         managers: Vec<Station>,
         scope: Station,
         routes: HashMap<CommandId, Route>,
-        ping: &CommandSpec,
+        ping: &'static CommandSpec,
     ) -> Self {
         let mut stations = managers;
         stations.push(scope);
         Self {
             stations,
             routes,
-            ping: ping.id,
+            ping,
             in_flight: InFlight::new(MAX_IN_FLIGHT),
             gatherings: HashMap::new(),
             next_gathering: 1,
@@ -183,11 +95,6 @@ impl Router {
     /// The station at that place.
     pub fn station(&self, index: usize) -> &Station {
         &self.stations[index]
-    }
-
-    /// The station at that place.
-    pub fn station_mut(&mut self, index: usize) -> &mut Station {
-        &mut self.stations[index]
     }
 
     /// How calls have ended so far.
@@ -215,10 +122,23 @@ impl Router {
         self.is_quitting = true;
     }
 
+    /// What the station can be asked from now on. The dead stay dead until their next life begins.
+    pub fn set_life(&mut self, index: usize, life: Life) {
+        let station = &mut self.stations[index];
+        if station.life != Life::Dead {
+            station.life = life;
+        }
+    }
+
+    /// The station that was [`gone`](Self::gone) starts again.
+    pub fn begin_life(&mut self, index: usize, generation: Generation) {
+        self.stations[index].begin_life(generation);
+    }
+
     /// Offers a command. `Ok` means that it will end exactly once.
     ///
     /// # Errors
-    /// [`Refusal`]: it does not run; nothing is remembered of it.
+    /// [`Refusal`]: it does not run; nothing is remembered of it, and nothing has given way to it.
     pub fn submit(
         &mut self,
         caller: Caller,
@@ -244,103 +164,59 @@ impl Router {
         now: Instant,
         gauge: &dyn Gauge,
     ) -> Result<(), Refusal> {
-        let command = self.command_name(header.command);
+        let command = || self.command_name(header.command);
         if self.is_quitting {
-            return Err(Refusal::Quitting { command });
+            return Err(Refusal::Quitting { command: command() });
         }
-        if header.chain.len() > MAX_CHAIN {
-            return Err(Refusal::TooDeep { command, depth: header.chain.len(), limit: MAX_CHAIN });
+        let (depth, bytes) = (header.chain.len(), payload.len());
+        if depth > MAX_CHAIN {
+            return Err(Refusal::TooDeep { command: command(), depth, limit: MAX_CHAIN });
         }
-        let part = Part { caller, header, payload, deadline: deadline_of(header, now) };
+        if bytes > MAX_PAYLOAD_BYTES {
+            return Err(Refusal::TooLarge { command: command(), bytes, limit: MAX_PAYLOAD_BYTES });
+        }
+        let chain = chain_of(caller, header);
+        let part = Part { caller, header, payload, chain: &chain, deadline: deadline_of(header, now) };
         if header.kind == Kind::Broadcast {
             return self.broadcast(part, gauge);
         }
-        let station = self.station_for(header, &command)?;
-        self.enqueue(station, part, gauge)
-    }
-
-    /// The one station that is to handle a direct or scope command.
-    fn station_for(&self, header: &Header, command: &str) -> Result<usize, Refusal> {
-        if header.command == self.ping {
-            return self.addressed(header, command);
-        }
-        let route = self
-            .routes
-            .get(&header.command)
-            .ok_or_else(|| Refusal::UnknownCommand { command: command.to_owned() })?;
-        match (&header.target, route.stations.as_slice()) {
-            (Target::Named(_), serving) => {
-                let index = self.addressed(header, command)?;
-                if serving.contains(&index) {
-                    Ok(index)
-                } else {
-                    Err(self.not_served(index, command, serving))
-                }
-            }
-            (Target::Route, [one]) => Ok(*one),
-            (Target::Route, []) => Err(Refusal::Absent { manager: None, command: command.to_owned() }),
-            (Target::Route, several) => {
-                Err(Refusal::AddressNeeded { command: command.to_owned(), candidates: self.names(several) })
-            }
-        }
-    }
-
-    fn addressed(&self, header: &Header, command: &str) -> Result<usize, Refusal> {
-        let absent = |manager| Refusal::Absent { manager, command: command.to_owned() };
-        let Target::Named(name) = &header.target else { return Err(absent(None)) };
-        let found = self.stations.iter().position(|station| station.name.as_str() == name);
-        found.ok_or_else(|| absent(Some(name.clone())))
-    }
-
-    fn not_served(&self, index: usize, command: &str, serving: &[usize]) -> Refusal {
-        Refusal::NotServed {
-            manager: self.stations[index].name.clone(),
-            command: command.to_owned(),
-            candidates: self.names(serving),
-        }
-    }
-
-    fn names(&self, stations: &[usize]) -> Vec<ManagerName> {
-        stations.iter().map(|index| self.stations[*index].name.clone()).collect()
-    }
-
-    fn command_name(&self, command: CommandId) -> String {
-        self.routes.get(&command).map_or_else(|| command.to_string(), |route| route.name.clone())
+        self.enqueue(self.station_for(header)?, part, gauge)
     }
 
     /// Puts one command into one station's queue, and remembers the call if it wants an answer.
     fn enqueue(&mut self, index: usize, part: Part<'_>, gauge: &dyn Gauge) -> Result<(), Refusal> {
-        let name = self.command_name(part.header.command);
-        let overflow = self.overflow_of(part.header);
-        let taken = self.taken(index, gauge);
-        let is_startup = matches!(part.caller, Caller::Startup(_));
-        let displaced =
-            self.stations[index].make_room(part.header.command, &name, overflow, taken, is_startup)?;
-        let is_one_way = part.header.kind == Kind::Send;
-        let call = if is_one_way { None } else { Some(self.remember(index, &part, &name)?) };
-        let generation = self.stations[index].generation;
-        let kind = if is_one_way { Kind::Send } else { Kind::Request };
-        let header = Header {
-            kind,
-            generation,
-            correlation: call.unwrap_or(0),
-            target: Target::Route,
-            chain: self.chain_of(&part),
-            ..part.header.clone()
+        let (command, is_one_way) = (part.header.command, part.header.kind == Kind::Send);
+        let entrant = Entrant {
+            command,
+            overflow: self.overflow_of(part.header),
+            is_startup: matches!(part.caller, Caller::Startup(_)),
         };
-        let bytes = header.seal(part.payload);
-        let queued = Queued { bytes, call, command: Some(part.header.command), deadline: part.deadline };
-        self.stations[index].push(queued);
+        let taken = self.taken(index, gauge);
+        let displaced = self.stations[index].admit(entrant, taken, &|| self.command_name(command))?;
+        let call = if is_one_way { None } else { Some(self.remember(index, part)?) };
+        // From here on nothing refuses it.
+        let bytes = self.sealed(index, part, call);
+        let station = &mut self.stations[index];
+        station.displace(command, displaced);
+        station.push(Queued { bytes, call, command: Some(command), deadline: part.deadline });
         for _ in 0..displaced {
-            self.undelivered(name.clone(), index, "a newer one took its place");
+            self.undelivered(command, index, "a newer one took its place");
         }
         self.effects.push(Effect::Flush(index));
         Ok(())
     }
 
-    /// How many commands a station has taken. The scope has no page, and takes what it is given at once.
-    fn taken(&self, index: usize, gauge: &dyn Gauge) -> u64 {
-        if index == self.scope_index() { self.stations[index].sent } else { gauge.taken(index) }
+    /// The envelope as the station gets it.
+    fn sealed(&self, index: usize, part: Part<'_>, call: Option<u64>) -> Vec<u8> {
+        let header = Header {
+            kind: if call.is_some() { Kind::Request } else { Kind::Send },
+            generation: self.stations[index].generation,
+            correlation: call.unwrap_or(0),
+            target: Target::Route,
+            chain: part.chain.to_vec(),
+            ..*part.header
+        };
+        header.seal(part.payload)
     }
 
     fn overflow_of(&self, header: &Header) -> Overflow {
@@ -350,42 +226,34 @@ impl Router {
         }
     }
 
-    fn remember(&mut self, station: usize, part: &Part<'_>, name: &str) -> Result<u64, Refusal> {
-        let call = Call {
-            caller: part.caller,
-            station,
-            generation: self.stations[station].generation,
-            chain: self.chain_of(part),
-            ordinal: None,
-        };
-        let limit = self.in_flight.limit();
-        self.in_flight
-            .register(call, part.deadline)
-            .map_err(|_| Refusal::TooManyCalls { command: name.to_owned(), limit })
+    fn remember(&mut self, station: usize, part: Part<'_>) -> Result<u64, Refusal> {
+        let generation = self.stations[station].generation;
+        let (caller, chain) = (part.caller, part.chain.to_vec());
+        let call = Call { caller, station, generation, chain, ordinal: None };
+        self.in_flight.register(call, part.deadline).map_err(|_| Refusal::TooManyCalls {
+            command: self.command_name(part.header.command),
+            limit: self.in_flight.limit(),
+        })
     }
 
-    /// The calls that led here; a caller that was not handling anything adds itself.
-    fn chain_of(&self, part: &Part<'_>) -> Vec<Hop> {
-        if !part.header.chain.is_empty() {
-            return part.header.chain.clone();
-        }
-        let who = match part.caller {
-            Caller::Manager { index, .. } => u16::try_from(index).unwrap_or(Hop::SCOPE),
-            _ => Hop::SCOPE,
-        };
-        vec![Hop { who, command: CommandId(0) }]
-    }
-
-    fn undelivered(&mut self, command: String, index: usize, reason: &str) {
+    /// An accepted one-way command will not run.
+    fn undelivered(&mut self, command: CommandId, index: usize, reason: &str) {
         self.totals.undelivered += 1;
-        let to = self.stations[index].name.to_string();
+        let (command, to) = (self.command_name(command), self.stations[index].name.to_string());
         self.effects.push(Effect::Undelivered { command, to, reason: reason.to_owned() });
     }
 
-    /// Queues a word of the coordinator for a manager.
+    /// How many commands the station has taken. The scope takes what it is given.
+    fn taken(&self, index: usize, gauge: &dyn Gauge) -> u64 {
+        if index == self.scope_index() { u64::MAX } else { gauge.taken(index) }
+    }
+
+    /// Queues a word of the coordinator for a manager, if there is one to hear it.
     pub fn tell(&mut self, index: usize, word: Vec<u8>) {
-        self.stations[index].push_word(word);
-        self.effects.push(Effect::Flush(index));
+        if self.stations[index].life != Life::Dead {
+            self.stations[index].push_word(word);
+            self.effects.push(Effect::Flush(index));
+        }
     }
 
     /// The next bytes for a station's pipe, with the time left as of now; they stay queued until [`sent`](Self::sent).
@@ -404,13 +272,16 @@ impl Router {
     }
 }
 
-/// One command for one station.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    caller: Caller,
-    header: &'a Header,
-    payload: &'a [u8],
-    deadline: Option<Instant>,
+/// The calls that led to a command; a caller that was not handling anything adds itself.
+fn chain_of(caller: Caller, header: &Header) -> Vec<Hop> {
+    if !header.chain.is_empty() {
+        return header.chain.clone();
+    }
+    let who = match caller {
+        Caller::Manager { index, .. } => u16::try_from(index).unwrap_or(Hop::SCOPE),
+        _ => Hop::SCOPE,
+    };
+    vec![Hop { who, command: CommandId(0) }]
 }
 
 fn deadline_of(header: &Header, now: Instant) -> Option<Instant> {

@@ -245,11 +245,11 @@ impl MainLoop {
         let mut state = self.core.lock();
         for (index, process) in self.processes.iter_mut().enumerate() {
             process.phase = Phase::Running;
-            state.router.station_mut(index).life = Life::Ready;
+            state.router.set_life(index, Life::Ready);
             state.router.tell(index, word.clone());
         }
         let scope = state.router.scope_index();
-        state.router.station_mut(scope).life = Life::Ready;
+        state.router.set_life(scope, Life::Ready);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();

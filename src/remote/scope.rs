@@ -149,9 +149,10 @@ fn encoded<C: Command>(spec: &CommandSpec, command: &C) -> Result<Vec<u8>, Refus
     let name = || spec.name.clone();
     let payload = codec::to_postcard(command)
         .map_err(|error| Refusal::NotEncodable { command: name(), reason: error.reason })?;
-    let limit = MAX_PAYLOAD_BYTES;
     match payload.len() {
-        bytes if bytes > limit => Err(Refusal::TooLarge { command: name(), bytes, limit }),
+        bytes if bytes > MAX_PAYLOAD_BYTES => {
+            Err(Refusal::TooLarge { command: name(), bytes, limit: MAX_PAYLOAD_BYTES })
+        }
         _ => Ok(payload),
     }
 }

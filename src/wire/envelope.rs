@@ -18,7 +18,7 @@ pub const PROTOCOL_VERSION: u8 = 1;
 /// The largest envelope, header included: what one sequenced packet surely takes.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
 
-/// The largest payload: what is left of an envelope beside the longest header.
+/// The largest payload: an envelope's, with room for a header that names all it can.
 pub const MAX_PAYLOAD_BYTES: usize = MAX_ENVELOPE_BYTES - 1024;
 
 /// How many calls may lead to a call.

@@ -2,25 +2,28 @@
 
 use std::time::Instant;
 
-use super::station::Life;
-use super::{Call, Caller, Effect, Gauge, Router};
-use crate::remote::Answer;
+use super::{Answer, Call, Caller, Effect, Gauge, Life, Router};
+use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
-    CodecId, Ending, EnvelopeError, Generation, Header, Kind, NotDone, Refusal, Target, TypeSchema, codec,
+    CodecId, CommandId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target,
+    TypeSchema, codec,
 };
 
 impl Router {
-    /// A station has answered a call. An answer to a call that has ended, or that was never its, is counted
-    /// and discarded.
+    /// A station has answered a call. An answer to a call that has ended, that was never its, or that it was
+    /// not sent yet, is counted and discarded.
     ///
     /// # Errors
     /// [`EnvelopeError::Payload`] when the answer says that the call was not done, but not why.
     pub fn answered(&mut self, index: usize, header: &Header, payload: &[u8]) -> Result<(), EnvelopeError> {
         let ending = match header.kind {
+            _ if payload.len() > MAX_PAYLOAD_BYTES => too_large(payload.len()),
             Kind::Done => Ending::Done(payload.to_vec()),
             _ => Ending::NotDone(read_not_done(payload)?),
         };
-        let is_theirs = |call: &Call| call.station == index && call.generation == header.generation;
+        let is_theirs = |call: &Call| {
+            call.station == index && call.generation == header.generation && call.ordinal.is_some()
+        };
         if !self.in_flight.get(header.correlation).is_some_and(is_theirs) {
             self.totals.late_answers += 1;
             return Ok(());
@@ -31,79 +34,89 @@ impl Router {
         Ok(())
     }
 
-    /// Ends every call whose deadline has passed.
+    /// Ends every call whose deadline has passed. What is still queued here will not run.
     pub fn expire(&mut self, now: Instant) {
-        for (_, call) in self.in_flight.expire(now) {
+        for (id, call) in self.in_flight.expire(now) {
+            if call.ordinal.is_none() {
+                self.stations[call.station].withdraw(id);
+            }
             self.end(call, Ending::NotDone(NotDone::Expired), CodecId::Postcard);
         }
     }
 
-    /// The caller waits no longer: the entry is freed and a late answer will be discarded.
+    /// The caller waits no longer: the entry is freed and a late answer will be discarded. The command may
+    /// still run.
     pub fn abandon(&mut self, caller: Caller) {
-        for _ in self.in_flight.take_where(|call| call.caller == caller) {
-            self.totals.expired += 1;
-        }
+        let broadcasts = self.abandon_broadcasts(caller);
+        let calls = self.in_flight.take_where(|call| call.caller == caller);
+        self.totals.expired += (broadcasts + calls.len()) as u64;
     }
 
     /// The station is gone. What it had taken is indeterminate; what it had not taken is lost.
+    ///
+    /// The calls that it has made go on: what was accepted runs, ends once and is counted. Nobody is told.
     pub fn gone(&mut self, index: usize, gauge: &dyn Gauge) {
-        let taken = gauge.taken(index);
-        self.stations[index].life = Life::Dead;
-        for (_, call) in self.in_flight.take_where(|call| call.station == index) {
-            let was_taken = call.ordinal.is_some_and(|ordinal| ordinal <= taken);
-            let why = if was_taken { NotDone::Indeterminate } else { NotDone::Lost };
-            self.end(call, Ending::NotDone(why), CodecId::Postcard);
-        }
-        for command in self.stations[index].clear(taken) {
-            let name = self.command_name(command);
-            self.undelivered(name, index, "its manager died before taking it");
-        }
+        let taken = self.taken(index, gauge);
+        self.leave(index, taken, &NotDone::Lost, "its manager died before taking it");
     }
 
     /// The station is told to end: what has not gone into its pipe is refused here, what has, there.
     pub fn stop(&mut self, index: usize) {
-        self.stations[index].life = Life::Stopping;
+        self.set_life(index, Life::Stopping);
         for queued in self.stations[index].take_commands() {
-            let command = queued.command.map(|id| self.command_name(id)).unwrap_or_default();
-            match queued.call.and_then(|id| self.in_flight.complete(id)) {
-                Some(call) => {
-                    let refusal = Refusal::Quitting { command };
-                    self.end(call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
-                }
-                None if queued.call.is_none() => self.undelivered(command, index, "the rig quits"),
-                None => {}
+            match (queued.call, queued.command) {
+                (Some(id), Some(command)) => self.refuse_queued(id, command),
+                (None, Some(command)) => self.undelivered(command, index, "the rig quits"),
+                (_, None) => {}
             }
         }
     }
 
-    /// The rig closes: whatever is still in flight is refused.
+    fn refuse_queued(&mut self, id: u64, command: CommandId) {
+        let refusal = Refusal::Quitting { command: self.command_name(command) };
+        if let Some(call) = self.in_flight.complete(id) {
+            self.end(call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
+        }
+    }
+
+    /// The rig closes, when its managers are gone: whatever was not sent is refused, and nothing more runs.
     pub fn close(&mut self) {
         self.is_quitting = true;
-        for (_, call) in self.in_flight.take_where(|_| true) {
-            self.end(call, Ending::NotDone(NotDone::Refused(Refusal::Closed)), CodecId::Postcard);
+        self.stations.iter_mut().for_each(|station| station.life = Life::Dead);
+        for index in 0..self.stations.len() {
+            self.leave(index, u64::MAX, &NotDone::Refused(Refusal::Closed), "the rig has ended");
+        }
+    }
+
+    /// Ends everything that a station was to do.
+    fn leave(&mut self, index: usize, taken: u64, not_taken: &NotDone, reason: &str) {
+        self.stations[index].life = Life::Dead;
+        for (_, call) in self.in_flight.take_where(|call| call.station == index) {
+            let was_taken = call.ordinal.is_some_and(|ordinal| ordinal <= taken);
+            let why = if was_taken { NotDone::Indeterminate } else { not_taken.clone() };
+            self.end(call, Ending::NotDone(why), CodecId::Postcard);
+        }
+        for command in self.stations[index].clear(taken) {
+            self.undelivered(command, index, reason);
         }
     }
 
     fn end(&mut self, call: Call, ending: Ending, codec: CodecId) {
-        if !matches!(call.caller, Caller::Gathering(_)) {
-            self.count(&ending);
+        if let Caller::Gathering(id) = call.caller {
+            return self.gather(id, call.station, call.generation, ending);
         }
-        match call.caller {
-            Caller::Gathering(id) => self.gather(id, call.station, ending),
-            Caller::Manager { index, generation, correlation } => {
-                let header = self.answer_header(&call, correlation, &ending, codec);
-                let payload = match ending {
-                    Ending::Done(reply) => reply,
-                    Ending::NotDone(why) => write_not_done(&why),
-                };
-                self.answer_manager(index, generation, &header, &payload);
-            }
-            caller @ (Caller::Local(_) | Caller::Startup(_)) => {
-                let by = self.stations[call.station].name.to_string();
-                let answer = Answer::One { ending, by, generation: call.generation, chain: call.chain };
-                self.effects.push(Effect::Answer { caller, answer });
-            }
+        self.count(&ending);
+        if let Caller::Manager { index, generation, correlation } = call.caller {
+            let header = self.answer_header(&call, correlation, &ending, codec);
+            let payload = match ending {
+                Ending::Done(reply) => reply,
+                Ending::NotDone(why) => write_not_done(&why),
+            };
+            return self.answer_manager(index, generation, &header, &payload);
         }
+        let by = self.stations[call.station].name.to_string();
+        let answer = Answer::One { ending, by, generation: call.generation, chain: call.chain };
+        self.effects.push(Effect::Answer { caller: call.caller, answer });
     }
 
     fn count(&mut self, ending: &Ending) {
@@ -148,23 +161,28 @@ impl Router {
         self.effects.push(Effect::Flush(index));
     }
 
-    /// Answers a manager whose command was refused.
+    /// Answers a manager whose command was refused. Nobody waits for a one-way command's answer: it is counted
+    /// and told as undelivered.
     pub fn refuse(&mut self, index: usize, asked: &Header, refusal: Refusal) {
+        let station = &self.stations[index];
         if asked.kind == Kind::Send {
-            let to = match &asked.target {
-                Target::Named(name) => name.clone(),
-                Target::Route => "whoever serves it".to_owned(),
-            };
-            let reason = format!("{refusal} (sent by `{}`)", self.stations[index].name);
+            let (command, to) = (self.command_name(asked.command), self.goal(asked));
+            let reason = format!("{refusal} (sent by `{}`)", station.name);
             self.totals.undelivered += 1;
-            self.effects.push(Effect::Undelivered { command: self.command_name(asked.command), to, reason });
+            self.effects.push(Effect::Undelivered { command, to, reason });
             return;
         }
-        let generation = self.stations[index].generation;
+        let generation = station.generation;
         let header =
             Header { correlation: asked.correlation, command: asked.command, ..Header::new(Kind::Ended) };
         self.answer_manager(index, generation, &header, &write_not_done(&NotDone::Refused(refusal)));
     }
+}
+
+/// A reply, or the reason why there is none, that would not fit the envelope of an answer.
+fn too_large(bytes: usize) -> Ending {
+    let text = format!("the answer of {bytes} bytes exceeds the limit of {MAX_PAYLOAD_BYTES}");
+    Ending::NotDone(NotDone::Failed(Failure::text(text)))
 }
 
 fn write_not_done(why: &NotDone) -> Vec<u8> {
@@ -175,11 +193,6 @@ fn write_not_done(why: &NotDone) -> Vec<u8> {
 }
 
 fn read_not_done(payload: &[u8]) -> Result<NotDone, EnvelopeError> {
-    codec::from_postcard(payload, not_done_schema())
+    codec::from_postcard(payload, TypeSchema::known::<NotDone>())
         .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
-}
-
-fn not_done_schema() -> &'static TypeSchema {
-    static SCHEMA: std::sync::OnceLock<TypeSchema> = std::sync::OnceLock::new();
-    SCHEMA.get_or_init(TypeSchema::of::<NotDone>)
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::wire::{CommandId, Generation, ManagerName, Overflow, Refusal};
+use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal};
 
 /// Where the time left stands in an envelope's bytes.
 const TIME_LEFT: std::ops::Range<usize> = 24..32;
@@ -23,15 +23,23 @@ pub enum Life {
 
 /// Bytes that wait for room in a station's pipe.
 #[derive(Debug)]
-pub struct Queued {
+pub(super) struct Queued {
     /// The sealed envelope.
-    pub bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// The call in flight that it belongs to, when it wants an answer.
-    pub call: Option<u64>,
+    pub(super) call: Option<u64>,
     /// Which command; none for answers and control words, which do not count against the depth.
-    pub command: Option<CommandId>,
+    pub(super) command: Option<CommandId>,
     /// When it expires.
-    pub deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// A command that asks for a place in a queue.
+#[derive(Clone, Copy)]
+pub(super) struct Entrant {
+    pub(super) command: CommandId,
+    pub(super) overflow: Overflow,
+    pub(super) is_startup: bool,
 }
 
 /// A manager, or the scope, as the router sees it.
@@ -41,12 +49,13 @@ pub struct Station {
     pub name: ManagerName,
     /// Which life of it.
     pub generation: Generation,
-    /// What it can be asked now.
-    pub life: Life,
+    pub(super) life: Life,
     /// How many commands may wait.
-    pub depth: u32,
+    depth: u32,
+    /// Which broadcasts it hears; without filters, all.
+    filters: Vec<Filter>,
     /// How many commands have gone into its pipe in this life.
-    pub sent: u64,
+    sent: u64,
     queue: VecDeque<Queued>,
     commands_queued: usize,
     /// One-way commands in the pipe that it has not taken yet, as far as was last seen.
@@ -54,13 +63,14 @@ pub struct Station {
 }
 
 impl Station {
-    /// A station that has not started.
+    /// A station that has not started, for which `depth` commands may wait.
     pub fn new(name: ManagerName, depth: u32) -> Self {
         Self {
             name,
             generation: Generation(1),
             life: Life::Starting,
             depth,
+            filters: Vec::new(),
             sent: 0,
             queue: VecDeque::new(),
             commands_queued: 0,
@@ -68,61 +78,74 @@ impl Station {
         }
     }
 
+    /// The station that hears only the broadcasts which one of these filters lets pass; without filters, all.
+    pub fn hearing(self, filters: Vec<Filter>) -> Self {
+        Self { filters, ..self }
+    }
+
+    pub(super) fn hears(&self, subject: &str, sender: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.passes(subject, sender))
+    }
+
     /// How many commands wait: queued here, or in the pipe and not taken.
     pub fn waiting(&self, taken: u64) -> u64 {
         self.commands_queued as u64 + self.sent.saturating_sub(taken)
     }
 
-    /// Whether a command may be queued; says how many queued ones it displaced.
-    pub(super) fn make_room(
-        &mut self,
-        command: CommandId,
-        name: &str,
-        overflow: Overflow,
+    /// Whether a command may be queued; says how many queued ones must give way. Nothing has changed yet.
+    pub(super) fn admit(
+        &self,
+        entrant: Entrant,
         taken: u64,
-        is_startup: bool,
+        name: &dyn Fn() -> String,
     ) -> Result<usize, Refusal> {
-        let (manager, text) = (self.name.clone(), name.to_owned());
+        let manager = || self.name.clone();
         match self.life {
             Life::Ready => {}
-            Life::Starting if is_startup => {}
-            Life::Starting => return Err(Refusal::NotReady { manager, command: text }),
-            Life::Stopping => return Err(Refusal::Quitting { command: text }),
-            Life::Dead => return Err(Refusal::Dead { manager, command: text }),
+            Life::Starting if entrant.is_startup => {}
+            Life::Starting => return Err(Refusal::NotReady { manager: manager(), command: name() }),
+            Life::Stopping => return Err(Refusal::Quitting { command: name() }),
+            Life::Dead => return Err(Refusal::Dead { manager: manager(), command: name() }),
         }
-        let displaced = match overflow {
-            Overflow::KeepLatest => self.displace(command, usize::MAX),
+        let (waiting, depth) = (self.waiting(taken), u64::from(self.depth));
+        let displaceable = || self.queue.iter().filter(|queued| queued.gives_way_to(entrant.command)).count();
+        let displaced = match entrant.overflow {
+            Overflow::KeepLatest => displaceable(),
+            Overflow::DropOldest if waiting >= depth => displaceable().min(1),
             _ => 0,
         };
-        if self.waiting(taken) < u64::from(self.depth) {
-            return Ok(displaced);
+        if waiting - displaced as u64 >= depth {
+            return Err(Refusal::Busy { manager: manager(), command: name(), depth: self.depth });
         }
-        match overflow {
-            Overflow::DropOldest if self.displace(command, 1) == 1 => Ok(1),
-            _ => Err(Refusal::Busy { manager, command: text, depth: self.depth }),
-        }
+        Ok(displaced)
     }
 
-    /// Takes up to `most` queued one-way commands of a type out, oldest first.
-    fn displace(&mut self, command: CommandId, most: usize) -> usize {
-        let mut displaced = 0;
+    /// Takes the `most` oldest queued one-way commands of a type out.
+    pub(super) fn displace(&mut self, command: CommandId, most: usize) {
+        let mut left = most;
         self.queue.retain(|queued| {
-            let goes = displaced < most && queued.call.is_none() && queued.command == Some(command);
-            displaced += usize::from(goes);
+            let goes = left > 0 && queued.gives_way_to(command);
+            left -= usize::from(goes);
             !goes
         });
-        self.commands_queued -= displaced;
-        displaced
+        self.commands_queued -= most - left;
+    }
+
+    /// Takes a call out that has ended before it went into the pipe.
+    pub(super) fn withdraw(&mut self, call: u64) {
+        let before = self.queue.len();
+        self.queue.retain(|queued| queued.call != Some(call));
+        self.commands_queued -= before - self.queue.len();
     }
 
     /// Queues an envelope.
-    pub fn push(&mut self, queued: Queued) {
+    pub(super) fn push(&mut self, queued: Queued) {
         self.commands_queued += usize::from(queued.command.is_some());
         self.queue.push_back(queued);
     }
 
     /// Queues an answer or a control word.
-    pub fn push_word(&mut self, bytes: Vec<u8>) {
+    pub(super) fn push_word(&mut self, bytes: Vec<u8>) {
         self.push(Queued { bytes, call: None, command: None, deadline: None });
     }
 
@@ -171,21 +194,17 @@ impl Station {
         lost
     }
 
-    /// A new life: nothing of the old one is left.
-    pub fn begin_life(&mut self, generation: Generation) {
+    /// A new life. The end of the old one has left nothing behind.
+    pub(super) fn begin_life(&mut self, generation: Generation) {
         self.generation = generation;
         self.life = Life::Starting;
         self.sent = 0;
     }
+}
 
-    /// How many commands are remembered here, in the queue or in the pipe.
-    #[cfg(test)]
-    pub(super) fn remembered(&self) -> usize {
-        self.queue.len() + self.in_pipe.len()
-    }
-
-    /// Whether bytes wait for room in the pipe.
-    pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+impl Queued {
+    /// Whether a newer command of this type may take its place.
+    fn gives_way_to(&self, command: CommandId) -> bool {
+        self.call.is_none() && self.command == Some(command)
     }
 }

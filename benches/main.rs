@@ -1,0 +1,56 @@
+//! `cargo bench`: what labrig costs, next to hand-written code in the same run.
+//!
+//! One program plays all parts: started without a role it measures, started by a rig it is a manager, and
+//! started by `hand` it is a child that echoes. criterion runs the samples and remembers them from run to
+//! run; `figures` keeps every single duration and prints percentiles and ratios at the end.
+//! `README.md` beside this file says how to read them.
+
+mod broadcast;
+mod figures;
+mod frames;
+mod hand;
+mod machine;
+mod managers;
+mod placement;
+mod rigs;
+mod round_trip;
+mod sends;
+mod startup;
+mod tracker;
+
+use std::env;
+use std::process::ExitCode;
+
+use criterion::Criterion;
+use labrig::transport::{declare_that_this_program_plays_managers, spawn::ROLE_VARIABLE};
+
+use figures::Figures;
+use machine::Machine;
+
+fn main() -> ExitCode {
+    if let Some(end) = hand::play_child() {
+        return end;
+    }
+    if env::var_os(ROLE_VARIABLE).is_some() {
+        return labrig::main();
+    }
+    declare_that_this_program_plays_managers();
+    measure();
+    ExitCode::SUCCESS
+}
+
+fn measure() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut figures = Figures::default();
+    let machine = Machine::watch();
+    round_trip::bench(&mut criterion, &mut figures);
+    sends::bench(&mut criterion, &mut figures);
+    broadcast::bench(&mut criterion, &mut figures);
+    frames::bench(&mut criterion, &mut figures);
+    startup::bench(&mut criterion, &mut figures);
+    tracker::bench(&mut criterion, &mut figures);
+    criterion.final_summary();
+    if !figures.is_empty() {
+        println!("{machine}\n\n{figures}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Which station a command is for, and what things are called.
+
+use super::{Router, Station};
+use crate::wire::{CommandId, Header, ManagerName, Refusal, Target};
+
+impl Router {
+    /// The one station that is to handle a direct or scope command.
+    pub(super) fn station_for(&self, header: &Header) -> Result<usize, Refusal> {
+        let command = || self.command_name(header.command);
+        if header.command == self.ping.id {
+            return self.addressed(header);
+        }
+        let route = self.routes.get(&header.command);
+        let route = route.ok_or_else(|| Refusal::UnknownCommand { command: command() })?;
+        match (&header.target, route.stations.as_slice()) {
+            (Target::Named(_), serving) => match self.addressed(header)? {
+                index if serving.contains(&index) => Ok(index),
+                index => Err(Refusal::NotServed {
+                    manager: self.stations[index].name.clone(),
+                    command: command(),
+                    candidates: self.names(serving),
+                }),
+            },
+            (Target::Route, [one]) => Ok(*one),
+            (Target::Route, []) => Err(Refusal::Absent { manager: None, command: command() }),
+            (Target::Route, several) => {
+                Err(Refusal::AddressNeeded { command: command(), candidates: self.names(several) })
+            }
+        }
+    }
+
+    fn addressed(&self, header: &Header) -> Result<usize, Refusal> {
+        let absent = |manager| Refusal::Absent { manager, command: self.command_name(header.command) };
+        let Target::Named(name) = &header.target else { return Err(absent(None)) };
+        let found = self.stations.iter().position(|station| station.name.as_str() == name);
+        found.ok_or_else(|| absent(Some(name.clone())))
+    }
+
+    fn names(&self, stations: &[usize]) -> Vec<ManagerName> {
+        stations.iter().map(|index| self.stations[*index].name.clone()).collect()
+    }
+
+    pub(super) fn command_name(&self, command: CommandId) -> String {
+        match self.routes.get(&command) {
+            Some(route) => route.name.clone(),
+            None if command == self.ping.id => self.ping.name.clone(),
+            None => command.to_string(),
+        }
+    }
+
+    /// Where a command was to go, in words, whether or not there is such a place.
+    pub(super) fn goal(&self, header: &Header) -> String {
+        let serving = self.routes.get(&header.command).map_or(&[][..], |route| &route.stations);
+        match (&header.target, serving) {
+            (Target::Named(name), _) => name.clone(),
+            (Target::Route, []) => "nobody".to_owned(),
+            (Target::Route, several) => {
+                let names: Vec<_> = self.names(several).iter().map(ToString::to_string).collect();
+                names.join(" or ")
+            }
+        }
+    }
+
+    /// The stations that a broadcast reaches: those that serve it and hear its sender.
+    pub(super) fn listeners(&self, command: CommandId, sender: &Station) -> Vec<usize> {
+        let Some(route) = self.routes.get(&command) else { return Vec::new() };
+        let hears = |index: &usize| self.stations[*index].hears(&route.name, sender.name.as_str());
+        route.stations.iter().copied().filter(hears).collect()
+    }
+}

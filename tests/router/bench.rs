@@ -1,0 +1,259 @@
+//! A router on a bench: no pipes and no processes, only what goes in and what comes out.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use labrig::coordinator::router::{Caller, Effect, Gauge, Life, Route, Router, Station};
+use labrig::remote::Answer;
+use labrig::remote::scope::Ping;
+use labrig::wire::{
+    BroadcastOutcome, Command, CommandId, DeliveryKind, Ending, Envelope, Filter, Generation, Header, Kind,
+    ManagerName, NotDone, Overflow, Refusal, Target, codec,
+};
+
+pub(crate) const CAMERA: usize = 0;
+pub(crate) const STAGE_X: usize = 1;
+pub(crate) const STAGE_Y: usize = 2;
+pub(crate) const SCOPE: usize = 3;
+pub(crate) const NAMES: [&str; 4] = ["camera", "stage_x", "stage_y", "scope"];
+/// How many commands may wait for a manager.
+pub(crate) const DEPTH: u32 = 3;
+
+/// To the camera.
+pub(crate) const EXPOSE: CommandId = CommandId(1);
+/// To either stage.
+pub(crate) const MOVE: CommandId = CommandId(2);
+/// To the camera; the oldest gives way.
+pub(crate) const SHOW: CommandId = CommandId(3);
+/// To the camera; only the newest waits.
+pub(crate) const FOLLOW: CommandId = CommandId(4);
+/// Broadcast to all managers.
+pub(crate) const SET_LIGHT: CommandId = CommandId(5);
+/// To the scope.
+pub(crate) const SAVE: CommandId = CommandId(6);
+/// Known, and served by nobody.
+pub(crate) const GHOST: CommandId = CommandId(7);
+/// Known to nobody.
+pub(crate) const UNKNOWN: CommandId = CommandId(8);
+
+/// How far the managers say that they have got.
+pub(crate) struct Progress(pub(crate) [u64; 3]);
+
+impl Gauge for Progress {
+    fn taken(&self, index: usize) -> u64 {
+        self.0[index]
+    }
+}
+
+/// A command to be offered.
+#[derive(Clone)]
+pub(crate) struct Sending {
+    pub(crate) caller: Caller,
+    pub(crate) header: Header,
+    pub(crate) payload: Vec<u8>,
+}
+
+pub(crate) fn sending(kind: Kind, command: CommandId) -> Sending {
+    Sending { caller: Caller::Local(1), header: Header { command, ..Header::new(kind) }, payload: vec![7] }
+}
+
+pub(crate) fn request(command: CommandId) -> Sending {
+    sending(Kind::Request, command)
+}
+
+pub(crate) fn send(command: CommandId) -> Sending {
+    sending(Kind::Send, command)
+}
+
+pub(crate) fn broadcast(command: CommandId) -> Sending {
+    sending(Kind::Broadcast, command)
+}
+
+impl Sending {
+    pub(crate) fn to(mut self, name: &str) -> Self {
+        self.header.target = Target::Named(name.to_owned());
+        self
+    }
+
+    pub(crate) fn by(mut self, caller: Caller) -> Self {
+        self.caller = caller;
+        if let Caller::Manager { correlation, .. } = caller {
+            self.header.correlation = correlation;
+        }
+        self
+    }
+
+    /// By the first life of a manager.
+    pub(crate) fn by_manager(self, index: usize, correlation: u64) -> Self {
+        self.by(Caller::Manager { index, generation: Generation(1), correlation })
+    }
+
+    pub(crate) fn within(mut self, time: Duration) -> Self {
+        self.header.time_left_us = time.as_micros() as u64;
+        self
+    }
+
+    pub(crate) fn carrying(mut self, payload: impl Into<Vec<u8>>) -> Self {
+        self.payload = payload.into();
+        self
+    }
+}
+
+/// An envelope that went into a pipe.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) header: Header,
+    pub(crate) payload: Vec<u8>,
+}
+
+pub(crate) struct Bench {
+    pub(crate) router: Router,
+    pub(crate) progress: Progress,
+    pub(crate) now: Instant,
+}
+
+fn routes() -> HashMap<CommandId, Route> {
+    use DeliveryKind::{Broadcast, Direct, Scope};
+    use Overflow::{DropOldest, KeepLatest, Refuse};
+    let route = |id, name: &str, delivery, overflow, stations: &[usize]| {
+        (id, Route { name: name.to_owned(), delivery, overflow, stations: stations.to_vec() })
+    };
+    HashMap::from([
+        route(EXPOSE, "Expose", Direct, Refuse, &[CAMERA]),
+        route(MOVE, "Move", Direct, Refuse, &[STAGE_X, STAGE_Y]),
+        route(SHOW, "Show", Direct, DropOldest, &[CAMERA]),
+        route(FOLLOW, "Follow", Direct, KeepLatest, &[CAMERA]),
+        route(SET_LIGHT, "SetLight", Broadcast, Refuse, &[CAMERA, STAGE_X, STAGE_Y]),
+        route(SAVE, "Save", Scope, Refuse, &[SCOPE]),
+        route(GHOST, "Ghost", Direct, Refuse, &[]),
+    ])
+}
+
+pub(crate) fn name(index: usize) -> ManagerName {
+    ManagerName::new(NAMES[index]).expect("a valid name")
+}
+
+impl Bench {
+    /// A rig that has not started.
+    pub(crate) fn starting() -> Self {
+        Self::hearing(|_| Vec::new())
+    }
+
+    /// A rig that has not started, with filters on what each manager hears.
+    pub(crate) fn hearing(filters: impl Fn(usize) -> Vec<Filter>) -> Self {
+        let managers = (0..SCOPE).map(|index| Station::new(name(index), DEPTH).hearing(filters(index)));
+        let scope = Station::new(name(SCOPE), DEPTH);
+        let router = Router::new(managers.collect(), scope, routes(), Ping::spec());
+        Self { router, progress: Progress([0; 3]), now: Instant::now() }
+    }
+
+    /// Everyone is ready.
+    pub(crate) fn ready() -> Self {
+        let mut bench = Self::starting();
+        bench.all_ready();
+        bench
+    }
+
+    pub(crate) fn all_ready(&mut self) {
+        (0..=SCOPE).for_each(|index| self.router.set_life(index, Life::Ready));
+    }
+
+    pub(crate) fn offer(&mut self, sending: Sending) -> Result<(), Refusal> {
+        let Sending { caller, header, payload } = sending;
+        self.router.submit(caller, &header, &payload, self.now, &self.progress)
+    }
+
+    /// Offers what a router on a bench surely accepts.
+    pub(crate) fn accept(&mut self, sending: Sending) {
+        self.offer(sending).expect("it is accepted");
+    }
+
+    /// Moves one envelope into the pipe of a station.
+    pub(crate) fn pass(&mut self, index: usize) -> Option<Sent> {
+        let bytes = self.router.next_for(index, self.now)?.to_vec();
+        self.router.sent(index, &self.progress);
+        let envelope = Envelope::open(&bytes).expect("the router queues envelopes");
+        Some(Sent { header: envelope.header, payload: envelope.payload.to_vec() })
+    }
+
+    /// Moves everything into the pipe of a station.
+    pub(crate) fn pass_all(&mut self, index: usize) -> Vec<Sent> {
+        std::iter::from_fn(|| self.pass(index)).collect()
+    }
+
+    /// What each command in the pipe carries.
+    pub(crate) fn payloads(&mut self, index: usize) -> Vec<Vec<u8>> {
+        self.pass_all(index).into_iter().map(|sent| sent.payload).collect()
+    }
+
+    /// The manager takes the next command.
+    pub(crate) fn take(&mut self, index: usize) {
+        self.progress.0[index] += 1;
+    }
+
+    /// A station answers what it got.
+    pub(crate) fn answer(&mut self, index: usize, asked: &Sent, ending: Result<&[u8], NotDone>) {
+        let (kind, payload) = match ending {
+            Ok(reply) => (Kind::Done, reply.to_vec()),
+            Err(why) => (Kind::Ended, codec::to_postcard(&why).expect("an ending can be written")),
+        };
+        let header = Header {
+            codec: asked.header.codec,
+            generation: asked.header.generation,
+            correlation: asked.header.correlation,
+            ..Header::new(kind)
+        };
+        self.router.answered(index, &header, &payload).expect("an answer can be read");
+    }
+
+    pub(crate) fn die(&mut self, index: usize) {
+        self.router.gone(index, &self.progress);
+    }
+
+    pub(crate) fn later(&mut self, by: Duration) {
+        self.now += by;
+        self.router.expire(self.now);
+    }
+
+    /// Which answers have come to callers of this process since this was last asked, without who and where.
+    pub(crate) fn endings(&mut self) -> Vec<(Caller, Ending)> {
+        let one = |(caller, answer)| match answer {
+            Answer::One { ending, .. } => (caller, ending),
+            Answer::Many(outcomes) => panic!("a report came instead: {outcomes:?}"),
+        };
+        self.answers().into_iter().map(one).collect()
+    }
+
+    pub(crate) fn answers(&mut self) -> Vec<(Caller, Answer)> {
+        let answer = |effect| match effect {
+            Effect::Answer { caller, answer } => Some((caller, answer)),
+            _ => None,
+        };
+        self.router.take_effects().into_iter().filter_map(answer).collect()
+    }
+
+    /// The only report that has come since this was last asked.
+    pub(crate) fn report(&mut self) -> Vec<BroadcastOutcome> {
+        let mut answers = self.answers();
+        match (answers.pop(), answers.is_empty()) {
+            (Some((Caller::Local(1), Answer::Many(outcomes))), true) => outcomes,
+            other => panic!("not one report: {other:?}"),
+        }
+    }
+
+    /// What was told to be undelivered since this was last asked: command, goal and reason.
+    pub(crate) fn undelivered(&mut self) -> Vec<(String, String, String)> {
+        let told = |effect| match effect {
+            Effect::Undelivered { command, to, reason } => Some((command, to, reason)),
+            _ => None,
+        };
+        self.router.take_effects().into_iter().filter_map(told).collect()
+    }
+
+    /// Everything that was accepted has ended, and the totals add up.
+    pub(crate) fn check_settled(&self) {
+        let totals = self.router.totals();
+        assert_eq!(self.router.in_flight().0, 0, "calls are in flight");
+        assert_eq!(totals.accepted, totals.ended(), "{totals:?}");
+    }
+}
