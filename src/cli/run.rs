@@ -36,7 +36,7 @@ pub(super) fn run(app: App, arguments: RunArgs, then: Then<'_>) -> ExitCode {
         Err(error) => return not_launched(&error, arguments.json),
     };
     let mut live = Live::new(&display, is_terminal, arguments.quiet || arguments.json);
-    let session = match then {
+    let beside = match then {
         Some(then) => then(rig.scope()),
         None => {
             watch(&rig, &mut live, &arguments, duration);
@@ -46,7 +46,7 @@ pub(super) fn run(app: App, arguments: RunArgs, then: Then<'_>) -> ExitCode {
     live.end();
     let summary = rig.shutdown();
     let code = finish(&summary, arguments.json);
-    match session {
+    match beside {
         Err(error) if code == exit::CLEAN => exit::complain(&with_causes(&*error), exit::FAILED),
         Err(error) => exit::complain(&with_causes(&*error), code),
         Ok(()) => ExitCode::from(code),
