@@ -3,25 +3,20 @@
 //! One program plays all three. Which one is decided by descriptor 0: a coordinator that starts a manager
 //! puts the pipe there. Everything else is the command line.
 
-use std::any::{Any, TypeId};
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::coordinator::manifest;
+use crate::coordinator::{manifest, scope_of};
 use crate::registry::{Context, Outcome, ScopeHandles, SetupError};
 use crate::remote::Scope;
 use crate::transport::{Role, declare_that_this_program_plays_managers, inherited_role};
 use crate::{cli, manager};
 
-pub(crate) type BuildScope = Box<dyn FnOnce(&mut Context) -> Result<Box<dyn Any + Send>, SetupError> + Send>;
-
 /// A labrig program, to be completed and then run.
 #[derive(Default)]
 pub struct App {
-    pub(crate) scopes: Vec<(TypeId, BuildScope)>,
-    pub(crate) default_config: Option<&'static str>,
-    pub(crate) default_duration: Option<Duration>,
+    program: cli::Program,
 }
 
 /// Begins a labrig program: `labrig::app().scope(|context| Ok(Lab::new())).main()`.
@@ -46,27 +41,25 @@ impl App {
         mut self,
         build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
     ) -> Self {
-        let build =
-            |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
-        self.scopes.push((TypeId::of::<S>(), Box::new(build)));
+        self.program.scopes.push(scope_of(build));
         self
     }
 
     /// The text of the config that runs when the command line names none; usually `include_str!`.
     pub fn default_config(mut self, toml: &'static str) -> Self {
-        self.default_config = Some(toml);
+        self.program.default_config = Some(toml);
         self
     }
 
     /// How long that config runs when the command line does not say; without it, until it quits.
     pub fn default_duration(mut self, duration: Duration) -> Self {
-        self.default_duration = Some(duration);
+        self.program.default_duration = Some(duration);
         self
     }
 
     /// Plays the role that this process was started in, or reads the command line.
     pub fn main(self) -> ExitCode {
-        self.play(|app| cli::main(app, None))
+        self.play(|program| cli::main(program, None))
     }
 
     /// As [`main`](Self::main), but when a rig runs, `then` has the main thread, as a window needs it. The rig
@@ -94,15 +87,15 @@ impl App {
         T: Outcome<(), Error: Into<Box<dyn Error>>>,
     {
         let then = |scope| then(scope).into_outcome().map_err(Into::into);
-        self.play(|app| cli::main(app, Some(Box::new(then))))
+        self.play(|program| cli::main(program, Some(Box::new(then))))
     }
 
-    fn play(self, otherwise: impl FnOnce(Self) -> ExitCode) -> ExitCode {
+    fn play(self, otherwise: impl FnOnce(cli::Program) -> ExitCode) -> ExitCode {
         declare_that_this_program_plays_managers();
         match inherited_role() {
             Ok(Some(Role::Manager(pipe))) => manager::run(pipe),
             Ok(Some(Role::Manifest(socket))) => manifest::state_manifest(socket),
-            Ok(None) => otherwise(self),
+            Ok(None) => otherwise(self.program),
             Err(error) => {
                 eprintln!("labrig: cannot take the role this program was started in: {error}");
                 ExitCode::FAILURE

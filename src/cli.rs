@@ -11,12 +11,14 @@ mod live;
 mod logging;
 mod run;
 
+use std::any::TypeId;
 use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::app::App;
 use crate::config::Topology;
+use crate::coordinator::BuildScope;
 use crate::remote::Scope;
 
 use args::{Source, Verb};
@@ -24,19 +26,30 @@ use args::{Source, Verb};
 /// What a program does with the main thread while a rig runs.
 pub(crate) type Then<'a> = Option<Box<dyn FnOnce(Scope) -> Result<(), Box<dyn Error>> + 'a>>;
 
+/// What a program brings to its command line.
+#[derive(Default)]
+pub(crate) struct Program {
+    /// What builds the scope's values, by their types.
+    pub(crate) scopes: Vec<(TypeId, BuildScope)>,
+    /// The config that runs when the command line names none.
+    pub(crate) default_config: Option<&'static str>,
+    /// How long that config runs when the command line does not say.
+    pub(crate) default_duration: Option<Duration>,
+}
+
 /// Reads the command line and does what it says.
-pub(crate) fn main(app: App, then: Then<'_>) -> ExitCode {
-    match args::parse(std::env::args_os().collect::<Vec<OsString>>(), app.default_config.is_some()) {
-        Ok(Verb::Run(arguments)) => run::run(app, arguments, then),
-        Ok(Verb::Check(arguments)) => check::check(app, &arguments),
-        Ok(Verb::Commands(arguments)) => check::commands(app, &arguments),
+pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
+    match args::parse(std::env::args_os().collect::<Vec<OsString>>(), program.default_config.is_some()) {
+        Ok(Verb::Run(arguments)) => run::run(program, arguments, then),
+        Ok(Verb::Check(arguments)) => check::check(program, &arguments),
+        Ok(Verb::Commands(arguments)) => check::commands(program, &arguments),
         Err(code) => code,
     }
 }
 
 /// The rig that the command line describes.
-fn topology(app: &App, source: &Source) -> Result<Topology, ExitCode> {
-    let topology = match (&source.config, app.default_config) {
+fn topology(program: &Program, source: &Source) -> Result<Topology, ExitCode> {
+    let topology = match (&source.config, program.default_config) {
         (Some(path), _) => Topology::from_file(path).map_err(|error| {
             let cause = Error::source(&error).map(ToString::to_string).unwrap_or_default();
             exit::complain(&format!("{error}: {cause}"), exit::FAILED)

@@ -29,6 +29,7 @@ mod status;
 mod streams;
 mod summary;
 
+pub(crate) use builder::{BuildScope, scope_of};
 pub use builder::{Proof, RigBuilder, prove};
 pub use launch_error::LaunchError;
 pub use rig::Rig;

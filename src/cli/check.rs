@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::CheckArgs;
-use super::{exit, topology};
-use crate::app::App;
+use super::{Program, exit, topology};
 use crate::config::Report;
 use crate::coordinator::{Proof, Rig};
 
 /// Proves the rig and reports every fault.
-pub(super) fn check(app: App, arguments: &CheckArgs) -> ExitCode {
-    let proof = match prove(app, arguments) {
+pub(super) fn check(program: Program, arguments: &CheckArgs) -> ExitCode {
+    let proof = match prove(program, arguments) {
         Ok(proof) => proof,
         Err(code) => return code,
     };
@@ -27,8 +26,8 @@ pub(super) fn check(app: App, arguments: &CheckArgs) -> ExitCode {
 }
 
 /// Prints the route table; a rig with faults has none worth printing.
-pub(super) fn commands(app: App, arguments: &CheckArgs) -> ExitCode {
-    let proof = match prove(app, arguments) {
+pub(super) fn commands(program: Program, arguments: &CheckArgs) -> ExitCode {
+    let proof = match prove(program, arguments) {
         Ok(proof) => proof,
         Err(code) => return code,
     };
@@ -41,9 +40,9 @@ pub(super) fn commands(app: App, arguments: &CheckArgs) -> ExitCode {
     print(&text, exit::CLEAN)
 }
 
-fn prove(app: App, arguments: &CheckArgs) -> Result<Proof, ExitCode> {
-    let topology = topology(&app, &arguments.source)?;
-    Ok(Rig::builder(topology).scopes_from(app.scopes).prove())
+fn prove(program: Program, arguments: &CheckArgs) -> Result<Proof, ExitCode> {
+    let topology = topology(&program, &arguments.source)?;
+    Ok(Rig::builder(topology).scopes_from(program.scopes).prove())
 }
 
 fn content(proof: &Proof) -> String {

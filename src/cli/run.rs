@@ -15,23 +15,22 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::RunArgs;
 use super::live::Live;
-use super::{Then, check, exit, logging, topology};
-use crate::app::App;
+use super::{Program, Then, check, exit, logging, topology};
 use crate::config::Topology;
 use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary, default_state_dir};
 
 /// Runs a rig from its proof to its summary.
-pub(super) fn run(app: App, arguments: RunArgs, then: Then<'_>) -> ExitCode {
-    let topology = match topology(&app, &arguments.source) {
+pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitCode {
+    let topology = match topology(&program, &arguments.source) {
         Ok(topology) => topology,
         Err(code) => return code,
     };
     let is_demo = arguments.source.config.is_none();
-    let duration = arguments.duration.or(app.default_duration.filter(|_| is_demo));
+    let duration = arguments.duration.or(program.default_duration.filter(|_| is_demo));
     let is_terminal = std::io::stderr().is_terminal();
     let display = MultiProgress::new();
     logging::install(log_level(&arguments), &display, is_terminal && std::env::var_os("NO_COLOR").is_none());
-    let rig = match launch(app, &arguments, topology) {
+    let rig = match launch(program, &arguments, topology) {
         Ok(rig) => rig,
         Err(error) => return not_launched(&error, arguments.json),
     };
@@ -62,7 +61,7 @@ fn log_level(arguments: &RunArgs) -> LevelFilter {
     }
 }
 
-fn launch(app: App, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
+fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
     let name = topology.resolve().plan.name;
     let state_dir = arguments.state_dir.clone().unwrap_or_else(|| default_state_dir(&name));
     let run_dir = match &arguments.run_dir {
@@ -72,7 +71,7 @@ fn launch(app: App, arguments: &RunArgs, topology: Topology) -> Result<Rig, Laun
     let topology = topology.state_dir(state_dir).run_dir(run_dir);
     let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
     let signals = signals().map_err(LaunchError::System)?;
-    Rig::builder(topology).scopes_from(app.scopes).log_level(level).signals(signals).launch()
+    Rig::builder(topology).scopes_from(program.scopes).log_level(level).signals(signals).launch()
 }
 
 /// Ctrl-C and SIGTERM as bytes to read.

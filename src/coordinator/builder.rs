@@ -30,7 +30,16 @@ use crate::remote::Scope;
 use crate::transport::{Child, close_inherited_on_exec, this_program_plays_managers};
 use crate::wire::Generation;
 
-type BuildScope = Box<dyn FnOnce(&mut Context) -> Result<Box<dyn Any + Send>, SetupError> + Send>;
+/// Builds a value that serves the scope's commands.
+pub(crate) type BuildScope = Box<dyn FnOnce(&mut Context) -> Result<Box<dyn Any + Send>, SetupError> + Send>;
+
+/// Builds a value of this type, which is known by its type alone from here on.
+pub(crate) fn scope_of<S: ScopeHandles>(
+    build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
+) -> (TypeId, BuildScope) {
+    let build = |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
+    (TypeId::of::<S>(), Box::new(build))
+}
 
 /// A rig to be launched.
 pub struct RigBuilder {
@@ -120,9 +129,7 @@ impl RigBuilder {
         mut self,
         build: impl FnOnce(&mut Context) -> Result<S, SetupError> + Send + 'static,
     ) -> Self {
-        let build =
-            |context: &mut Context| build(context).map(|value| Box::new(value) as Box<dyn Any + Send>);
-        self.scopes.push((TypeId::of::<S>(), Box::new(build)));
+        self.scopes.push(scope_of(build));
         self
     }
 

@@ -122,7 +122,7 @@ impl Reader {
 
     /// The next frame that this reader has not seen, if there is one: the oldest for a lossless reader, the newest for
     /// one of the latest frame. Frames that damaged memory makes unreadable are skipped and counted.
-    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     pub fn next(&mut self) -> Option<Frame<'_>> {
         self.release();
         if !self.join() {

@@ -60,7 +60,7 @@ impl<'a> FrameSlot<'a> {
     }
 
     /// Shows the frame to the readers, wakes those that sleep, and returns the frame's number.
-    #[allow(clippy::must_use_candidate, reason = "the number is a courtesy, publishing is the point")]
+    #[expect(clippy::must_use_candidate, reason = "the number is a courtesy, publishing is the point")]
     pub fn publish(self, capture: Capture) -> u64 {
         let Self { producer, slot, format } = self;
         let sequence = producer.head;
