@@ -35,7 +35,7 @@ pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitC
         Err(error) => return not_launched(&error, arguments.json),
     };
     let mut live = Live::new(&display, is_terminal, arguments.quiet || arguments.json);
-    let session = match then {
+    let beside = match then {
         Some(then) => then(rig.scope()),
         None => {
             watch(&rig, &mut live, &arguments, duration);
@@ -45,7 +45,7 @@ pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitC
     live.end();
     let summary = rig.shutdown();
     let code = finish(&summary, arguments.json);
-    match session {
+    match beside {
         Err(error) if code == exit::CLEAN => exit::complain(&with_causes(&*error), exit::FAILED),
         Err(error) => exit::complain(&with_causes(&*error), code),
         Ok(()) => ExitCode::from(code),

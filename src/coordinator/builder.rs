@@ -229,7 +229,8 @@ fn build_scopes(
     for registration in ScopeRegistration::all() {
         let instance = match given.remove(&(registration.type_id)()) {
             Some(build) => {
-                let value = build(context).map_err(|error| LaunchError::Scope(error.into_failure()))?;
+                let value =
+                    build(context).map_err(|error| LaunchError::Scope(Box::new(error.into_failure())))?;
                 (registration.adopt)(value)
             }
             None => (registration.build)(),

@@ -43,7 +43,7 @@ pub enum LaunchError {
     Doorbell(#[from] DoorbellError),
     /// The value that serves the scope's commands could not be built.
     #[error("the scope cannot be built: {0}")]
-    Scope(Failure),
+    Scope(Box<Failure>),
     /// A manager's program could not be started.
     #[error("`{manager}` was not started")]
     Spawn {
@@ -92,7 +92,7 @@ pub enum LaunchError {
         /// Which manager.
         manager: String,
         /// What it said.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// A manager ended before it was ready.
     #[error("`{manager}` ended during start-up: {how}{}", tail(.last_lines))]

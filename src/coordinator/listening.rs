@@ -22,7 +22,7 @@ impl MainLoop {
         if ready.writable {
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
-            peers[index].flush(index, router, pages, &self.core.poller);
+            peers[index].fill(index, router, pages, &self.core.poller);
         }
         if ready.readable {
             self.read_pipe(index, TURN);
@@ -108,7 +108,7 @@ impl MainLoop {
             }
             ManagerWord::SetupFailed(failure) => {
                 self.processes[index].blame(format!("could not be set up: {failure}"));
-                self.fail(LaunchError::SetupFailed { manager: self.name(index), failure });
+                self.fail(LaunchError::SetupFailed { manager: self.name(index), failure: Box::new(failure) });
             }
             ManagerWord::Log { level, target, message } => self.note(index, level, &target, &message),
             ManagerWord::LogsDropped(count) => {

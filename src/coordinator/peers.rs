@@ -36,8 +36,16 @@ impl Peer {
         }
     }
 
-    /// Moves what is queued for this manager into its pipe, until the pipe is full.
+    /// Moves what is queued for this manager into its pipe, unless that is known to be full: then the poller
+    /// tells of room.
     pub(crate) fn flush(&mut self, index: usize, router: &mut Router, gauge: &dyn Gauge, poller: &Poller) {
+        if !self.is_full {
+            self.fill(index, router, gauge, poller);
+        }
+    }
+
+    /// The pipe has room: moves what is queued into it, until it is full.
+    pub(crate) fn fill(&mut self, index: usize, router: &mut Router, gauge: &dyn Gauge, poller: &Poller) {
         let Some(pipe) = &self.pipe else { return };
         let now = Instant::now();
         let mut is_full = false;

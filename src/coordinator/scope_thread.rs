@@ -47,7 +47,12 @@ impl ScopeThread {
         let end = self.run_handler(envelope);
         if header.kind != Kind::Request {
             if let Err(why) = end {
-                log::warn!("a one-way command {} to the scope was not done: {why:?}", header.command);
+                let route = self.core.blueprint.routes.get(&header.command);
+                let name = route.map_or_else(|| header.command.to_string(), |route| route.name.clone());
+                match why {
+                    NotDone::Failed(failure) => log::warn!("the one-way command `{name}` failed: {failure}"),
+                    why => log::warn!("the one-way command `{name}` was not done: {why:?}"),
+                }
             }
             return;
         }

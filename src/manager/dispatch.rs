@@ -9,20 +9,21 @@ use super::panics;
 use crate::registry::{Context, Incoming, Instance};
 use crate::remote::scope::Ping;
 use crate::shm::StatusPage;
-use crate::wire::{self, Command, CommandId, Failure, Header, Hop, Kind, NotDone, Refusal};
+use crate::wire::{self, Command, CommandId, CommandSpec, Failure, Header, Hop, Kind, NotDone, Refusal};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
     link: Arc<Link>,
     page: Arc<StatusPage>,
     index: u16,
-    handlers: HashMap<CommandId, usize>,
+    handlers: HashMap<CommandId, (usize, &'static CommandSpec)>,
     taken: u64,
 }
 
 impl Dispatch {
     pub(super) fn new(link: Arc<Link>, page: Arc<StatusPage>, index: u16, instance: &dyn Instance) -> Self {
-        let handlers = instance.commands().iter().enumerate().map(|(at, spec)| (spec.id, at)).collect();
+        let specs = instance.commands().into_iter().enumerate();
+        let handlers = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
         Self { link, page, index, handlers, taken: 0 }
     }
 
@@ -34,7 +35,7 @@ impl Dispatch {
         let end = self.run(instance, context, arrived);
         match header.kind {
             Kind::Request => self.answer(header, end),
-            _ => note_failure(header, end),
+            _ => self.note_failure(header, end),
         }
         self.page.finish(self.taken);
     }
@@ -49,8 +50,9 @@ impl Dispatch {
         if header.command == Ping::spec().id {
             return Ok(Vec::new());
         }
-        let Some(&handler) = self.handlers.get(&header.command) else {
-            return Err(NotDone::Refused(Refusal::UnknownCommand { command: header.command.to_string() }));
+        let Some(&(handler, _)) = self.handlers.get(&header.command) else {
+            let command = self.name_of(header.command);
+            return Err(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
         let mut chain = header.chain.clone();
         chain.push(Hop { who: self.index, command: header.command });
@@ -78,9 +80,24 @@ impl Dispatch {
     /// Says that a command will not run because this manager ends.
     pub(super) fn refuse(&self, asked: &Header) {
         if asked.kind == Kind::Request {
-            let command = asked.command.to_string();
+            let command = self.name_of(asked.command);
             self.answer(asked, Err(NotDone::Refused(Refusal::Quitting { command })));
         }
+    }
+
+    /// A one-way command that failed has nobody to tell but the log.
+    fn note_failure(&self, header: &Header, end: Result<Vec<u8>, NotDone>) {
+        let name = self.name_of(header.command);
+        match end {
+            Ok(_) => {}
+            Err(NotDone::Failed(failure)) => log::warn!("the one-way command `{name}` failed: {failure}"),
+            Err(why) => log::warn!("the one-way command `{name}` was not done: {why:?}"),
+        }
+    }
+
+    /// The command's name, or its fingerprint when it is none of ours.
+    fn name_of(&self, command: CommandId) -> String {
+        self.handlers.get(&command).map_or_else(|| command.to_string(), |(_, spec)| spec.name.clone())
     }
 }
 
@@ -88,15 +105,6 @@ fn deadline_of(header: &Header) -> Option<Instant> {
     match header.time_left_us {
         0 => None,
         left => Instant::now().checked_add(Duration::from_micros(left)),
-    }
-}
-
-/// A one-way command that failed has nobody to tell but the log.
-fn note_failure(header: &Header, end: Result<Vec<u8>, NotDone>) {
-    match end {
-        Ok(_) => {}
-        Err(NotDone::Failed(failure)) => log::warn!("a one-way command {} failed: {failure}", header.command),
-        Err(why) => log::warn!("a one-way command {} was not done: {why:?}", header.command),
     }
 }
 

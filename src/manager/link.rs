@@ -128,13 +128,14 @@ impl Link {
         state.has_listener = true;
         state.worker_sleeps = true;
         drop(state);
-        let woken_by_pipe = self.sleep(listens, others, until);
-        if listens && woken_by_pipe {
-            while self.receive(buffer) == Received::Filed && self.state.lock().inbox.is_empty() {}
+        let (bell, pipe) = self.sleep(listens, others, until);
+        // Awake before it reads: what it files itself need not wake it.
+        self.state.lock().worker_sleeps = false;
+        if bell {
+            self.bell.drain();
         }
-        self.bell.drain();
+        while pipe && self.receive(buffer) == Received::Filed && self.state.lock().inbox.is_empty() {}
         let mut state = self.state.lock();
-        state.worker_sleeps = false;
         if listens {
             self.stop_listening(&mut state);
         }
@@ -145,8 +146,8 @@ impl Link {
         }
     }
 
-    /// Says whether the pipe has something.
-    fn sleep(&self, listens: bool, others: &[BorrowedFd<'_>], until: Option<Instant>) -> bool {
+    /// Says whether the bell has rung, and whether the pipe has something.
+    fn sleep(&self, listens: bool, others: &[BorrowedFd<'_>], until: Option<Instant>) -> (bool, bool) {
         let mut descriptors = Vec::with_capacity(others.len() + 2);
         descriptors.push(PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN));
         if listens {
@@ -154,7 +155,8 @@ impl Link {
         }
         descriptors.extend(others.iter().map(|other| PollFd::from_borrowed_fd(*other, PollFlags::IN)));
         wait_for(&mut descriptors, until);
-        listens && !descriptors[1].revents().is_empty()
+        let has_news = |descriptor: &PollFd<'_>| !descriptor.revents().is_empty();
+        (has_news(&descriptors[0]), listens && has_news(&descriptors[1]))
     }
 
     /// Lets go of the pipe.

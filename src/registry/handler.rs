@@ -58,28 +58,28 @@ impl fmt::Display for SafeReason {
 
 /// Why a manager could not be set up. Every error converts into it through `?`.
 #[derive(Debug, Clone)]
-pub struct SetupError(Failure);
+pub struct SetupError(Box<Failure>);
 
 impl SetupError {
     /// An error with nothing but text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Failure::text(text))
+        Self(Box::new(Failure::text(text)))
     }
 
     /// An error that is known as a failure already.
     pub(crate) fn of(failure: Failure) -> Self {
-        Self(failure)
+        Self(Box::new(failure))
     }
 
     /// The error as it travels.
     pub fn into_failure(self) -> Failure {
-        self.0
+        *self.0
     }
 }
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for SetupError {
     fn from(error: E) -> Self {
-        Self(Failure::from_error(&*error.into()))
+        Self(Box::new(Failure::from_error(&*error.into())))
     }
 }
 

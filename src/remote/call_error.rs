@@ -78,7 +78,7 @@ pub enum CallError {
         /// Who was asked what.
         facts: CallFacts,
         /// What is wrong with the bytes.
-        source: DecodeError,
+        source: Box<DecodeError>,
     },
 }
 

@@ -84,7 +84,7 @@ fn read_ending<R: serde::de::DeserializeOwned>(
 ) -> Result<R, CallError> {
     match ending {
         Ending::Done(reply) => codec::decode(&reply, CodecId::Postcard, &spec.reply)
-            .map_err(|source| CallError::UnreadableAnswer { facts, source }),
+            .map_err(|source| CallError::UnreadableAnswer { facts, source: Box::new(source) }),
         Ending::NotDone(why) => Err(CallError::from_ending(why, facts)),
     }
 }

@@ -31,6 +31,8 @@ fn an_idle_rig_wakes_nobody() {
     let rig = Rig::launch(topology).unwrap_or_else(|error| panic!("{error}"));
     let status = rig.status().expect("the rig runs");
     let pids: Vec<_> = status.managers.iter().map(|manager| manager.pid).collect();
+    // The managers have been told to begin just now; each goes to sleep after that.
+    assert!(!rig.wait(Some(Duration::from_millis(500))));
     let before: Vec<_> = pids.iter().map(|pid| spent(*pid)).collect();
     let begin = Instant::now();
     // Not to wait for something that happens, but to see that nothing does.
@@ -42,7 +44,8 @@ fn an_idle_rig_wakes_nobody() {
     let percent = cpu_ns as f64 / 1e9 / seconds * 100.0;
     println!("idle managers: {percent:.5} % of a core, {sleeps} wake-ups in {seconds:.1} s");
     assert!(percent < 0.1, "{percent} % of a core");
-    assert_eq!(sleeps, 0, "wake-ups in {seconds} s");
+    // On a loaded machine a manager may go to sleep for the first time only now; whoever polls wakes again.
+    assert!(sleeps <= pids.len() as u64, "{sleeps} wake-ups in {seconds} s");
     end_cleanly(rig);
 }
 

@@ -8,11 +8,11 @@ use my_rig as _; // links the crate and its managers, also when nothing else nam
 use my_rig::{Flash, LampError, SetBrightness};
 
 fn main() -> ExitCode {
-    labrig::app().default_config(include_str!("../rig.toml")).main_with(session)
+    labrig::app().default_config(include_str!("../rig.toml")).main_with(measure)
 }
 
 /// What the program does while its rig runs. The rig quits when this returns.
-fn session(scope: Scope) -> Result<(), CallError> {
+fn measure(scope: Scope) -> Result<(), CallError> {
     scope.send(Flash { duration_ms: 20 })?;
     for percent in [40.0, 95.0] {
         let pending = scope.request(SetBrightness { percent })?;

@@ -33,8 +33,8 @@ fn check_program(folder: &str, options: &[&str], code: i32, expected: &str) {
 }
 
 #[test]
-fn the_session_runs_to_its_end() {
-    check_program("session", &[], 0, "the lamp shines at 40 % instead of 25 %\n80 % is its limit\n");
+fn the_program_runs_to_its_end() {
+    check_program("program", &[], 0, "the lamp shines at 40 % instead of 25 %\n80 % is its limit\n");
 }
 
 #[test]

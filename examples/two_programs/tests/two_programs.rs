@@ -36,7 +36,7 @@ fn a_program_that_is_not_there_is_a_fault_before_anything_starts() {
 }
 
 #[test]
-fn a_session_that_fails_ends_its_program_with_code_1() {
+fn what_fails_beside_the_rig_ends_the_program_with_code_1() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("impatient");
     let shutter = concat!("managers.shutter.program=", env!("CARGO_BIN_EXE_shutter_driver"));
     let program = Command::new(env!("CARGO_BIN_EXE_desk"))

@@ -58,6 +58,17 @@ fn one_way_commands_that_died_in_the_queue_are_counted() {
 }
 
 #[test]
+fn a_one_way_command_that_fails_is_logged_by_its_name() {
+    let rig = launch("[managers.left]\nkind = \"worker\"");
+    rig.scope().send(Fail { code: 7 }).expect("accepted");
+    let log = rig.run_dir().join("run.log");
+    eventually("the record", || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("the one-way command `Fail` failed"))
+    });
+    end_cleanly(rig);
+}
+
+#[test]
 fn any_manager_may_begin_the_quit_and_a_second_one_is_harmless() {
     let rig = launch(TWO_WORKERS);
     let scope = rig.scope();
