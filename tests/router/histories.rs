@@ -136,6 +136,15 @@ fn the_checker_finds_a_command_that_ran_twice_or_in_the_wrong_life() {
         let at = position(history, |seen| matches!(seen, Seen::Delivered { .. }));
         at.map(|at| history.seen.insert(at, history.seen[at].clone())).is_some()
     });
+    check_found("an answer to another life", |history| {
+        change_first(history, |seen| match seen {
+            Seen::Heard { life, .. } => {
+                *life += 1;
+                true
+            }
+            _ => false,
+        })
+    });
     check_found("a delivery to another life", |history| {
         change_first(history, |seen| match seen {
             Seen::Delivered { life, .. } => {

@@ -24,6 +24,8 @@ pub(crate) enum Seen {
     Taken { token: Token, station: usize },
     /// The station answered it.
     Answered { token: Token, station: usize },
+    /// A manager that called is told of its call, in that life of it.
+    Heard { token: Token, life: u32 },
     /// Its caller was told how it ended, and by whom.
     Ended { token: Token, ending: Ending, by: String },
     /// Its caller was told how a broadcast ended at each manager.
@@ -112,6 +114,7 @@ impl Checker {
             }
             Seen::Taken { token, station } => drop(self.fate(*token).taken.insert(*station)),
             Seen::Answered { token, station } => drop(self.fate(*token).answered.insert(*station)),
+            Seen::Heard { token, life } => self.heard(*token, *life),
             Seen::Ended { token, ending, by } => self.ended(*token, ending, by),
             Seen::Reported { token, outcomes } => self.reported(*token, outcomes),
             Seen::Undelivered => self.undelivered += 1,
@@ -137,6 +140,9 @@ impl Checker {
         let (is_new, is_goal) = (!fate.delivered.contains(&station), fate.goals.contains(&station));
         fate.delivered.push(station);
         let (is_accepted, caller) = (fate.is_accepted, fate.caller);
+        if fate.endings.contains(&Ending::NotDone(NotDone::Expired)) {
+            self.blame(format!("{token} came to {station} after its caller was told that it had expired"));
+        }
         if !is_new {
             self.blame(format!("{token} came twice to {station}"));
         }
@@ -148,6 +154,13 @@ impl Checker {
             if last.is_some_and(|last| last > token) {
                 self.blame(format!("{token} came to {station} after a later command of its sender"));
             }
+        }
+    }
+
+    fn heard(&mut self, token: Token, life: u32) {
+        match self.fate(token).caller {
+            Some(Caller::Manager { generation, .. }) if generation.0 == life => {}
+            caller => self.blame(format!("life {life} was told of {token}, which {caller:?} asked")),
         }
     }
 

@@ -202,13 +202,14 @@ impl World {
                 }
             }
             Kind::Control => {}
-            _ => self.hear_answer(&sent),
+            _ => self.hear_answer(station, &sent),
         }
     }
 
     /// A manager that called is told how its call ended.
-    fn hear_answer(&mut self, sent: &Sent) {
-        let token = sent.header.correlation;
+    fn hear_answer(&mut self, station: usize, sent: &Sent) {
+        let (token, life) = (sent.header.correlation, self.players[station].life);
+        self.history.seen.push(Seen::Heard { token, life });
         let by = match &sent.header.target {
             labrig::wire::Target::Named(name) => name.clone(),
             labrig::wire::Target::Route => String::new(),
