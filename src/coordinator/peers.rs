@@ -57,7 +57,11 @@ impl Peer {
                     break;
                 }
                 // The end of the pipe is seen by the main loop, which ends what is queued.
-                Err(_) => break,
+                Err(PipeError::Closed) => break,
+                Err(error) => {
+                    log::error!("an envelope of {} bytes was not sent: {error}", bytes.len());
+                    router.sent(index, gauge);
+                }
             }
         }
         if is_full != self.is_full {
