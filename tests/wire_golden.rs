@@ -333,3 +333,12 @@ fn every_variant_on_the_wire_is_pinned() {
     check_all_variants_pinned::<Audience>(&lines);
     check_all_variants_pinned::<Overflow>(&lines);
 }
+
+#[test]
+fn payloads_travel_as_they_are() {
+    let payload = vec![0; 100_000];
+    let bytes = Header::new(Kind::Request).seal(&payload);
+    assert!(bytes.ends_with(&payload) && bytes.len() > payload.len(), "{} bytes", bytes.len());
+    let text = "0".repeat(1_000);
+    assert_eq!(codec::to_postcard(&text).expect("text can be written").len(), 1_002);
+}
