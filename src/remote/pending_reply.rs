@@ -10,6 +10,9 @@ use super::report::{BroadcastReport, ManagerOutcome};
 use super::slot::{Answer, Slot};
 use crate::wire::{BroadcastOutcome, CodecId, Command, CommandSpec, Ending, Generation, Hop, NotDone, codec};
 
+/// The longest that anybody waits. A clock cannot hold every moment that a `Duration` can ask for.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// What both kinds of pending answers are made of.
 pub(super) struct Waiting {
     pub(super) port: Arc<dyn Port>,
@@ -21,7 +24,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// The answer, or none when patience ended first; then the call is abandoned.
     fn answer(&self, patience: Duration) -> Option<Answer> {
-        self.port.wait(&self.slot, Instant::now() + patience);
+        self.port.wait(&self.slot, Instant::now() + patience.min(LONGEST));
         let answer = self.slot.take();
         if answer.is_none() {
             self.port.abandon(self.correlation);
@@ -133,5 +136,85 @@ fn refused_whole(ending: Ending) -> NotDone {
     match ending {
         Ending::NotDone(why) => why,
         Ending::Done(_) => NotDone::Indeterminate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::port::Outgoing;
+    use crate::remote::scope::Ping;
+    use crate::remote::stream::{StreamError, StreamParts};
+    use crate::shm::ReadMode;
+    use crate::wire::Refusal;
+
+    /// A port whose answers are put into the slots by hand.
+    struct ByHand;
+
+    impl Port for ByHand {
+        fn submit(&self, _: Outgoing) -> Result<u64, Refusal> {
+            Err(Refusal::Closed)
+        }
+
+        fn wait(&self, slot: &Slot, until: Instant) {
+            slot.wait_until(until);
+        }
+
+        fn abandon(&self, _: u64) {}
+
+        fn quit(&self, _: &str) {}
+
+        fn report_loss(&self, _: &str, _: &str) {}
+
+        fn find_stream(&self, _: &str) -> Result<(), StreamError> {
+            Err(StreamError::Closed)
+        }
+
+        fn open_stream(&self, _: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
+            Err(StreamError::Closed)
+        }
+
+        fn default_deadline(&self) -> Duration {
+            Duration::from_secs(5)
+        }
+
+        fn name_of(&self, who: u16) -> String {
+            format!("#{who}")
+        }
+    }
+
+    /// A call that ended before it was waited for, or did not, is waited for with this patience.
+    fn check_wait(ending: Option<Ending>, patience: Duration, expected: Result<(), CallError>) {
+        let slot = Arc::new(Slot::default());
+        if let Some(ending) = ending {
+            let answer =
+                Answer::One { ending, by: "motor".to_owned(), generation: Generation(1), chain: Vec::new() };
+            slot.fill(answer).expect("the first answer");
+        }
+        let waiting = Waiting { port: Arc::new(ByHand), slot, correlation: 1, spec: Ping::spec() };
+        assert_eq!(PendingReply::<()>::new(waiting).wait(patience), expected);
+    }
+
+    fn facts(manager: &str, generation: u32) -> CallFacts {
+        let (command, manager) = ("Ping".to_owned(), manager.to_owned());
+        CallFacts { command, manager, generation, chain: Vec::new() }
+    }
+
+    #[test]
+    fn a_call_is_waited_for_with_any_patience() {
+        for patience in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
+            check_wait(Some(Ending::Done(Vec::new())), patience, Ok(()));
+            let lost = CallError::Lost(facts("motor", 1));
+            check_wait(Some(Ending::NotDone(NotDone::Lost)), patience, Err(lost));
+        }
+        let patience = Duration::from_millis(1);
+        check_wait(None, patience, Err(CallError::NoAnswerYet { facts: facts("", 0), patience }));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_reply_is_an_error_that_says_so() {
+        let source = codec::from_postcard::<()>(&[1], &Ping::spec().reply).expect_err("a byte too many");
+        let unreadable = CallError::UnreadableAnswer { facts: facts("motor", 1), source: Box::new(source) };
+        check_wait(Some(Ending::Done(vec![1])), Duration::ZERO, Err(unreadable));
     }
 }
