@@ -59,13 +59,8 @@ impl Peer {
                 // The end of the pipe is seen by the main loop, which ends what is queued.
                 Err(PipeError::Closed) => break,
                 Err(error) => {
-<<<<<<< HEAD
-                    log::error!("an envelope of {} bytes was not sent: {error}", bytes.len());
-                    router.sent(index, gauge);
-=======
                     log::error!("an envelope of {} bytes stays queued: {error}", bytes.len());
                     break;
->>>>>>> testw
                 }
             }
         }
