@@ -138,9 +138,10 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
+    pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, SafeReason, SetupError};
     pub use crate::remote::{BroadcastReport, CallError, PendingReply, Scope};
-    pub use crate::shm::{Frame, FrameFormat, PixelType};
+    pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
     pub use crate::wire::{Command, Refusal, Schema};
 }
 

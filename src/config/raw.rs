@@ -107,7 +107,8 @@ pub(super) struct RawManager {
     #[serde(default = "default_safe_deadline_ms")]
     #[schema(unit = "ms", min = 1, max = 60_000)]
     pub(super) safe_deadline_ms: u64,
-    /// Which stream feeds which input; an input that is left out reads the stream of its own name.
+    /// Which stream feeds which input; an input that is left out reads the stream of its own name, one with an
+    /// empty name none.
     #[serde(default)]
     pub(super) inputs: BTreeMap<String, String>,
     /// The manager's own table; its kind says what it may hold.

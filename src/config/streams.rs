@@ -32,7 +32,7 @@ fn bound(manager: &ManagerPlan, stream: &StreamPlan) -> impl Iterator<Item = (Si
 
 fn bound_to_nothing(tree: &Tree, manager: &ManagerPlan, faults: &mut Vec<Fault>) {
     let known = names(tree, "streams");
-    // An empty name stands for a value that was no text, which the checker has reported.
+    // An empty name leaves the input unread, or stands for a value that was no text, which is reported.
     let lost = |stream: &str| !stream.is_empty() && !known.contains(&stream);
     for input in manager.inputs.iter().filter(|input| lost(&input.stream)) {
         let role = format!("input `{}` of `{}` is bound to it", input.input, manager.name);

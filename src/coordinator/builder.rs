@@ -194,7 +194,7 @@ impl RigBuilder {
             launched,
         };
         let main_loop = MainLoop::new(parts)?;
-        let scope_thread =
+        let (scope_thread, scope_ended) =
             scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
         let run = move || {
             let summary = main_loop.run();
@@ -203,8 +203,14 @@ impl RigBuilder {
         };
         let main = thread::Builder::new().name("labrig-main".to_owned()).spawn(run);
         let main = main.inspect_err(|_| core.close()).map_err(LaunchError::System)?;
-        let parts =
-            Parts { main, scope_thread, ended, state_folder: folders.state, temporary: folders.temporary };
+        let parts = Parts {
+            main,
+            scope_thread,
+            scope_ended,
+            ended,
+            state_folder: folders.state,
+            temporary: folders.temporary,
+        };
         match outcome.recv() {
             Ok(Ok(())) => Ok(Rig::running(core, parts)),
             Ok(Err(error)) => {

@@ -279,6 +279,7 @@ impl Port for Core {
     }
 
     fn quit(&self, reason: &str) {
+        let reason = if reason.is_empty() { "asked by the program" } else { reason };
         self.ask(Request::Quit(reason.to_owned()));
     }
 

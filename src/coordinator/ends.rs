@@ -62,7 +62,9 @@ impl MainLoop {
         if !was_told {
             let during = self.last_command(index);
             self.processes[index].blame(format!("ended by itself: {how}{during}"));
-        } else if !status.success() || self.processes[index].safe_state.is_none() {
+        } else if self.processes[index].safe_state.is_none() {
+            self.processes[index].blame(format!("ended with {how} without a word that it is safe"));
+        } else if !status.success() {
             self.processes[index].blame(format!("ended with {how}"));
         }
         match self.processes[index].fault.clone() {

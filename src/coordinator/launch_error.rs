@@ -11,7 +11,7 @@ use crate::transport::SpawnError;
 use crate::wire::Failure;
 
 /// Why a rig was not launched.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
     /// The proof found faults; no process was started.
@@ -138,4 +138,11 @@ pub enum LaunchError {
 
 fn tail(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    | {line}")).collect()
+}
+
+/// The text for people, so that `Rig::launch(…).expect("…")` prints the report as it should be read.
+impl std::fmt::Debug for LaunchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
 }

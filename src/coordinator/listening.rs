@@ -120,8 +120,8 @@ impl MainLoop {
                 );
             }
             ManagerWord::Quit { reason } => {
-                let reason = format!("`{}` asked for it: {reason}", self.name(index));
-                self.begin_quit(&reason);
+                let who = self.name(index);
+                self.begin_quit(&if reason.is_empty() { format!("`{who}` asked for it") } else { reason });
             }
             ManagerWord::Stopped { safe_state_us } => {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));

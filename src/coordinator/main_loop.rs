@@ -182,7 +182,7 @@ impl MainLoop {
     fn patience(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let start = self.core.blueprint.start_deadline;
-        let starting = self.processes.iter().filter(|process| process.is_starting());
+        let starting = self.processes.iter().filter(|it| self.quit.is_none() && it.is_starting());
         let deadlines = starting.filter_map(|process| Some(process.started_at? + start));
         let throttled = self.processes.iter().filter_map(|process| process.throttled_until);
         let kills =

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Code, Fault};
@@ -76,7 +77,7 @@ fn ask(child: &Child) -> Result<Manifest, Fault> {
     })?;
     let answer = read_all(socket, Instant::now() + PATIENCE);
     // It has answered, or it never will; either way it has nothing more to do.
-    let _ = process.kill();
+    let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
     let status = process.wait();
     let bytes = answer.map_err(|silence| {
         let how = status.map(|status| status.to_string()).unwrap_or_default();

@@ -19,6 +19,9 @@ use crate::remote::{Port, Scope};
 /// How long the main loop may take to answer a question about the rig; it never blocks, so it needs far less.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a handler of the scope may go on after the rig has ended.
+const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A rig that runs. It is launched once and ends once; dropping it ends it too.
 ///
 /// ```no_run
@@ -44,6 +47,7 @@ pub struct Rig {
 pub(super) struct Parts {
     pub(super) main: JoinHandle<RunSummary>,
     pub(super) scope_thread: JoinHandle<()>,
+    pub(super) scope_ended: Receiver<()>,
     pub(super) ended: Receiver<()>,
     pub(super) state_folder: StateFolder,
     /// Kept to its end when nobody named a folder for this run.
@@ -88,13 +92,11 @@ impl Rig {
     /// Waits until the rig ends by itself, for at most `patience`, and says whether it has.
     pub fn wait(&self, patience: Option<Duration>) -> bool {
         let Some(parts) = &self.parts else { return true };
+        // Nothing is ever sent: the channel's end is the news.
         match patience {
-            None => drop(parts.ended.recv()),
-            Some(patience) => {
-                return !matches!(parts.ended.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
-            }
+            None => parts.ended.recv().is_err(),
+            Some(patience) => parts.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected),
         }
-        true
     }
 
     /// Ends the rig in good order and says how it went. Every call that is still open ends.
@@ -108,8 +110,12 @@ impl Rig {
 impl Parts {
     pub(super) fn end(self) -> RunSummary {
         let summary = self.main.join().expect("the main loop does not panic");
-        if self.scope_thread.join().is_err() {
-            log::error!("the scope's thread has panicked");
+        match self.scope_ended.recv_timeout(SCOPE_PATIENCE) {
+            Err(RecvTimeoutError::Timeout) => {
+                log::error!("a handler of the scope has not returned; its thread is left behind")
+            }
+            _ if self.scope_thread.join().is_err() => log::error!("the scope's thread has panicked"),
+            _ => {}
         }
         drop(self.state_folder);
         drop(self.temporary);

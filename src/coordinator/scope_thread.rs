@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, bounded};
+
 use super::core::Core;
 use crate::registry::{Context, Incoming, ScopeInstance};
 use crate::wire::{self, CommandId, Envelope, Failure, FailureKind, Header, Hop, Kind, NotDone, Refusal};
@@ -18,18 +20,24 @@ struct ScopeThread {
     context: Context,
 }
 
-/// Starts the thread; it ends when the rig closes.
+/// Starts the thread; it ends when the rig closes, and with it the channel.
 pub(super) fn start(
     core: Arc<Core>,
     instances: Vec<Box<dyn ScopeInstance>>,
     context: Context,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<(JoinHandle<()>, Receiver<()>)> {
     let mut handlers = HashMap::new();
     for (at, instance) in instances.iter().enumerate() {
         handlers.extend(instance.commands().iter().enumerate().map(|(index, spec)| (spec.id, (at, index))));
     }
     let scope = ScopeThread { core, instances, handlers, context };
-    thread::Builder::new().name("labrig-scope".to_owned()).spawn(move || scope.run())
+    let (ending, ended) = bounded(0);
+    let run = move || {
+        scope.run();
+        drop(ending);
+    };
+    let thread = thread::Builder::new().name("labrig-scope".to_owned()).spawn(run)?;
+    Ok((thread, ended))
 }
 
 impl ScopeThread {

@@ -59,6 +59,13 @@ impl Producers {
         self.offered.lock().insert(stream.to_owned(), Some(producer));
     }
 
+    /// The name of the only stream, if there is but one.
+    fn only(&self) -> Option<String> {
+        let offered = self.offered.lock();
+        let mut names = offered.keys();
+        names.next().filter(|_| names.next().is_none()).cloned()
+    }
+
     /// Lets the first frames through, or the end of the wait for them.
     pub(crate) fn open_gate(&self) {
         *self.gate.is_open.lock() = true;
@@ -167,8 +174,7 @@ impl Context {
     /// # Errors
     /// Any [`CallError`].
     pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
-        let patience = self.scope.patience();
-        self.scope.request(command)?.wait(patience)
+        self.scope.call(command)
     }
 
     /// Asks every manager that has a handler; does not block.
@@ -190,6 +196,12 @@ impl Context {
     /// Asks the rig to quit in good order.
     pub fn quit(&self) {
         self.scope.quit();
+    }
+
+    /// The stream to produce into when a manager has but one to fill: the only one that the config gives it,
+    /// else the one called `usual`.
+    pub fn produced_stream(&self, usual: &str) -> String {
+        self.producers.only().unwrap_or_else(|| usual.to_owned())
     }
 
     /// Takes the producer's end of a stream. It can be moved to a thread of its own.
@@ -232,11 +244,12 @@ impl FrameProducer {
         }
     }
 
-    /// As [`loan`](Self::loan), but answers at once when every slot is still needed.
+    /// As [`loan`](Self::loan), but does not wait for lossless readers.
     ///
     /// # Errors
     /// [`LoanError::NoFreeSlot`] besides those of `loan`.
     pub fn try_loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
+        self.wait_for_start();
         self.producer.try_loan(self.format)
     }
 

@@ -71,6 +71,15 @@ impl Scope {
         Addressed { scope: self, manager }
     }
 
+    /// Asks and waits for the reply, for as long as a call may take that does not say otherwise.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
+        let patience = self.patience();
+        self.request(command)?.wait(patience)
+    }
+
     /// Measures a round trip to a manager's worker. A worker that is busy answers when it is not.
     ///
     /// # Errors
@@ -83,7 +92,7 @@ impl Scope {
 
     /// Asks the rig to quit in good order. A second request is harmless.
     pub fn quit(&self) {
-        self.port.quit("asked by the program");
+        self.port.quit("");
     }
 
     /// A stream of the rig, to be read by a thread of the coordinator's process.

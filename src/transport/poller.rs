@@ -110,7 +110,7 @@ fn ready(event: &epoll::Event) -> Ready {
     }
 }
 
-/// A wait's length as the system takes it, rounded up so that a timer is never early.
+/// A wait's length as the system takes it.
 pub fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),

@@ -148,12 +148,13 @@ impl Child {
         let program = self.program.as_deref().unwrap_or(own);
         let [stdout, stderr] = outputs;
         let mut command = Command::new(program);
-        command.args(&self.args).env(ROLE_VARIABLE, format!("{role}:{}", inode(socket.as_fd())));
-        command.envs(&self.env).arg0(&self.label).process_group(0);
-        command.stdin(socket).stdout(stdout).stderr(stderr);
+        command.args(&self.args).envs(&self.env).arg0(&self.label).process_group(0);
         for name in &self.env_remove {
             command.env_remove(name);
         }
+        // Last, so that no config can take the role away.
+        command.env(ROLE_VARIABLE, format!("{role}:{}", inode(socket.as_fd())));
+        command.stdin(socket).stdout(stdout).stderr(stderr);
         if let Some(path) = self.joined_library_path() {
             command.env("LD_LIBRARY_PATH", path);
         }

@@ -94,3 +94,17 @@ fn acquisition_is_switched_by_broadcast_and_the_exposure_shows_in_the_frames() {
     assert!(tracked.frames > 0);
     end_cleanly(rig);
 }
+
+#[test]
+fn each_of_two_cameras_fills_the_stream_that_the_config_gives_it() {
+    let camera = |name: &str| format!("[managers.{name}]\nkind = \"camera.sim\"\n");
+    let tracker = "[managers.tracker]\nkind = \"tracker\"\ninputs = { video = \"side\" }\n";
+    let streams = "[streams.top]\nproducer = \"above\"\n[streams.side]\nproducer = \"beside\"\n";
+    let rig = launch(&format!("{}{}{tracker}{streams}", camera("above"), camera("beside")));
+    let scope = rig.scope();
+    for stream in ["top", "side"] {
+        let mut frames = scope.stream(stream).expect("a stream");
+        assert!(frames.latest(PATIENCE).expect("joined").is_some(), "{stream}");
+    }
+    end_cleanly(rig);
+}

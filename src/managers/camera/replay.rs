@@ -70,7 +70,8 @@ impl Manager for CameraReplay {
 
     fn setup(config: ReplayConfig, context: &mut Context) -> Result<Self, SetupError> {
         // The true format comes with each image; this one only opens the stream.
-        let producer = context.producer("video", FrameFormat::packed(1, 1, PixelType::Gray8))?;
+        let stream = context.produced_stream("video");
+        let producer = context.producer(&stream, FrameFormat::packed(1, 1, PixelType::Gray8))?;
         let limit = usize::try_from(producer.max_frame_bytes()).unwrap_or(usize::MAX);
         let images = ImageSequence::open(&config.path, limit)?;
         log::info!("replaying `{}` ({} files)", config.path.display(), images.file_count());

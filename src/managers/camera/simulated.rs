@@ -97,7 +97,8 @@ impl Manager for CameraSim {
         let scene = BeadScene::new(config.scene())?;
         let height_um = scene.settings().focus_height_um + config.defocus_um;
         let format = FrameFormat::packed(config.width_px, config.height_px, PixelType::Gray8);
-        let producer = context.producer("video", format)?;
+        let stream = context.produced_stream("video");
+        let producer = context.producer(&stream, format)?;
         let period = Duration::from_secs_f64(1.0 / config.rate_hz);
         let source = SimulatedFrames { scene, height_um, period_s: period.as_secs_f64(), index: 0 };
         let acquisition =
