@@ -218,6 +218,7 @@ fn names_are_checked_where_they_are_given() {
     check_manager("groups = ['Imaging', 'all']", &[("L020", 4), ("L020", 4)]);
     check_manager("[streams.'my stream']\nproducer = 'camera'", &[("L020", 4)]);
     check_manager("[managers.'']\nkind = 'camera.sim'", &[("L020", 4)]);
+    check_manager("[managers.scope]\nkind = 'camera.sim'", &[("L020", 4)]);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn fresh_run_dir(base: &Path, rig: &str) -> Result<PathBuf, LaunchError> {
 
 /// Shows the rig until it ends or its time is over.
 fn watch(rig: &Rig, live: &mut Live, arguments: &RunArgs, duration: Option<Duration>) {
-    let end = duration.map(|duration| Instant::now() + duration);
+    let end = duration.and_then(|duration| Instant::now().checked_add(duration));
     let is_shown = !arguments.quiet;
     if arguments.json {
         print_json(&json!({ "event": "started", "run_dir": rig.run_dir() }));

@@ -21,10 +21,15 @@ pub(super) fn check(tree: &Tree, faults: &mut Vec<Fault>) {
     }
     for (name, site, what) in all {
         faults.extend(ill_formed(&name, &site, what));
-        if name == "all" && what.ends_with("group") {
-            let message = "no group can be called `all`, which is the audience of every manager";
+        let taken = match name.as_str() {
+            "all" if what.ends_with("group") => Some("the audience of every manager"),
+            "scope" if what.ends_with("manager") => Some("the coordinator's own handlers"),
+            _ => None,
+        };
+        if let Some(meaning) = taken {
+            let message = format!("`{name}` cannot be {what}: it means {meaning}");
             let fault = Fault::new(Code::BadName, message).at(site, what);
-            faults.push(fault.hint("choose another name, or leave it out"));
+            faults.push(fault.hint("choose another name"));
         }
     }
 }

@@ -380,8 +380,10 @@ fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
     Ok(Answer::One { ending, by, generation: header.generation, chain: header.chain })
 }
 
-fn read<T: serde::de::DeserializeOwned + crate::wire::Schema>(payload: &[u8]) -> Result<T, EnvelopeError> {
-    codec::from_postcard(payload, &TypeSchema::of::<T>())
+fn read<T: serde::de::DeserializeOwned + crate::wire::Schema + 'static>(
+    payload: &[u8],
+) -> Result<T, EnvelopeError> {
+    codec::from_postcard(payload, TypeSchema::known::<T>())
         .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
 }
 
