@@ -4,6 +4,8 @@
 //! manager; what differs between the two is the [`Port`] behind it.
 
 pub mod call_error;
+pub(crate) mod callbacks;
+pub mod cancellations;
 pub mod in_flight;
 pub mod pending_reply;
 pub mod port;
@@ -13,10 +15,11 @@ pub mod slot;
 pub mod stream;
 
 pub use call_error::{CallError, CallFacts, RemoteError};
+pub use cancellations::{Cancellations, Cancelled};
 pub use in_flight::InFlight;
 pub use pending_reply::{PendingBroadcast, PendingReply};
-pub use port::{Outgoing, Port};
+pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
-pub use slot::{Answer, Slot};
+pub use slot::{Answer, Need, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

@@ -267,9 +267,22 @@ impl Port for Core {
         offered.map(|()| call)
     }
 
-    fn wait(&self, slot: &Slot, until: Instant) {
-        slot.wait_until(until);
+    fn wait(&self, wait: crate::remote::Wait<'_>) -> crate::remote::Waited {
+        wait.slot.wait_until(wait.need, wait.until, &|| false);
+        crate::remote::Waited::Over
     }
+
+    fn attend(&self, _: u64) {}
+
+    fn cancel(&self, _: u64) {}
+
+    fn set_expiry(&self, _: u64, _: Option<Duration>) {}
+
+    fn grant(&self, _: u64, _: u32) {}
+
+    fn report_progress(&self, _: u64, _: crate::wire::Progress) {}
+
+    fn on_undelivered(&self, _: crate::remote::OnUndelivered) {}
 
     fn abandon(&self, correlation: u64) {
         let mut state = self.lock();

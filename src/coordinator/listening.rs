@@ -130,6 +130,12 @@ impl MainLoop {
                 let name = self.name(index);
                 self.note_loss(&name, &what, &detail);
             }
+            ManagerWord::Cancel { .. }
+            | ManagerWord::SetExpiry { .. }
+            | ManagerWord::Wait { .. }
+            | ManagerWord::WaitEnded { .. }
+            | ManagerWord::Grant { .. }
+            | ManagerWord::CancelsTaken => {}
             ManagerWord::Abandon { correlation } => {
                 let mut state = self.core.lock();
                 let generation = state.router.station(index).generation;

@@ -141,6 +141,7 @@ impl MainLoop {
             default_deadline_ms: blueprint.default_deadline.as_millis() as u64,
             safe_deadline_ms: plan.safe_deadline.as_millis() as u64,
             log_level: self.log_level,
+            sends_traces: true,
         }
     }
 

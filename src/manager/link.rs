@@ -291,11 +291,12 @@ impl Port for Link {
         })
     }
 
-    fn wait(&self, slot: &Slot, until: Instant) {
+    fn wait(&self, wait: crate::remote::Wait<'_>) -> crate::remote::Waited {
+        let (slot, until) = (wait.slot, wait.until);
         let mut buffer = Vec::new();
         let mut state = self.state.lock();
         state.waiters += 1;
-        while !slot.is_filled() && !state.is_closed && Instant::now() < until {
+        while !slot.has(crate::remote::Need::Answer) && !state.is_closed && Instant::now() < until {
             if state.has_listener {
                 self.changed.wait_until(&mut state, until);
                 continue;
@@ -314,7 +315,20 @@ impl Port for Link {
         if !state.has_listener {
             self.wake_next(&state);
         }
+        crate::remote::Waited::Over
     }
+
+    fn attend(&self, _: u64) {}
+
+    fn cancel(&self, _: u64) {}
+
+    fn set_expiry(&self, _: u64, _: Option<Duration>) {}
+
+    fn grant(&self, _: u64, _: u32) {}
+
+    fn report_progress(&self, _: u64, _: crate::wire::Progress) {}
+
+    fn on_undelivered(&self, _: crate::remote::OnUndelivered) {}
 
     fn abandon(&self, correlation: u64) {
         if self.state.lock().calls.remove(&correlation).is_some() {
@@ -353,7 +367,7 @@ impl Port for Link {
 
 impl Link {
     fn listen_for(&self, slot: &Slot, buffer: &mut [u8], until: Instant) {
-        while !slot.is_filled() && Instant::now() < until {
+        while !slot.has(crate::remote::Need::Answer) && Instant::now() < until {
             match self.receive(buffer) {
                 Received::Filed => {}
                 Received::Closed => return,
@@ -427,9 +441,16 @@ mod tests {
         // Another thread listened while the worker went to sleep on its bell alone; it filed this thread's
         // answer, saw it still counted among those that wait, and left the pipe to it.
         link.state.lock().worker_sleeps = true;
-        let slot = Slot::default();
+        let slot = Arc::new(Slot::default());
         slot.fill(refused(Refusal::Closed)).expect("an empty slot");
-        link.wait(&slot, Instant::now() + Duration::from_secs(30));
+        let until = Instant::now() + Duration::from_secs(30);
+        link.wait(crate::remote::Wait {
+            call: 1,
+            slot: &slot,
+            need: crate::remote::Need::Answer,
+            until,
+            is_announced: false,
+        });
         assert!(rings(&link), "nobody listens to the pipe any more");
     }
 }

@@ -166,7 +166,7 @@ impl Streams {
                     Reader::map(next()?, next()?, Doorbell::from_fd(next()?)?, Doorbell::from_fd(next()?)?)?;
                 self.inputs.attach(stream, inputs, reader);
             }
-            CoordinatorWord::Configure(_) | CoordinatorWord::Start | CoordinatorWord::Quit => {}
+            _ => {}
         }
         Ok(())
     }

@@ -64,6 +64,15 @@ pub enum CallError {
     /// Its manager died after taking it and before replying: it ran at most once.
     #[error("{0} is indeterminate: its manager died while at it")]
     Indeterminate(CallFacts),
+    /// The handler that waits would wait for ever, because what it waits for waits for it. The command may
+    /// run, but its reply is awaited by nobody.
+    #[error("{facts} is not waited for: it would be for ever ({})", .cycle.join(" → "))]
+    Deadlock {
+        /// Who was asked what.
+        facts: CallFacts,
+        /// Who would wait for whom: it begins and ends with the same name.
+        cycle: Vec<String>,
+    },
     /// The caller's patience ended first; the call is abandoned and the manager may still do it.
     #[error("{facts} has not answered within {patience:?}")]
     NoAnswerYet {
@@ -92,6 +101,7 @@ impl CallError {
             NotDone::Refused(refusal) => Self::Refused(refusal),
             NotDone::Lost => Self::Lost(facts),
             NotDone::Indeterminate => Self::Indeterminate(facts),
+            NotDone::Deadlock { cycle } => Self::Deadlock { facts, cycle },
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call_error::{CallError, CallFacts};
-use super::port::Port;
+use super::port::{Port, Wait, Waited};
 use super::report::{BroadcastReport, ManagerOutcome};
-use super::slot::{Answer, Slot};
+use super::slot::{Answer, Need, Slot};
 use crate::wire::{BroadcastOutcome, CodecId, Command, CommandSpec, Ending, Generation, Hop, NotDone, codec};
 
 /// The longest that anybody waits. A clock cannot hold every moment that a `Duration` can ask for.
@@ -19,17 +19,21 @@ pub(super) struct Waiting {
     pub(super) slot: Arc<Slot>,
     pub(super) correlation: u64,
     pub(super) spec: &'static CommandSpec,
+    /// Whether the command itself said that its sender waits.
+    pub(super) is_announced: bool,
 }
 
 impl Waiting {
     /// The answer, or none when patience ended first; then the call is abandoned.
     fn answer(&self, patience: Duration) -> Option<Answer> {
-        self.port.wait(&self.slot, Instant::now() + patience.min(LONGEST));
-        let answer = self.slot.take();
+        let until = Instant::now() + patience.min(LONGEST);
+        let (call, slot, is_announced) = (self.correlation, &self.slot, self.is_announced);
+        let _: Waited = self.port.wait(Wait { call, slot, need: Need::Answer, until, is_announced });
+        let answer = self.slot.answer();
         if answer.is_none() {
             self.port.abandon(self.correlation);
         }
-        answer
+        answer.map(|answer| (*answer).clone())
     }
 
     fn facts(&self, manager: String, generation: Generation, chain: &[Hop]) -> CallFacts {
@@ -58,7 +62,7 @@ impl<R> PendingReply<R> {
 
     /// Whether the call has ended, in whichever way.
     pub fn is_ready(&self) -> bool {
-        self.waiting.slot.is_filled()
+        self.waiting.slot.has(Need::Answer)
     }
 }
 
@@ -156,11 +160,24 @@ mod tests {
             Err(Refusal::Closed)
         }
 
-        fn wait(&self, slot: &Slot, until: Instant) {
-            slot.wait_until(until);
+        fn wait(&self, wait: Wait<'_>) -> Waited {
+            wait.slot.wait_until(wait.need, wait.until, &|| false);
+            Waited::Over
         }
 
+        fn attend(&self, _: u64) {}
+
+        fn cancel(&self, _: u64) {}
+
+        fn set_expiry(&self, _: u64, _: Option<Duration>) {}
+
         fn abandon(&self, _: u64) {}
+
+        fn grant(&self, _: u64, _: u32) {}
+
+        fn report_progress(&self, _: u64, _: crate::wire::Progress) {}
+
+        fn on_undelivered(&self, _: crate::remote::OnUndelivered) {}
 
         fn quit(&self, _: &str) {}
 
@@ -191,7 +208,8 @@ mod tests {
                 Answer::One { ending, by: "motor".to_owned(), generation: Generation(1), chain: Vec::new() };
             slot.fill(answer).expect("the first answer");
         }
-        let waiting = Waiting { port: Arc::new(ByHand), slot, correlation: 1, spec: Ping::spec() };
+        let waiting =
+            Waiting { port: Arc::new(ByHand), slot, correlation: 1, spec: Ping::spec(), is_announced: false };
         assert_eq!(PendingReply::<()>::new(waiting).wait(patience), expected);
     }
 

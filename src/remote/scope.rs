@@ -42,7 +42,7 @@ impl Scope {
         &self,
         command: C,
     ) -> Result<PendingReply<C::Reply>, Refusal> {
-        self.ask(command, Target::Route)
+        self.ask(command, Target::Route, Kind::Request)
     }
 
     /// Sends a command whose outcome does not matter. Returns at once.
@@ -63,7 +63,7 @@ impl Scope {
     ) -> Result<PendingBroadcast<C>, Refusal> {
         let slot = Arc::new(Slot::default());
         let correlation = self.offer(C::spec(), Kind::Broadcast, Target::Route, &command, Some(&slot))?;
-        Ok(PendingBroadcast::new(self.waiting(C::spec(), slot, correlation)))
+        Ok(PendingBroadcast::new(self.waiting(C::spec(), slot, correlation, false)))
     }
 
     /// Addresses one manager by name, when several serve a command.
@@ -77,7 +77,7 @@ impl Scope {
     /// Any [`CallError`].
     pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
         let patience = self.patience();
-        self.request(command)?.wait(patience)
+        self.ask(command, Target::Route, Kind::Call)?.wait(patience)
     }
 
     /// Measures a round trip to a manager's worker. A worker that is busy answers when it is not.
@@ -116,14 +116,25 @@ impl Scope {
         Duration::from_micros(self.time_left_us())
     }
 
-    fn ask<C: Command>(&self, command: C, target: Target) -> Result<PendingReply<C::Reply>, Refusal> {
+    fn ask<C: Command>(
+        &self,
+        command: C,
+        target: Target,
+        kind: Kind,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
         let slot = Arc::new(Slot::default());
-        let correlation = self.offer(C::spec(), Kind::Request, target, &command, Some(&slot))?;
-        Ok(PendingReply::new(self.waiting(C::spec(), slot, correlation)))
+        let correlation = self.offer(C::spec(), kind, target, &command, Some(&slot))?;
+        Ok(PendingReply::new(self.waiting(C::spec(), slot, correlation, kind == Kind::Call)))
     }
 
-    fn waiting(&self, spec: &'static CommandSpec, slot: Arc<Slot>, correlation: u64) -> Waiting {
-        Waiting { port: Arc::clone(&self.port), slot, correlation, spec }
+    fn waiting(
+        &self,
+        spec: &'static CommandSpec,
+        slot: Arc<Slot>,
+        correlation: u64,
+        is_announced: bool,
+    ) -> Waiting {
+        Waiting { port: Arc::clone(&self.port), slot, correlation, spec, is_announced }
     }
 
     fn offer<C: Command>(
@@ -182,7 +193,7 @@ impl Addressed<'_> {
         &self,
         command: C,
     ) -> Result<PendingReply<C::Reply>, Refusal> {
-        self.scope.ask(command, Target::Named(self.manager.to_owned()))
+        self.scope.ask(command, Target::Named(self.manager.to_owned()), Kind::Request)
     }
 
     /// As [`Scope::send`], to this manager.

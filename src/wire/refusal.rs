@@ -120,6 +120,15 @@ pub enum Refusal {
         /// The command's name.
         command: String,
     },
+    /// The handler that asks would wait for someone who, directly or not, waits for that handler. Ask without
+    /// waiting, or let someone ask who is not waited for.
+    #[error("`{command}` was refused: its caller would wait for ever ({})", .cycle.join(" → "))]
+    WouldDeadlock {
+        /// The command's name.
+        command: String,
+        /// Who would wait for whom: it begins and ends with the same name.
+        cycle: Vec<String>,
+    },
 }
 
 fn absent_text(manager: Option<&str>) -> String {

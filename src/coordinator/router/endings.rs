@@ -125,7 +125,7 @@ impl Router {
             Ending::NotDone(NotDone::Failed(_)) => &mut self.totals.failed,
             Ending::NotDone(NotDone::Cancelled) => &mut self.totals.cancelled,
             Ending::NotDone(NotDone::Expired) => &mut self.totals.expired,
-            Ending::NotDone(NotDone::Refused(_)) => &mut self.totals.refused,
+            Ending::NotDone(NotDone::Refused(_) | NotDone::Deadlock { .. }) => &mut self.totals.refused,
             Ending::NotDone(NotDone::Lost) => &mut self.totals.lost,
             Ending::NotDone(NotDone::Indeterminate) => &mut self.totals.indeterminate,
         };
