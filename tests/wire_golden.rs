@@ -24,7 +24,7 @@ const GOLDEN: &str = include_str!("golden/wire.txt");
 
 /// Moves the objective.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, script)]
+#[command(reply = Settled, script, deadline_ms = 500, idempotent)]
 struct MoveTo {
     /// Height above the stage.
     #[schema(unit = "um", min = 0.0, max = 200.0)]
