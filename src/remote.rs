@@ -9,6 +9,7 @@ pub mod cancellations;
 pub mod in_flight;
 pub mod pending_reply;
 pub mod port;
+pub mod reply_stream;
 pub mod report;
 pub mod scope;
 pub mod slot;

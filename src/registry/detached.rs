@@ -17,7 +17,7 @@ pub fn detached_context(manager: &str) -> Context {
         generation: Generation(1),
         run_dir: PathBuf::new(),
     };
-    Context::new(identity, Scope::new(Arc::new(Nowhere)), Producers::default())
+    Context::new(identity, Scope::new(Arc::new(Nowhere)), Producers::default(), Arc::default())
 }
 
 /// The way into no rig.

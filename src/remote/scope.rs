@@ -111,6 +111,11 @@ impl Scope {
         self.port.report_loss(what, detail);
     }
 
+    /// Tells the caller of the command being handled how far it is.
+    pub(crate) fn report_progress(&self, call: u64, progress: crate::wire::Progress) {
+        self.port.report_progress(call, progress);
+    }
+
     /// How long a call from here may take.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_micros(self.time_left_us())

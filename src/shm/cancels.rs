@@ -33,6 +33,11 @@ impl CancelWords {
         true
     }
 
+    /// Whether a call waits to be taken out.
+    pub(super) fn has_any(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) != self.put.load(Ordering::Acquire)
+    }
+
     /// Takes the oldest call out. Only one thread at a time may take.
     pub(super) fn take(&self) -> Option<u64> {
         let taken = self.taken.load(Ordering::Relaxed);

@@ -322,6 +322,11 @@ impl StatusPage {
         self.words().cancels.0.put(call)
     }
 
+    /// Whether a command that is to be cancelled waits to be taken.
+    pub fn has_cancels(&self) -> bool {
+        self.words().cancels.0.has_any()
+    }
+
     /// The manager takes the oldest command that is to be cancelled. Only one thread at a time may do so.
     pub fn take_cancel(&self) -> Option<u64> {
         self.words().cancels.0.take()
