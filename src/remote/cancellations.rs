@@ -75,8 +75,11 @@ impl Cancellations {
 
     /// The process ends: whatever runs from now on is to give up.
     pub fn cancel_all(&self) {
-        self.state.lock().ends = true;
+        let mut state = self.state.lock();
+        state.ends = true;
+        // Within the lock, or a sleeper that has just looked would miss the call that wakes it.
         self.is_cancelled.store(true, Ordering::Release);
+        drop(state);
         self.changed.notify_all();
     }
 
