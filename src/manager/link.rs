@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn while_the_worker_is_busy_the_link_thread_listens_for_callbacks() {
-        let attend = |state: &mut State| drop(state.attended.insert(7));
+        let attend = |state: &mut State| state.attended.extend([7]);
         check_handed_on(attend, |link| &link.attention);
         let (link, _theirs) = link();
         assert!(!link.try_attend(), "nobody is to be told of anything");
