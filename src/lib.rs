@@ -130,7 +130,9 @@ pub use app::{App, app, main};
 pub use config::Topology;
 pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
-pub use remote::{BroadcastReport, CallError, Cancelled, PendingBroadcast, PendingReply, Scope};
+pub use remote::{
+    BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Scope,
+};
 pub use wire::{Command, Progress, Refusal, Schema};
 
 /// Everything a file with commands, managers or scope handlers needs.

@@ -6,6 +6,7 @@
 pub mod call_error;
 pub(crate) mod callbacks;
 pub mod cancellations;
+mod chain;
 pub mod in_flight;
 pub mod pending_broadcast;
 pub mod pending_reply;
@@ -19,7 +20,7 @@ pub mod stream;
 mod tests;
 mod waiting;
 
-pub use call_error::{CallError, CallFacts, RemoteError};
+pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
 pub use cancellations::{Cancellations, Cancelled};
 pub use in_flight::InFlight;
 pub use pending_broadcast::PendingBroadcast;

@@ -4,6 +4,7 @@
 //! time it is read anew.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,10 +14,11 @@ use serde::de::DeserializeOwned;
 
 use super::call_error::{CallError, CallFacts};
 use super::callbacks::{self, Job};
+use super::chain::Chain;
 use super::port::Waited;
 use super::slot::Answer;
 use super::waiting::{Course, End, Waiting, moment_after};
-use crate::wire::{CodecId, CommandSpec, DecodeError, Ending, Progress, codec};
+use crate::wire::{CodecId, CommandSpec, DecodeError, Ending, Progress, Refusal, codec};
 
 /// The reply of a command that one manager, or the scope, was asked to do.
 ///
@@ -48,6 +50,14 @@ impl<R> Source<R> {
         }
     }
 
+    /// The same course for one more owner.
+    fn shared(&self) -> Arc<dyn Course> {
+        match self {
+            Self::Call(waiting, _) => Arc::new(waiting.clone()),
+            Self::Made(course, _) => Arc::clone(course),
+        }
+    }
+
     fn value(&self) -> Option<Result<R, CallError>> {
         match self {
             Self::Call(waiting, read) => waiting.slot.answer().map(|answer| read(waiting, &answer)),
@@ -70,7 +80,8 @@ impl<R> PendingReply<R> {
         Self { source: Source::Call(waiting, read), cancels_on_drop: false }
     }
 
-    fn course(&self) -> &dyn Course {
+    /// What it is the reply of.
+    pub(super) fn course(&self) -> &dyn Course {
         self.source.course()
     }
 
@@ -175,6 +186,60 @@ impl<R> PendingReply<R> {
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels_on_drop = true;
         self
+    }
+
+    /// The same call with its reply made into something else. An answer can be asked for several times, by
+    /// callbacks too, and `f` is run each time, by whoever asks: so it is a plain function of the reply.
+    pub fn map<T>(mut self, f: impl Fn(R) -> T + Send + Sync + 'static) -> PendingReply<T>
+    where
+        R: 'static,
+    {
+        let (course, source) = (self.source.shared(), self.source.clone());
+        let value = Arc::new(move || source.value().map(|reply| reply.map(&f)));
+        let cancels_on_drop = mem::take(&mut self.cancels_on_drop);
+        PendingReply { source: Source::Made(course, value), cancels_on_drop }
+    }
+
+    /// Makes another call out of the reply; the two are one call from here on. What goes wrong with the first
+    /// is the error of the whole, as is a refusal of the second. Cancelling, expiry and progress are those of
+    /// the call that is under way; taken back before the second has begun, it never begins.
+    ///
+    /// `next` is run exactly once when the first call is done, and else never: by the thread for callbacks, by
+    /// a thread that waits for the whole and is there before it, or right here when the first call is done
+    /// already. Dropping the whole does not keep it from being run, unless
+    /// [`cancel_on_drop`](Self::cancel_on_drop) was said of either.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use labrig::prelude::*;
+    /// # #[derive(Command, Serialize, Deserialize, Schema)]
+    /// # #[command(reply = f64)]
+    /// # struct FindFocus {}
+    /// # #[derive(Command, Serialize, Deserialize, Schema)]
+    /// # struct MoveTo { height_um: f64 }
+    /// # fn example(scope: Scope) -> Result<(), CallError> {
+    /// let in_focus = scope.request(FindFocus {})?.then(move |height_um| scope.request(MoveTo { height_um }));
+    /// in_focus.wait(Duration::from_secs(10))
+    /// # }
+    /// ```
+    pub fn then<T: 'static>(
+        mut self,
+        next: impl FnOnce(R) -> Result<PendingReply<T>, Refusal> + Send + 'static,
+    ) -> PendingReply<T>
+    where
+        R: 'static,
+    {
+        let cancels_on_drop = mem::take(&mut self.cancels_on_drop);
+        let chain = Chain::begin(self, Box::new(next));
+        let course = Arc::clone(&chain);
+        PendingReply { source: Source::Made(course, Arc::new(move || chain.value())), cancels_on_drop }
+    }
+}
+
+impl<R: 'static> PendingReply<PendingReply<R>> {
+    /// A call whose reply is another call, as one; see [`then`](Self::then).
+    pub fn flatten(self) -> PendingReply<R> {
+        self.then(Ok)
     }
 }
 

@@ -17,7 +17,9 @@ use crate::wire::{Ending, Generation, Header, NotDone, Progress, Refusal, codec}
 
 mod awaiting;
 mod broadcasts;
+mod chaining;
 mod deadlines;
+mod errors;
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -131,6 +131,46 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The command that was refused; nothing when the rig has ended, which refuses everything.
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Closed => None,
+            Self::Busy { command, .. }
+            | Self::Dead { command, .. }
+            | Self::NotReady { command, .. }
+            | Self::Absent { command, .. }
+            | Self::AddressNeeded { command, .. }
+            | Self::NotServed { command, .. }
+            | Self::Quitting { command }
+            | Self::TooLarge { command, .. }
+            | Self::NotEncodable { command, .. }
+            | Self::TooDeep { command, .. }
+            | Self::TooManyCalls { command, .. }
+            | Self::UnknownCommand { command }
+            | Self::PipeFull { command }
+            | Self::WouldDeadlock { command, .. } => Some(command),
+        }
+    }
+
+    /// The manager that it was for, as far as that was decided or said.
+    pub fn manager(&self) -> Option<&str> {
+        match self {
+            Self::Busy { manager, .. }
+            | Self::Dead { manager, .. }
+            | Self::NotReady { manager, .. }
+            | Self::NotServed { manager, .. } => Some(manager.as_str()),
+            Self::Absent { manager, .. } => manager.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it was refused because the rig quits or has ended.
+    pub fn is_shutdown(&self) -> bool {
+        matches!(self, Self::Quitting { .. } | Self::Closed)
+    }
+}
+
 fn absent_text(manager: Option<&str>) -> String {
     match manager {
         Some(name) => format!("no manager is called `{name}`"),
