@@ -245,6 +245,7 @@ fn refusals(lines: &mut Lines) {
     lines.value("", &Refusal::TooManyCalls { command: command(), limit: 65_536 });
     lines.value("", &Refusal::PipeFull { command: command() });
     lines.value("", &Refusal::UnknownCommand { command: command() });
+    lines.value("", &Refusal::NotPresent { manager: manager(), command: command(), why: "no device".into() });
 }
 
 fn parts_of_specs(lines: &mut Lines) {

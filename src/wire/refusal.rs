@@ -120,6 +120,16 @@ pub enum Refusal {
         /// The command's name.
         command: String,
     },
+    /// The manager is optional and was found absent when the rig started; this run goes on without it.
+    #[error("`{command}` was refused: `{manager}` is optional and absent ({why})")]
+    NotPresent {
+        /// Who is absent.
+        manager: ManagerName,
+        /// The command's name.
+        command: String,
+        /// What was found when it was to start.
+        why: String,
+    },
 }
 
 fn absent_text(manager: Option<&str>) -> String {
@@ -157,6 +167,11 @@ mod tests {
         check_message(
             Refusal::Absent { manager: Some("zed".into()), command: command() },
             "`MoveTo` was refused: no manager is called `zed` in this rig",
+        );
+        let why = "could not be set up: no device".to_owned();
+        check_message(
+            Refusal::NotPresent { manager: name("stage_z"), command: command(), why },
+            "`MoveTo` was refused: `stage_z` is optional and absent (could not be set up: no device)",
         );
     }
 }
