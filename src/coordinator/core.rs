@@ -18,7 +18,7 @@ use crate::remote::scope::Ping;
 use crate::remote::{Answer, Outgoing, Port, Slot, StreamError, StreamParts};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{Command, Ending, Header, Hop, ManagerName, NotDone, Refusal};
+use crate::wire::{Command, CommandSpec, Ending, Header, Hop, ManagerName, NotDone, Refusal};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -196,6 +196,21 @@ impl Core {
         }
     }
 
+    /// A command that no program of the rig handles is absent, under its name; unless one handles another shape
+    /// of it.
+    fn named(&self, refusal: Refusal, spec: &CommandSpec) -> Refusal {
+        let command = spec.name.clone();
+        match refusal {
+            Refusal::UnknownCommand { .. }
+                if self.blueprint.routes.values().any(|it| it.name == spec.name) =>
+            {
+                Refusal::UnknownCommand { command }
+            }
+            Refusal::UnknownCommand { .. } => Refusal::Absent { manager: None, command },
+            other => other,
+        }
+    }
+
     /// Asks the main loop how the rig is doing.
     pub(crate) fn ask_status(&self) -> Receiver<RigStatus> {
         let (sender, receiver) = bounded(1);
@@ -245,7 +260,7 @@ fn closed() -> Answer {
 
 impl Port for Core {
     fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
-        let Outgoing { header, spec: _, payload, slot } = outgoing;
+        let Outgoing { header, spec, payload, slot } = outgoing;
         let mut state = self.lock();
         if state.is_closed {
             return Err(Refusal::Closed);
@@ -264,7 +279,7 @@ impl Port for Core {
         let answers = self.perform(&mut state);
         drop(state);
         answers.hand_over();
-        offered.map(|()| call)
+        offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
     }
 
     fn wait(&self, slot: &Slot, until: Instant) {
