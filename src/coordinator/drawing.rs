@@ -60,6 +60,7 @@ fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &Mana
         startup: startup.collect(),
         depth: manager.queue_depth,
         after: manager.after.iter().filter_map(|name| plan.manager(name.as_str())).collect(),
+        is_optional: manager.is_optional,
         safe_deadline: manager.safe_deadline,
         limits: manager.limits,
         hears: manager.hears.clone(),
