@@ -4,6 +4,7 @@
 //! the main loop starts the managers, routes between them and ends them. The loop's thread is the only one
 //! that waits for pipes; any thread may drive the pure router under the core's lock.
 
+mod absence;
 mod blueprint;
 mod builder;
 mod core;

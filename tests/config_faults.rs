@@ -33,6 +33,7 @@ safe_deadline_ms = 300
 path = "frames/"
 [managers.motor]
 kind = "motor.sim"
+optional = true
 [managers.tracker]
 kind = "tracker"
 inputs = { video = "preview" }
@@ -117,6 +118,7 @@ fn a_good_config_becomes_a_plan_without_faults() {
         (camera.safe_deadline, plan.managers[1].safe_deadline.as_millis()),
         (Duration::from_millis(300), 200)
     );
+    assert_eq!(plan.managers.iter().map(|it| it.is_optional).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(
         camera.startup.iter().map(|it| it.command.as_str()).collect::<Vec<_>>(),
         ["SetExposure", "Home"]

@@ -276,6 +276,7 @@ fn refusals(lines: &mut Lines) {
     lines.value("", &Refusal::PipeFull { command: command() });
     lines.value("", &Refusal::UnknownCommand { command: command() });
     lines.value("", &Refusal::WouldDeadlock { command: command(), cycle: cycle() });
+    lines.value("", &Refusal::NotPresent { manager: manager(), command: command(), why: "no device".into() });
 }
 
 fn cycle() -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::coordinator::{RigStatus, StreamStatus};
+use crate::coordinator::{ManagerStatus, RigStatus, StreamStatus};
 
 /// How often the table on a terminal is drawn.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -87,16 +87,7 @@ fn stream_text(stream: &StreamStatus, rate: f64) -> String {
 fn table(status: &RigStatus, rates: &[f64]) -> String {
     let mut text = format!("\x1b[1m{}\x1b[0m  {:.1} s\n", status.rig, status.uptime_s);
     for manager in &status.managers {
-        let colour = match manager.state {
-            "ready" | "busy" => "32",
-            "failed" => "31",
-            _ => "33",
-        };
-        let _ = writeln!(
-            text,
-            "  {:<14} {:<14} \x1b[{colour}m{:<9}\x1b[0m pid {:<8} queue {:<5} commands {}",
-            manager.name, manager.kind, manager.state, manager.pid, manager.queued, manager.taken
-        );
+        let _ = writeln!(text, "{}", row(manager));
     }
     for (stream, rate) in status.streams.iter().zip(rates) {
         let _ = writeln!(text, "  {}", stream_text(stream, *rate));
@@ -104,6 +95,21 @@ fn table(status: &RigStatus, rates: &[f64]) -> String {
     let totals = &status.totals;
     let _ = write!(text, "  calls: {} accepted, {} ended", totals.accepted, totals.ended());
     text
+}
+
+fn row(manager: &ManagerStatus) -> String {
+    let colour = match manager.state {
+        "ready" | "busy" => "32",
+        "failed" => "31",
+        _ => "33",
+    };
+    let about = match &manager.fault {
+        // The rest of the table stays in its place, whatever a device has to say.
+        Some(why) if manager.state == "absent" => why.chars().take_while(|c| !c.is_control()).collect(),
+        _ => format!("pid {:<8} queue {:<5} commands {}", manager.pid, manager.queued, manager.taken),
+    };
+    let (name, kind, state) = (&manager.name, &manager.kind, manager.state);
+    format!("  {name:<14} {kind:<14} \x1b[{colour}m{state:<9}\x1b[0m {about}")
 }
 
 #[cfg(test)]
@@ -123,5 +129,24 @@ mod tests {
             in_flight: 64,
         };
         assert!(table(&status, &[]).ends_with("calls: 3 accepted, 2 ended"), "{}", table(&status, &[]));
+    }
+
+    #[test]
+    fn an_absent_manager_shows_why_and_nothing_that_it_has_not() {
+        let absent = ManagerStatus {
+            name: "stage_z".to_owned(),
+            kind: "motor.sim".to_owned(),
+            state: "absent",
+            pid: 0,
+            generation: 1,
+            uptime_s: 0.0,
+            queued: 0,
+            taken: 0,
+            throttles: 0,
+            fault: Some("could not be set up: no device\non port 3".to_owned()),
+        };
+        let row = row(&absent);
+        assert!(row.ends_with(" could not be set up: no device"), "{row}");
+        assert!(row.contains("absent") && !row.contains("pid"), "{row}");
     }
 }

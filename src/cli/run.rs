@@ -181,6 +181,7 @@ fn summary_text(summary: &RunSummary) -> String {
             }
             ManagerEnd::Failed { why } => format!("FAILED: {why}"),
             ManagerEnd::NotStarted => "was not started".to_owned(),
+            ManagerEnd::Absent { why } => format!("absent (optional): {why}"),
         };
         lines.push(format!(
             "  {:<14} {:<14} {:>6} commands, {end}",

@@ -56,8 +56,10 @@ pub struct ManagerPlan {
     pub program: Option<PathBuf>,
     /// Arguments for the program.
     pub args: Vec<String>,
-    /// The managers that must be ready before it is started.
+    /// The managers that must be ready, or optional and found absent, before it is started.
     pub after: Vec<ManagerName>,
+    /// Whether the rig starts without it when it cannot be started.
+    pub is_optional: bool,
     /// The groups it belongs to.
     pub groups: Vec<String>,
     /// What its process finds around it.

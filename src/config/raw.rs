@@ -80,9 +80,12 @@ pub(super) struct RawManager {
     /// Arguments for the program.
     #[serde(default)]
     pub(super) args: Vec<String>,
-    /// The managers that must be ready before this one is started.
+    /// The managers that must be ready, or optional and found absent, before this one is started.
     #[serde(default)]
     pub(super) after: Vec<String>,
+    /// Whether the rig starts without it when it cannot be started.
+    #[serde(default)]
+    pub(super) optional: bool,
     /// The groups it belongs to; a broadcast may demand a handler of each manager of a group.
     #[serde(default)]
     pub(super) groups: Vec<String>,

@@ -114,6 +114,7 @@ fn manager(topology: &Topology, (name, tree): (&String, &Tree)) -> Option<Manage
         program: raw.program.or_else(|| topology.program.clone()),
         args: raw.args,
         after: texts(tree, "after").filter_map(|name| known(&name.0)).collect(),
+        is_optional: raw.optional,
         groups: texts(tree, "groups").map(|group| group.0).collect(),
         environment: EnvironmentPlan {
             set: raw.env,

@@ -34,8 +34,10 @@ pub(crate) struct ManagerBlueprint {
     pub(crate) config_json: String,
     pub(crate) startup: Vec<StartupCommand>,
     pub(crate) depth: u32,
-    /// The managers that must be ready before this one is started, by place.
+    /// The managers that must be ready, or found absent, before this one is started, by place.
     pub(crate) after: Vec<usize>,
+    /// Whether the rig starts without it when it cannot be started.
+    pub(crate) is_optional: bool,
     pub(crate) safe_deadline: Duration,
     pub(crate) limits: RateLimits,
     pub(crate) hears: Vec<Filter>,

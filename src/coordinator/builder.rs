@@ -170,7 +170,7 @@ impl RigBuilder {
         close_inherited_on_exec();
         let folders = Folders::take(&proof.plan)?;
         let table = proof.registry.bind(&proof.plan);
-        let blueprint = drawing::draw(&proof.plan, &table, folders.run_dir.clone());
+        let blueprint = drawing::draw(&proof.plan, &table, &proof.registry.specs(), folders.run_dir.clone());
         self.start(blueprint, folders)
     }
 

@@ -9,7 +9,7 @@ use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
 use crate::shm;
 use crate::transport::Child;
-use crate::wire::CommandId;
+use crate::wire::{CommandId, CommandSpec};
 
 /// How a manager's process is started.
 pub(super) fn child_of(manager: &ManagerPlan) -> Child {
@@ -24,8 +24,13 @@ pub(super) fn child_of(manager: &ManagerPlan) -> Child {
     }
 }
 
-/// Draws the blueprint of a plan without faults.
-pub(super) fn draw(plan: &RigPlan, table: &RouteTable, run_dir: PathBuf) -> Blueprint {
+/// Draws the blueprint of a plan without faults. `known` are the commands of all programs, served or not.
+pub(super) fn draw(
+    plan: &RigPlan,
+    table: &RouteTable,
+    known: &[&CommandSpec],
+    run_dir: PathBuf,
+) -> Blueprint {
     let managers = plan.managers.iter().enumerate();
     let streams = plan.streams.iter().enumerate();
     Blueprint {
@@ -38,7 +43,7 @@ pub(super) fn draw(plan: &RigPlan, table: &RouteTable, run_dir: PathBuf) -> Blue
         traces: plan.traces,
         managers: managers.map(|(index, manager)| draw_manager(plan, table, index, manager)).collect(),
         streams: streams.filter_map(|(index, stream)| draw_stream(plan, table, index, stream)).collect(),
-        routes: draw_routes(table, plan.managers.len()),
+        routes: draw_routes(table, known, plan.managers.len()),
     }
 }
 
@@ -57,6 +62,7 @@ fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &Mana
         startup: startup.collect(),
         depth: manager.queue_depth,
         after: manager.after.iter().filter_map(|name| plan.manager(name.as_str())).collect(),
+        is_optional: manager.is_optional,
         safe_deadline: manager.safe_deadline,
         limits: manager.limits,
         hears: manager.hears.clone(),
@@ -87,13 +93,22 @@ fn draw_reader(reader: &StreamReader) -> ReaderBlueprint {
     ReaderBlueprint { manager: reader.manager, inputs: reader.inputs.clone(), mode }
 }
 
-/// The scope stands behind the managers in the router's list of stations.
-fn draw_routes(table: &RouteTable, scope: usize) -> HashMap<CommandId, Route> {
+/// The scope stands behind the managers in the router's list of stations. A command that is known and that
+/// nobody serves in this rig has a route to nobody, so that its refusal says its name.
+fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> HashMap<CommandId, Route> {
+    let nowhere = |spec: &CommandSpec| Route {
+        name: spec.name.clone(),
+        delivery: spec.delivery,
+        overflow: spec.overflow,
+        stations: Vec::new(),
+    };
     let route = |route: &CommandRoute| Route {
         name: route.spec.name.clone(),
         delivery: route.delivery,
         overflow: route.spec.overflow,
         stations: route.managers.iter().copied().chain(route.scope.then_some(scope)).collect(),
     };
-    table.routes().iter().map(|it| (it.spec.id, route(it))).collect()
+    let mut routes: HashMap<_, _> = known.iter().map(|spec| (spec.id, nowhere(spec))).collect();
+    routes.extend(table.routes().iter().map(|it| (it.spec.id, route(it))));
+    routes
 }

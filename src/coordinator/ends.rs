@@ -46,11 +46,12 @@ impl MainLoop {
         process.exit = Some(status);
         process.phase = Phase::Ended;
         process.ended_at = Some(Instant::now());
-        self.report_end(index, status, was_told);
         if was_starting && self.quit.is_none() {
+            // Decided before its end is reported: what is optional has not failed, it is absent.
             let (manager, last_lines) = (self.name(index), self.processes[index].last_lines());
             self.fail(LaunchError::Died { manager, how: describe_exit(status), last_lines });
         }
+        self.report_end(index, status, was_told);
         if self.quit.is_some() {
             self.tell_those_that_may_end();
         }
@@ -59,6 +60,9 @@ impl MainLoop {
     pub(super) fn report_end(&mut self, index: usize, status: ExitStatus, was_told: bool) {
         let name = self.name(index);
         let how = describe_exit(status);
+        if self.processes[index].is_absent {
+            return self.log.line(&name, Level::Debug, &format!("what was left of it has ended: {how}"));
+        }
         if !was_told {
             let during = self.last_command(index);
             self.processes[index].blame(format!("ended by itself: {how}{during}"));

@@ -1,5 +1,6 @@
 //! Why a rig was not launched. Whatever had been started is ended again.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -134,6 +135,37 @@ pub enum LaunchError {
         /// By whom.
         reason: String,
     },
+}
+
+impl LaunchError {
+    /// The manager whose own failure this is: without it, if it is optional, the rig can start all the same.
+    pub(super) fn culprit(&self) -> Option<&str> {
+        match self {
+            Self::Spawn { manager, .. }
+            | Self::TimedOut { manager, .. }
+            | Self::SetupFailed { manager, .. }
+            | Self::Died { manager, .. }
+            | Self::StartupCommand { manager, .. } => Some(manager),
+            _ => None,
+        }
+    }
+
+    /// What went wrong, for a text that names the manager already.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Spawn { source, .. } => match source.source() {
+                Some(cause) => format!("{source}: {cause}"),
+                None => source.to_string(),
+            },
+            Self::TimedOut { after, missing, .. } => format!("was not ready within {after:?}: {missing}"),
+            Self::SetupFailed { failure, .. } => format!("could not be set up: {failure}"),
+            Self::Died { how, .. } => format!("ended during start-up: {how}"),
+            Self::StartupCommand { command, source, .. } => {
+                format!("the start-up command `{command}` was not done: {source}")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 fn tail(lines: &[String]) -> String {

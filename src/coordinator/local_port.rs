@@ -13,7 +13,7 @@ use crate::wire::{Header, Hop, Kind, Progress, Refusal, codec};
 
 impl Port for Core {
     fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
-        let Outgoing { mut header, spec: _, payload, slot } = outgoing;
+        let Outgoing { mut header, spec, payload, slot } = outgoing;
         if header.kind == Kind::Call && !self.is_scope_thread() {
             header.kind = Kind::Request;
         }
@@ -35,7 +35,7 @@ impl Port for Core {
         let answers = self.perform(&mut state);
         drop(state);
         answers.hand_over();
-        offered.map(|()| call)
+        offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
     }
 
     fn wait(&self, wait: Wait<'_>) -> Waited {

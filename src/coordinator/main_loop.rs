@@ -120,8 +120,7 @@ impl MainLoop {
 
     /// Runs the rig to its end.
     pub(super) fn run(mut self) -> RunSummary {
-        let started = self.start_those_that_may();
-        self.check(started);
+        self.start_those_that_may();
         self.pass_barrier();
         while !self.is_over() {
             let patience = self.patience();
@@ -203,8 +202,11 @@ impl MainLoop {
         }
     }
 
-    /// The start-up has failed: everything that was started ends again.
+    /// The start-up has failed: everything that was started ends again, unless an optional manager failed.
     pub(super) fn fail(&mut self, error: LaunchError) {
+        if let Some(index) = self.optional_culprit(&error) {
+            return self.leave_out(index, &error);
+        }
         self.log.note(Level::Error, &format!("{error}"));
         self.failure.get_or_insert(error);
         self.begin_quit("the start-up failed");

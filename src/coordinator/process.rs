@@ -38,6 +38,8 @@ pub(crate) enum Phase {
 /// See the module's words.
 pub(crate) struct Process {
     pub(crate) phase: Phase,
+    /// Whether it is optional and was found absent; `fault` says why. What is left of it still ends.
+    pub(crate) is_absent: bool,
     pub(crate) child: Option<ChildProcess>,
     pub(crate) page: Option<Arc<StatusPage>>,
     pub(crate) urgent: Option<Arc<Doorbell>>,
@@ -61,6 +63,7 @@ impl Process {
     pub(crate) fn new() -> Self {
         Self {
             phase: Phase::Waiting,
+            is_absent: false,
             child: None,
             page: None,
             urgent: None,

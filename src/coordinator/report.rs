@@ -70,7 +70,7 @@ impl MainLoop {
             run_dir: self.core.blueprint.run_dir.clone(),
             duration_s: self.begun_at.elapsed().as_secs_f64(),
             reason: self.quit.as_ref().map(|quit| quit.reason.clone()).unwrap_or_default(),
-            is_clean: managers.iter().all(|manager| matches!(manager.end, ManagerEnd::Clean { .. })),
+            is_clean: managers.iter().all(|manager| manager.end.is_in_order()),
             managers,
             streams: self.streams.iter().map(|stream| stream.status(&name_of)).collect(),
             losses: self.losses.clone(),
@@ -82,6 +82,7 @@ impl MainLoop {
     pub(super) fn manager_summary(&self, index: usize) -> ManagerSummary {
         let process = &self.processes[index];
         let end = match (&process.fault, process.safe_state, process.ended_well()) {
+            (Some(why), _, _) if process.is_absent => ManagerEnd::Absent { why: why.clone() },
             (_, Some(safe), true) => ManagerEnd::Clean { safe_state_us: safe.as_micros() as u64 },
             (Some(why), _, _) => ManagerEnd::Failed { why: why.clone() },
             (None, _, _) if process.child.is_none() => ManagerEnd::NotStarted,
@@ -99,6 +100,7 @@ impl MainLoop {
 
 fn state_text(process: &Process, is_busy: bool) -> &'static str {
     match process.phase {
+        _ if process.is_absent => "absent",
         Phase::Waiting => "waiting",
         Phase::Starting | Phase::SettingUp | Phase::Preparing(_) => "starting",
         Phase::Prepared | Phase::Running if is_busy => "busy",

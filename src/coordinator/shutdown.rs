@@ -9,12 +9,12 @@ use log::Level;
 use rustix::process::Signal;
 
 use super::main_loop::MainLoop;
-use super::process::Phase;
+use super::process::{Phase, Process};
 use crate::shm::Urgent;
 use crate::wire::control::{self, CoordinatorWord};
 
 /// How long a terminated manager has before it is killed, beyond the time its safe state may take.
-const AFTER_TERMINATE: Duration = Duration::from_secs(1);
+pub(super) const AFTER_TERMINATE: Duration = Duration::from_secs(1);
 
 /// A quit that is under way.
 #[derive(Debug, Clone)]
@@ -65,8 +65,9 @@ impl MainLoop {
     fn may_end(&self, index: usize) -> bool {
         let sources = self.streams.iter().filter(|stream| stream.is_lossless_for(index));
         let mut producers = sources.map(|stream| stream.producer);
+        let has_ended = |process: &Process| process.phase == Phase::Ended || process.is_absent;
         self.is_to_be_told(index)
-            && producers.all(|producer| producer == index || self.processes[producer].phase == Phase::Ended)
+            && producers.all(|producer| producer == index || has_ended(&self.processes[producer]))
     }
 
     fn tell_to_end(&mut self, index: usize) {

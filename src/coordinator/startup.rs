@@ -20,20 +20,21 @@ use crate::wire::control::{self, Configure, CoordinatorWord};
 use crate::wire::{CodecId, CommandId, Ending, Header, Kind, NotDone, Refusal, Target};
 
 impl MainLoop {
-    /// Starts every manager whose predecessors are ready.
-    pub(super) fn start_those_that_may(&mut self) -> Result<(), LaunchError> {
+    /// Starts every manager whose predecessors are ready, or will not be there.
+    pub(super) fn start_those_that_may(&mut self) {
         for index in 0..self.processes.len() {
             let may = self.processes[index].phase == Phase::Waiting
                 && self.plan(index).after.iter().all(|before| self.is_prepared(*before));
             if may {
-                self.start(index)?;
+                let step = self.start(index);
+                self.check(step);
             }
         }
-        Ok(())
     }
 
     fn is_prepared(&self, index: usize) -> bool {
-        matches!(self.processes[index].phase, Phase::Prepared | Phase::Running)
+        let process = &self.processes[index];
+        process.is_absent || matches!(process.phase, Phase::Prepared | Phase::Running)
     }
 
     fn start(&mut self, index: usize) -> Result<(), LaunchError> {
@@ -150,14 +151,16 @@ impl MainLoop {
 
     /// A producer has mapped its ring.
     pub(super) fn mapped(&mut self, index: usize, stream: &str) -> Result<(), LaunchError> {
-        for known in self.streams.iter_mut().filter(|known| known.producer == index) {
+        let is_absent = self.processes[index].is_absent;
+        for known in self.streams.iter_mut().filter(|known| known.producer == index && !is_absent) {
             known.seal(stream)?;
         }
-        self.connect_readers()
+        self.connect_readers();
+        Ok(())
     }
 
     /// Hands every sealed stream to the readers that are there.
-    fn connect_readers(&mut self) -> Result<(), LaunchError> {
+    fn connect_readers(&mut self) {
         for index in 0..self.processes.len() {
             if !matches!(self.processes[index].phase, Phase::Preparing(_) | Phase::Prepared) {
                 continue;
@@ -166,9 +169,10 @@ impl MainLoop {
             let Some(pipe) = state.peers[index].pipe.as_ref() else { continue };
             let given = self.streams.iter_mut().try_for_each(|stream| stream.give_to_reader(index, pipe));
             drop(state);
-            given.map_err(|error| self.pipe_failed(index, &error))?;
+            if let Err(error) = given {
+                self.fail(self.pipe_failed(index, &error));
+            }
         }
-        Ok(())
     }
 
     /// A manager's devices are open: it gets its start-up commands.
@@ -178,11 +182,12 @@ impl MainLoop {
         }
         let count = self.plan(index).startup.len();
         self.processes[index].phase = Phase::Preparing(count);
-        self.connect_readers()?;
-        for at in 0..count {
-            self.send_startup(index, at)?;
+        self.connect_readers();
+        if self.processes[index].phase == Phase::Preparing(count) {
+            (0..count).try_for_each(|at| self.send_startup(index, at))?;
+            self.prepared(index);
         }
-        self.prepared(index)
+        Ok(())
     }
 
     fn send_startup(&mut self, index: usize, at: usize) -> Result<(), LaunchError> {
@@ -221,33 +226,40 @@ impl MainLoop {
             Answer::One { ending: Ending::NotDone(why), .. } => Some(why),
             Answer::Many(_) => Some(NotDone::Refused(Refusal::UnknownCommand { command: command.clone() })),
         };
+        if matches!(why, Some(NotDone::Lost | NotDone::Indeterminate)) {
+            // Its manager is dead. How it died says more, and is about to be seen.
+            return Ok(());
+        }
         if let Some(why) = why {
             let facts =
                 CallFacts { command: command.clone(), manager: self.name(index), ..CallFacts::default() };
             return Err(self.startup_failed(index, &command, CallError::from_ending(why, facts)));
         }
         self.processes[index].phase = Phase::Preparing(left.saturating_sub(1));
-        self.prepared(index)
-    }
-
-    fn prepared(&mut self, index: usize) -> Result<(), LaunchError> {
-        if self.processes[index].phase == Phase::Preparing(0) {
-            self.processes[index].phase = Phase::Prepared;
-            self.start_those_that_may()?;
-        }
-        self.pass_barrier();
+        self.prepared(index);
         Ok(())
     }
 
-    /// When all are ready and every stream is connected, everyone begins.
+    fn prepared(&mut self, index: usize) {
+        if self.processes[index].phase == Phase::Preparing(0) {
+            self.processes[index].phase = Phase::Prepared;
+            self.start_those_that_may();
+        }
+        self.pass_barrier();
+    }
+
+    /// When all that are there are ready and every stream is connected, everyone begins.
     pub(super) fn pass_barrier(&mut self) {
-        let all_ready = self.processes.iter().all(|process| process.phase == Phase::Prepared);
-        if !all_ready || !self.streams.iter().all(super::streams::Stream::is_connected) {
+        let is_decided = self.launched.is_none() || self.quit.is_some();
+        let mut processes = self.processes.iter();
+        let all_ready = processes.all(|process| process.is_absent || process.phase == Phase::Prepared);
+        if is_decided || !all_ready || !self.streams.iter().all(super::streams::Stream::is_connected) {
             return;
         }
         let word = control::seal(&CoordinatorWord::Start);
         let mut state = self.core.lock();
-        for (index, process) in self.processes.iter_mut().enumerate() {
+        let present = self.processes.iter_mut().enumerate().filter(|(_, process)| !process.is_absent);
+        for (index, process) in present {
             process.phase = Phase::Running;
             state.router.set_life(index, Life::Ready);
             state.router.tell(index, word.clone());
@@ -257,7 +269,10 @@ impl MainLoop {
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();
-        self.log.note(Level::Info, &format!("{} managers are ready", self.processes.len()));
+        let absent = self.processes.iter().filter(|process| process.is_absent).count();
+        let ready = self.processes.len() - absent;
+        let but = if absent > 0 { format!(", {absent} absent") } else { String::new() };
+        self.log.note(Level::Info, &format!("{ready} managers are ready{but}"));
         self.launched(Ok(()));
     }
 
@@ -267,8 +282,8 @@ impl MainLoop {
         let stream =
             self.streams.iter_mut().find(|stream| stream.name() == name).ok_or(StreamError::Closed)?;
         match &state.peers[stream.producer].pipe {
-            Some(pipe) => stream.open(mode, pipe),
-            None => Err(StreamError::ProducerUnreachable { stream: name.to_owned() }),
+            Some(pipe) if !self.processes[stream.producer].is_absent => stream.open(mode, pipe),
+            _ => Err(StreamError::ProducerUnreachable { stream: name.to_owned() }),
         }
     }
 

@@ -28,7 +28,7 @@ pub struct ManagerStatus {
     pub name: String,
     /// Its kind.
     pub kind: String,
-    /// `waiting`, `starting`, `ready`, `busy`, `stopping`, `stopped` or `failed`.
+    /// `waiting`, `starting`, `ready`, `busy`, `stopping`, `stopped`, `failed` or `absent`.
     pub state: &'static str,
     /// Its process number; 0 before it is started.
     pub pid: u32,
@@ -42,7 +42,7 @@ pub struct ManagerStatus {
     pub taken: u64,
     /// How often its pipe was left unread because it sent too much.
     pub throttles: u64,
-    /// What went wrong, if anything did.
+    /// What went wrong, if anything did; why it is absent, if it is.
     pub fault: Option<String>,
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Stream {
     space: Doorbell,
     readers: Vec<StreamReader>,
     is_sealed: bool,
+    /// Whether its producer was found absent: then it stays empty.
+    is_left_empty: bool,
 }
 
 struct StreamReader {
@@ -45,6 +47,7 @@ impl Stream {
             space: Doorbell::create()?,
             ring,
             is_sealed: false,
+            is_left_empty: false,
         })
     }
 
@@ -92,9 +95,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether every reader has its end of the stream.
+    /// Whether every reader has its end of the stream, or never will: nobody waits for an absent producer.
     pub(crate) fn is_connected(&self) -> bool {
-        self.is_sealed && self.readers.iter().all(|reader| reader.was_told)
+        self.is_left_empty || (self.is_sealed && self.readers.iter().all(|reader| reader.was_told))
     }
 
     /// Whether that manager must see every frame before it may end.
@@ -110,6 +113,14 @@ impl Stream {
         for reader in self.readers.iter().filter(|reader| reader.manager == Some(manager)) {
             reader.cursor.mark_gone(&self.space);
         }
+    }
+
+    /// A manager was found absent: the stream goes on without it. It has seen no frame, for none is published
+    /// before the rig begins, so none is overwritten while it looks, even if it still runs.
+    pub(crate) fn leave_out(&mut self, manager: usize) {
+        self.gone(manager);
+        self.is_left_empty |= self.producer == manager;
+        self.readers.retain(|reader| reader.manager != Some(manager));
     }
 
     /// Takes a reader of this process on, once the producer knows of it.

@@ -18,7 +18,7 @@ pub struct RunSummary {
     pub duration_s: f64,
     /// Why it ended.
     pub reason: String,
-    /// Whether every manager ended in good order.
+    /// Whether every manager ended in good order, but for optional ones that were absent.
     pub is_clean: bool,
     /// How each manager ended.
     pub managers: Vec<ManagerSummary>,
@@ -63,6 +63,18 @@ pub enum ManagerEnd {
     },
     /// It was never started.
     NotStarted,
+    /// It is optional and was found absent when the rig started.
+    Absent {
+        /// What was found.
+        why: String,
+    },
+}
+
+impl ManagerEnd {
+    /// Whether the run is none the worse for it.
+    pub(super) fn is_in_order(&self) -> bool {
+        matches!(self, Self::Clean { .. } | Self::Absent { .. })
+    }
 }
 
 /// Something that was to be kept and is lost.
@@ -89,6 +101,14 @@ impl RunSummary {
     pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
         self.managers.iter().filter_map(|manager| match &manager.end {
             ManagerEnd::Failed { why } => Some((manager.name.as_str(), why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The optional managers that the run went without, with the reason.
+    pub fn absent(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.managers.iter().filter_map(|manager| match &manager.end {
+            ManagerEnd::Absent { why } => Some((manager.name.as_str(), why.as_str())),
             _ => None,
         })
     }

@@ -16,7 +16,7 @@ use super::worker::Worker;
 use crate::registry::context::{Identity, Producers};
 use crate::registry::{Context, Instance, KindRegistration, SetupError, panics};
 use crate::remote::Scope;
-use crate::shm::{Doorbell, Interrupter, Producer, Reader, ReaderList, StatusPage};
+use crate::shm::{AddReaderError, Doorbell, Interrupter, Producer, Reader, ReaderList, StatusPage};
 use crate::transport::Pipe;
 use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use crate::wire::{CommandId, Generation, Kind, MAX_ENVELOPE_BYTES};
@@ -163,7 +163,11 @@ impl Streams {
                 let list = list.ok_or_else(|| {
                     SetupError::new(format!("`{reader}` reads `{stream}`, which is not produced here"))
                 })?;
-                list.add(next()?, Doorbell::from_fd(next()?)?)?;
+                match list.add(next()?, Doorbell::from_fd(next()?)?) {
+                    // Whoever has gone already, such as an optional manager that is absent, needs no frames.
+                    Ok(_) | Err(AddReaderError::Gone) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             CoordinatorWord::Read { stream, inputs, .. } => {
                 let reader =
@@ -174,5 +178,34 @@ impl Streams {
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::shm::{CursorMemory, ReadMode, RingMemory};
+
+    fn owned(descriptor: impl AsFd) -> OwnedFd {
+        descriptor.as_fd().try_clone_to_owned().expect("a descriptor can be doubled")
+    }
+
+    #[test]
+    fn a_reader_that_went_before_it_was_taken_on_fails_no_set_up() {
+        let (pipe, _coordinator) = Pipe::pair().expect("a pipe");
+        let bell = || Doorbell::create().expect("a bell");
+        let (link, space, data) = (Link::new(pipe, [bell(), bell()]), bell(), bell());
+        let ring = RingMemory::create(4, 64).expect("a ring");
+        let cursor = CursorMemory::create(&ring, ReadMode::Lossless).expect("a cursor");
+        let mut streams = Streams::default();
+        let stream = || "video".to_owned();
+        let produce = CoordinatorWord::Produce { stream: stream() };
+        streams.take(produce, vec![owned(ring.fd()), owned(&space)], &link).expect("a ring to fill");
+        cursor.mark_gone(&space);
+        let read = CoordinatorWord::AddReader { stream: stream(), reader: "tracker".to_owned() };
+        streams.take(read, vec![owned(cursor.fd()), owned(&data)], &link).expect("nobody is missed");
+        assert_eq!(streams.readers_of["video"].count(), 0);
     }
 }

@@ -129,6 +129,16 @@ pub enum Refusal {
         /// Who would wait for whom: it begins and ends with the same name.
         cycle: Vec<String>,
     },
+    /// The manager is optional and was found absent when the rig started; this run goes on without it.
+    #[error("`{command}` was refused: `{manager}` is optional and absent ({why})")]
+    NotPresent {
+        /// Who is absent.
+        manager: ManagerName,
+        /// The command's name.
+        command: String,
+        /// What was found when it was to start.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -149,7 +159,8 @@ impl Refusal {
             | Self::TooManyCalls { command, .. }
             | Self::UnknownCommand { command }
             | Self::PipeFull { command }
-            | Self::WouldDeadlock { command, .. } => Some(command),
+            | Self::WouldDeadlock { command, .. }
+            | Self::NotPresent { command, .. } => Some(command),
         }
     }
 
@@ -159,7 +170,8 @@ impl Refusal {
             Self::Busy { manager, .. }
             | Self::Dead { manager, .. }
             | Self::NotReady { manager, .. }
-            | Self::NotServed { manager, .. } => Some(manager.as_str()),
+            | Self::NotServed { manager, .. }
+            | Self::NotPresent { manager, .. } => Some(manager.as_str()),
             Self::Absent { manager, .. } => manager.as_deref(),
             _ => None,
         }
@@ -206,6 +218,11 @@ mod tests {
         check_message(
             Refusal::Absent { manager: Some("zed".into()), command: command() },
             "`MoveTo` was refused: no manager is called `zed` in this rig",
+        );
+        let why = "could not be set up: no device".to_owned();
+        check_message(
+            Refusal::NotPresent { manager: name("stage_z"), command: command(), why },
+            "`MoveTo` was refused: `stage_z` is optional and absent (could not be set up: no device)",
         );
     }
 }

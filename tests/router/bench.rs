@@ -214,6 +214,10 @@ impl Bench {
         self.router.gone(index, &self.progress);
     }
 
+    pub(crate) fn leave_out(&mut self, index: usize, why: &str) {
+        self.router.leave_out(index, why.to_owned(), &self.progress);
+    }
+
     pub(crate) fn later(&mut self, by: Duration) {
         self.now += by;
         self.router.expire(self.now);

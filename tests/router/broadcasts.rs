@@ -92,6 +92,23 @@ fn a_manager_that_is_dead_ending_or_full_says_so_at_once() {
 }
 
 #[test]
+fn a_manager_that_is_absent_says_so_at_once() {
+    let prepare = |bench: &mut Bench| bench.leave_out(STAGE_X, "no device");
+    let act = |bench: &mut Bench| {
+        answer(bench, CAMERA, Ok(b"c"));
+        answer(bench, STAGE_Y, Ok(b"y"));
+    };
+    let (command, why) = ("SetLight".to_owned(), "no device".to_owned());
+    let absent = Refusal::NotPresent { manager: name(STAGE_X), command, why };
+    let expected = [
+        outcome(CAMERA, 1, Ok(b"c")),
+        outcome(STAGE_X, 0, Err(NotDone::Refused(absent))),
+        outcome(STAGE_Y, 1, Ok(b"y")),
+    ];
+    check_report(prepare, act, &expected);
+}
+
+#[test]
 fn a_slow_manager_expires_alone() {
     let act = |bench: &mut Bench| {
         answer(bench, CAMERA, Ok(b"c"));

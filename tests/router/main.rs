@@ -144,6 +144,29 @@ fn the_life_of_a_manager_decides_what_it_takes() {
 }
 
 #[test]
+fn an_absent_manager_is_refused_with_its_reason_and_changes_no_route() {
+    let leave_out = |bench: &mut Bench| bench.leave_out(STAGE_X, "no device");
+    let refusal =
+        Refusal::NotPresent { manager: name(STAGE_X), command: text("Move"), why: text("no device") };
+    check_refused(leave_out, request(MOVE).to("stage_x"), &refusal);
+    check_refused(leave_out, send(MOVE).to("stage_x"), &refusal);
+    let candidates = vec![name(STAGE_X), name(STAGE_Y)];
+    check_refused(leave_out, request(MOVE), &Refusal::AddressNeeded { command: text("Move"), candidates });
+}
+
+#[test]
+fn a_manager_found_absent_ends_its_start_up_commands_and_stays_absent() {
+    let mut bench = Bench::starting();
+    bench.accept(request(EXPOSE).by(Caller::Startup(CAMERA)).to("camera"));
+    bench.leave_out(CAMERA, "no device");
+    assert_eq!(bench.endings(), [(Caller::Startup(CAMERA), Ending::NotDone(NotDone::Lost))]);
+    bench.all_ready();
+    bench.die(CAMERA);
+    assert!(matches!(bench.offer(request(EXPOSE)), Err(Refusal::NotPresent { .. })));
+    bench.check_settled();
+}
+
+#[test]
 fn a_manager_that_starts_takes_its_start_up_commands_and_no_others() {
     let mut bench = Bench::starting();
     bench.accept(request(EXPOSE).by(Caller::Startup(CAMERA)).to("camera"));

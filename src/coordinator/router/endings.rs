@@ -47,6 +47,12 @@ impl Router {
         self.close_streams_of(index);
     }
 
+    /// The station was found absent: it is gone before it was ready, and is refused with this reason from now on.
+    pub fn leave_out(&mut self, index: usize, why: String, gauge: &dyn Gauge) {
+        self.stations[index].leave_out(why);
+        self.gone(index, gauge);
+    }
+
     /// The station is told to end: what has not gone into its pipe is refused here, what has, there.
     pub fn stop(&mut self, index: usize) {
         self.set_life(index, Life::Stopping);

@@ -60,6 +60,8 @@ pub struct Station {
     /// Which life of it.
     pub generation: Generation,
     pub(super) life: Life,
+    /// Why it takes no part in this run, when it was found absent.
+    absent: Option<String>,
     /// How many commands may wait.
     depth: u32,
     /// Which broadcasts it hears; without filters, all.
@@ -81,6 +83,7 @@ impl Station {
             name,
             generation: Generation(1),
             life: Life::Starting,
+            absent: None,
             depth,
             filters: Vec::new(),
             sent: 0,
@@ -100,6 +103,11 @@ impl Station {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.passes(subject, sender))
     }
 
+    /// The station takes no part in this run: whatever it is asked is refused with this reason.
+    pub(super) fn leave_out(&mut self, why: String) {
+        self.absent = Some(why);
+    }
+
     /// How many commands wait: queued here, or in the pipe and not taken.
     pub fn waiting(&self, taken: u64) -> u64 {
         self.commands_queued as u64 + self.sent.saturating_sub(taken)
@@ -113,6 +121,9 @@ impl Station {
         name: &dyn Fn() -> String,
     ) -> Result<usize, Refusal> {
         let manager = || self.name.clone();
+        if let Some(why) = &self.absent {
+            return Err(Refusal::NotPresent { manager: manager(), command: name(), why: why.clone() });
+        }
         match self.life {
             Life::Ready => {}
             Life::Starting if entrant.is_startup => {}
@@ -248,6 +259,7 @@ impl Station {
     pub(super) fn begin_life(&mut self, generation: Generation) {
         self.generation = generation;
         self.life = Life::Starting;
+        self.absent = None;
         self.sent = 0;
     }
 }

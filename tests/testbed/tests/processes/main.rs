@@ -1,5 +1,6 @@
 //! The tests of labrig on real processes: each starts a rig of managers of the testbed's program.
 
+mod absent;
 mod endings;
 mod pressure;
 mod routing;

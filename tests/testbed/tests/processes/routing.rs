@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{PATIENCE, end_cleanly, launch, pid_of};
+use labrig::prelude::*;
 use labrig::wire::FailureKind;
 use labrig::{CallError, Refusal, Rig};
 use labrig_testbed::commands::*;
@@ -62,6 +63,24 @@ fn an_address_that_cannot_take_the_command_is_refused_by_name() {
             "{absent:?}"
         );
     });
+}
+
+/// A command of this program that no kind handles.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+struct Unheard {}
+
+#[test]
+fn a_command_that_nobody_serves_here_is_refused_by_its_name() {
+    let rig = launch("[managers.ear]\nkind = \"listener\"");
+    let scope = rig.scope();
+    let absent = |command: &str| Err(Refusal::Absent { manager: None, command: command.to_owned() });
+    assert_eq!(scope.request(Add { a: 1, b: 1 }).map(drop), absent("Add"));
+    assert_eq!(scope.send(Note { number: 1 }), absent("Note"));
+    assert_eq!(scope.request(Unheard {}).map(drop), absent("Unheard"));
+    assert_eq!(scope.to("ear").request(Unheard {}).map(drop), absent("Unheard"));
+    let addressed = scope.to("ear").send(Note { number: 1 }).expect_err("it has no handler");
+    assert_eq!(addressed.to_string(), "`Note` was refused: `ear` has no handler for it; nobody can take it");
+    end_cleanly(rig);
 }
 
 #[test]
