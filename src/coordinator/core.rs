@@ -20,7 +20,7 @@ use crate::remote::scope::Ping;
 use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{Command, CommandSpec, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
+use crate::wire::{Command, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -287,21 +287,6 @@ impl Core {
                 return None;
             }
             self.scope_queued.wait(&mut state);
-        }
-    }
-
-    /// A command that no program of the rig handles is absent, under its name; unless one handles another shape
-    /// of it.
-    pub(super) fn named(&self, refusal: Refusal, spec: &CommandSpec) -> Refusal {
-        let command = spec.name.clone();
-        match refusal {
-            Refusal::UnknownCommand { .. }
-                if self.blueprint.routes.values().any(|it| it.name == spec.name) =>
-            {
-                Refusal::UnknownCommand { command }
-            }
-            Refusal::UnknownCommand { .. } => Refusal::Absent { manager: None, command },
-            other => other,
         }
     }
 

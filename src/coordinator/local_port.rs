@@ -9,7 +9,24 @@ use super::core::{Core, CoreState, Request};
 use super::router::Caller;
 use crate::remote::{Need, OnUndelivered, Outgoing, Port, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
-use crate::wire::{Header, Hop, Kind, Progress, Refusal, codec};
+use crate::wire::{CommandSpec, Header, Hop, Kind, Progress, Refusal, codec};
+
+impl Core {
+    /// A command that no program of the rig handles is absent, under its name; unless one handles another shape
+    /// of it.
+    fn named(&self, refusal: Refusal, spec: &CommandSpec) -> Refusal {
+        let command = spec.name.clone();
+        match refusal {
+            Refusal::UnknownCommand { .. }
+                if self.blueprint.routes.values().any(|it| it.name == spec.name) =>
+            {
+                Refusal::UnknownCommand { command }
+            }
+            Refusal::UnknownCommand { .. } => Refusal::Absent { manager: None, command },
+            other => other,
+        }
+    }
+}
 
 impl Port for Core {
     fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
