@@ -12,6 +12,7 @@ mod drawing;
 mod ends;
 mod launch_error;
 mod listening;
+mod local_port;
 mod main_loop;
 pub(crate) mod manifest;
 mod outputs;
@@ -29,6 +30,7 @@ mod state_folder;
 mod status;
 mod streams;
 mod summary;
+mod trace;
 
 pub(crate) use builder::{BuildScope, scope_of};
 pub use builder::{Proof, RigBuilder, prove};

@@ -130,8 +130,10 @@ pub use app::{App, app, main};
 pub use config::Topology;
 pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
-pub use remote::{BroadcastReport, CallError, PendingReply, Scope};
-pub use wire::{Command, Refusal, Schema};
+pub use remote::{
+    BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Scope,
+};
+pub use wire::{Command, Progress, Refusal, Schema};
 
 /// Everything a file with commands, managers or scope handlers needs.
 pub mod prelude {
@@ -140,9 +142,9 @@ pub mod prelude {
     pub use crate::macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, SafeReason, SetupError};
-    pub use crate::remote::{BroadcastReport, CallError, PendingReply, Scope};
+    pub use crate::remote::{BroadcastReport, CallError, Cancelled, PendingReply, Scope};
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
-    pub use crate::wire::{Command, Refusal, Schema};
+    pub use crate::wire::{Command, Progress, Refusal, Schema};
 }
 
 /// What the macros write refers to these names; not for people.

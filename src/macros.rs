@@ -53,6 +53,10 @@ pub use labrig_macros::Schema;
 /// | `name = "Move"` | what people call it; default: the type's name |
 /// | `script` | scripts may use it |
 /// | `drop_oldest`, `keep_latest` | which one gives way in a full queue; for direct commands without reply |
+/// | `deadline_ms = 500` | how long a call may take that does not say otherwise, in ms, 1 or more |
+/// | `idempotent` | running it twice does the same as running it once, so that it may be retried |
+///
+/// Without `idempotent` labrig never runs a command twice.
 ///
 /// ```
 /// use labrig::prelude::*;
@@ -64,12 +68,13 @@ pub use labrig_macros::Schema;
 ///
 /// /// Moves the objective to an absolute height and replies once it has settled.
 /// #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
-/// #[command(reply = Settled)]
+/// #[command(reply = Settled, deadline_ms = 500, idempotent)]
 /// pub struct MoveTo {
 ///     pub height_um: f64,
 /// }
 ///
 /// assert_eq!(MoveTo::spec().name, "MoveTo");
+/// assert_eq!(MoveTo::spec().deadline_ms, Some(500));
 /// ```
 pub use labrig_macros::Command;
 

@@ -6,17 +6,21 @@
 
 pub mod context;
 pub mod description;
+mod desk;
 pub mod detached;
 pub mod handler;
 pub mod outcome;
+pub(crate) mod panics;
 pub mod registration;
 pub mod routes;
+mod streaming;
 pub mod table;
 mod validate;
 mod view;
 
 pub use context::Context;
 pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
+pub(crate) use desk::{Desk, Finished};
 pub use handler::{
     FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, SafeReason, ScopeHandles,
     SetupError, Timer,

@@ -4,19 +4,29 @@
 //! manager; what differs between the two is the [`Port`] behind it.
 
 pub mod call_error;
+pub(crate) mod callbacks;
+pub mod cancellations;
+mod chain;
 pub mod in_flight;
+pub mod pending_broadcast;
 pub mod pending_reply;
 pub mod port;
+pub mod reply_stream;
 pub mod report;
 pub mod scope;
 pub mod slot;
 pub mod stream;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
-pub use call_error::{CallError, CallFacts, RemoteError};
+pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
+pub use cancellations::{Cancellations, Cancelled};
 pub use in_flight::InFlight;
-pub use pending_reply::{PendingBroadcast, PendingReply};
-pub use port::{Outgoing, Port};
+pub use pending_broadcast::PendingBroadcast;
+pub use pending_reply::PendingReply;
+pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
-pub use slot::{Answer, Slot};
+pub use slot::{Answer, Need, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

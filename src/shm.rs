@@ -19,6 +19,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod cancels;
 mod clock;
 mod cursor;
 mod event;

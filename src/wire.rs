@@ -22,7 +22,7 @@ pub use command::{
     Audience, Broadcast, Command, CommandSpec, Delivery, DeliveryKind, Direct, OneHandler, Overflow,
     ScopeLevel,
 };
-pub use ending::{BroadcastOutcome, Ending, NotDone, answer};
+pub use ending::{BroadcastOutcome, Ending, NotDone, Progress, Undelivered, UndeliveredReason, answer};
 pub use envelope::{
     Envelope, EnvelopeError, Header, Hop, Kind, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, Target,
 };

@@ -9,8 +9,8 @@ use golden::check_golden;
 use labrig::config::{ReadMode, Topology};
 use labrig::prelude::*;
 use labrig::registry::{CommandRegistry, RouteTable, StreamReader};
-use labrig::wire::DeliveryKind;
 use labrig::wire::schema::Node;
+use labrig::wire::{CommandSpec, DeliveryKind};
 use parts::{command, direct, here, kind, looking, playing, program, scope, with_fields};
 use serde_json::json;
 
@@ -36,9 +36,12 @@ readers = { tracker = "lossless" }
 "#;
 
 fn registry() -> CommandRegistry {
-    let move_to = with_fields(direct("MoveTo", 1), &[("height_um", Node::F64)]);
-    let home = direct("Home", 4);
-    let acquire = command("SetAcquisition", DeliveryKind::Broadcast, 7);
+    let mut move_to = with_fields(direct("MoveTo", 1), &[("height_um", Node::F64)]);
+    (move_to.deadline_ms, move_to.idempotent) = (Some(500), true);
+    let mut home = direct("Home", 4);
+    home.deadline_ms = Some(20_000);
+    let mut acquire = command("SetAcquisition", DeliveryKind::Broadcast, 7);
+    acquire.idempotent = true;
     let save = command("SaveNote", DeliveryKind::Scope, 9);
     let tracker = playing(kind("tracker", &[]), "rig::Acquires", &acquire, 20);
     let tracker = looking(looking(looking(tracker, "left"), "video"), "film");
@@ -89,6 +92,26 @@ fn handlers_are_found_by_target_and_commands_by_handler() {
     assert_eq!(registry().command_for_handler("laser", "fire").map(|spec| spec.name.as_str()), Some("Fire"));
     let all: Vec<_> = registry().specs().iter().map(|spec| spec.name.clone()).collect();
     assert_eq!(all, ["Fire", "Home", "MoveTo", "SaveNote", "SetAcquisition"]);
+}
+
+/// The deadline of `Stop` in a rig whose first manager is of another program, which says `theirs`.
+fn check_deadline(theirs: Option<u64>, ours: Option<u64>, expected: Option<u64>) {
+    let stop = |deadline_ms| CommandSpec { deadline_ms, ..command("Stop", DeliveryKind::Broadcast, 4) };
+    let abroad = program("cameras", vec![kind("camera", &[&stop(theirs)])]);
+    let linked = here(vec![kind("stage", &[&stop(ours)])], Vec::new());
+    let rig =
+        "schema = 1\n[managers.a]\nkind = 'camera'\nprogram = '/opt/cameras'\n[managers.b]\nkind = 'stage'\n";
+    let plan = Topology::from_toml(rig).resolve().plan;
+    let table = CommandRegistry::new([abroad, linked]).prove(&plan, &[]).expect("no faults");
+    let route = table.route_for("Stop").expect("a known command");
+    assert_eq!((route.managers.as_slice(), route.spec.deadline_ms), ([0, 1].as_slice(), expected));
+}
+
+#[test]
+fn programs_may_differ_in_a_deadline_and_the_coordinators_own_holds() {
+    check_deadline(Some(700), Some(500), Some(500));
+    check_deadline(Some(700), None, None);
+    check_deadline(None, Some(500), Some(500));
 }
 
 #[test]

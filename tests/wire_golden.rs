@@ -15,8 +15,8 @@ use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     Audience, BroadcastOutcome, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope, Failure,
-    FailureKind, Generation, Header, Hop, Kind, ManagerName, NotDone, Overflow, Shape, Site, Target,
-    TypeSchema, codec, inspect,
+    FailureKind, Generation, Header, Hop, Kind, ManagerName, NotDone, Overflow, Progress, Shape, Site,
+    Target, TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
 };
 use serde::de::DeserializeOwned;
 
@@ -24,7 +24,7 @@ const GOLDEN: &str = include_str!("golden/wire.txt");
 
 /// Moves the objective.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, script)]
+#[command(reply = Settled, script, deadline_ms = 500, idempotent)]
 struct MoveTo {
     /// Height above the stage.
     #[schema(unit = "um", min = 0.0, max = 200.0)]
@@ -153,8 +153,19 @@ fn envelopes(lines: &mut Lines) {
         chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }],
         ..Header::new(kind)
     };
-    let kinds =
-        [Kind::Request, Kind::Send, Kind::Broadcast, Kind::Done, Kind::Ended, Kind::Report, Kind::Control];
+    let kinds = [
+        Kind::Request,
+        Kind::Send,
+        Kind::Broadcast,
+        Kind::Done,
+        Kind::Ended,
+        Kind::Report,
+        Kind::Control,
+        Kind::Call,
+        Kind::Progress,
+        Kind::Opened,
+        Kind::Chunk,
+    ];
     for kind in kinds {
         for (which, header) in [("empty", Header::new(kind)), ("full", full(kind))] {
             let bytes = header.seal(&[0xee]);
@@ -178,6 +189,7 @@ fn coordinator_words(lines: &mut Lines) {
         default_deadline_ms: 5_000,
         safe_deadline_ms: 200,
         log_level: 3,
+        sends_traces: true,
     };
     let (stream, inputs) = (|| "video".to_owned(), vec!["video".to_owned()]);
     lines.value("", &CoordinatorWord::Configure(configure));
@@ -186,6 +198,10 @@ fn coordinator_words(lines: &mut Lines) {
     lines.value("", &CoordinatorWord::Read { stream: stream(), inputs, is_lossless: true });
     lines.value("", &CoordinatorWord::Start);
     lines.value("", &CoordinatorWord::Quit);
+    let reason = UndeliveredReason::Displaced;
+    let news = Undelivered { command: "Aim".into(), to: "motor".into(), reason, untold: 300 };
+    lines.value("", &CoordinatorWord::Undelivered(news));
+    lines.value("", &CoordinatorWord::Grant { correlation: 77, chunks: 2 });
 }
 
 fn manager_words(lines: &mut Lines) {
@@ -200,6 +216,12 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Stopped { safe_state_us: 1_500 });
     lines.value("", &ManagerWord::Lost { what: "row".into(), detail: "disk full".into() });
     lines.value("", &ManagerWord::Abandon { correlation: 77 });
+    lines.value("", &ManagerWord::Cancel { correlation: 77 });
+    lines.value("", &ManagerWord::SetExpiry { correlation: 77, time_left_us: Some(5_000_000) });
+    lines.value("", &ManagerWord::Wait { correlation: 77 });
+    lines.value("", &ManagerWord::WaitEnded { correlation: 77 });
+    lines.value("", &ManagerWord::Grant { correlation: 77, chunks: 2 });
+    lines.value("", &ManagerWord::CancelsTaken);
 }
 
 fn endings(lines: &mut Lines) {
@@ -222,6 +244,14 @@ fn endings(lines: &mut Lines) {
     lines.value("", &NotDone::Refused(Refusal::Closed));
     lines.value("", &NotDone::Lost);
     lines.value("", &NotDone::Indeterminate);
+    lines.value("", &NotDone::Deadlock { cycle: cycle() });
+    lines.value("", &Progress { done: 1.5, total: 3.0, note: "moving".into() });
+    lines.value("", &UndeliveredReason::Displaced);
+    lines.value("", &UndeliveredReason::Lost);
+    lines.value("", &UndeliveredReason::Indeterminate);
+    lines.value("", &UndeliveredReason::Quitting);
+    lines.value("", &UndeliveredReason::Closed);
+    lines.value("", &UndeliveredReason::Refused(Refusal::Closed));
     let outcome = |outcome| BroadcastOutcome { manager: "motor".into(), generation: 2, outcome };
     lines.value(" done", &outcome(Ok(vec![7, 8])));
     lines.value(" lost", &outcome(Err(NotDone::Lost)));
@@ -245,7 +275,12 @@ fn refusals(lines: &mut Lines) {
     lines.value("", &Refusal::TooManyCalls { command: command(), limit: 65_536 });
     lines.value("", &Refusal::PipeFull { command: command() });
     lines.value("", &Refusal::UnknownCommand { command: command() });
+    lines.value("", &Refusal::WouldDeadlock { command: command(), cycle: cycle() });
     lines.value("", &Refusal::NotPresent { manager: manager(), command: command(), why: "no device".into() });
+}
+
+fn cycle() -> Vec<String> {
+    vec!["motor".into(), "camera".into(), "motor".into()]
 }
 
 fn parts_of_specs(lines: &mut Lines) {
@@ -330,6 +365,7 @@ fn every_variant_on_the_wire_is_pinned() {
     check_all_variants_pinned::<NotDone>(&lines);
     check_all_variants_pinned::<Refusal>(&lines);
     check_all_variants_pinned::<FailureKind>(&lines);
+    check_all_variants_pinned::<UndeliveredReason>(&lines);
     check_all_variants_pinned::<DeliveryKind>(&lines);
     check_all_variants_pinned::<Audience>(&lines);
     check_all_variants_pinned::<Overflow>(&lines);

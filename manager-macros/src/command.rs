@@ -20,6 +20,8 @@ const KNOWN: &[Known] = &[
     ("script", Takes::Nothing, "script"),
     ("drop_oldest", Takes::Nothing, "drop_oldest"),
     ("keep_latest", Takes::Nothing, "keep_latest"),
+    ("deadline_ms", Takes::Count, "deadline_ms = 500"),
+    ("idempotent", Takes::Nothing, "idempotent"),
 ];
 
 /// Writes `impl Command`, or the mistakes with an impl that is never run.
@@ -171,6 +173,11 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
         (_, true) => quote!(KeepLatest),
         _ => quote!(Refuse),
     };
+    let deadline_ms = match options.count("deadline_ms") {
+        Some(limit) => quote!(::core::option::Option::Some(#limit)),
+        None => quote!(::core::option::Option::None),
+    };
+    let idempotent = options.has("idempotent");
     quote! {
         static SPEC: ::std::sync::OnceLock<::labrig::__private::CommandSpec> = ::std::sync::OnceLock::new();
         SPEC.get_or_init(|| {
@@ -183,6 +190,8 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
                 script: #script,
                 file: ::core::file!(),
                 line: #line,
+                deadline_ms: #deadline_ms,
+                idempotent: #idempotent,
             })
         })
     }

@@ -21,7 +21,7 @@ pub(crate) enum Takes {
     Text,
     /// A number, also negative or broken: `min = -0.5`.
     Number,
-    /// A whole number above zero: `milliseconds = 20`.
+    /// A whole number above zero, without a suffix that could be taken for a unit: `milliseconds = 20`.
     Count,
     /// Paths: `roles(Acquires)`.
     Paths,
@@ -168,7 +168,7 @@ fn value(input: ParseStream, takes: Takes) -> Option<Value> {
 fn literal(written: Expr, takes: Takes) -> Option<Value> {
     match (takes, ungrouped(&written)) {
         (Takes::Text, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => Some(Value::Text(text.clone())),
-        (Takes::Count, Expr::Lit(ExprLit { lit: Lit::Int(count), .. })) => {
+        (Takes::Count, Expr::Lit(ExprLit { lit: Lit::Int(count), .. })) if count.suffix().is_empty() => {
             count.base10_parse().ok().filter(|count| *count > 0).map(Value::Count)
         }
         (Takes::Number, plain) => number(plain).map(|number| Value::Number(number, Box::new(written))),

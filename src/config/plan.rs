@@ -27,6 +27,10 @@ pub struct RigPlan {
     pub quit_deadline: Duration,
     /// How long each manager may take from its start until it is ready.
     pub start_deadline: Duration,
+    /// Whether failures say where in the source they happened, and by which way.
+    pub sends_traces: bool,
+    /// Whether the end of every call is written to the run's folder.
+    pub traces: bool,
     /// The managers, by name.
     pub managers: Vec<ManagerPlan>,
     /// The streams, by name.

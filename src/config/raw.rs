@@ -48,6 +48,10 @@ pub(super) struct RawRig {
     /// How long each manager may take from its start until it is ready.
     #[schema(unit = "ms", min = 1, max = 3_600_000)]
     pub(super) start_deadline_ms: u64,
+    /// Whether a failure says where in the source it happened, and by which way.
+    pub(super) send_traces: bool,
+    /// Whether the end of every call is written to `trace.csv` in the run's folder.
+    pub(super) trace: bool,
     /// The lease by which managers notice a frozen coordinator.
     pub(super) lease_ms: Option<NotYet>,
 }
@@ -59,6 +63,8 @@ impl Default for RawRig {
             default_deadline_ms: 5_000,
             quit_deadline_ms: 5_000,
             start_deadline_ms: 10_000,
+            send_traces: true,
+            trace: false,
             lease_ms: None,
         }
     }

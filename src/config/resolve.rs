@@ -77,6 +77,8 @@ fn plan(topology: &Topology, tree: &Tree) -> RigPlan {
         default_deadline: millis(rig.default_deadline_ms),
         quit_deadline: millis(rig.quit_deadline_ms),
         start_deadline: millis(rig.start_deadline_ms),
+        sends_traces: rig.send_traces,
+        traces: rig.trace,
         managers: entries(tree, "managers").filter_map(|it| manager(topology, it)).collect(),
         streams: entries(tree, "streams").filter_map(stream).collect(),
         state_dir: topology.state_dir.clone(),

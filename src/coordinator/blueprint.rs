@@ -18,6 +18,8 @@ pub(crate) struct Blueprint {
     pub(crate) default_deadline: Duration,
     pub(crate) start_deadline: Duration,
     pub(crate) quit_deadline: Duration,
+    pub(crate) sends_traces: bool,
+    pub(crate) traces: bool,
     pub(crate) managers: Vec<ManagerBlueprint>,
     pub(crate) streams: Vec<StreamBlueprint>,
     pub(crate) routes: HashMap<CommandId, Route>,

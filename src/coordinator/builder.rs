@@ -20,6 +20,7 @@ use super::rig::{Parts, Rig};
 use super::run_log::RunLog;
 use super::scope_thread;
 use super::state_folder::StateFolder;
+use super::trace::Trace;
 use crate::config::{Code, Fault, Report, RigPlan, Topology};
 use crate::registry::context::{Identity, Producers};
 use crate::registry::registration::{self, ScopeInstance};
@@ -179,16 +180,20 @@ impl RigBuilder {
         let core = Arc::new(Core::new(blueprint)?);
         let log = RunLog::create(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
+        let trace = core.blueprint.traces.then(|| Trace::create(&run_dir)).transpose();
+        let trace = trace.map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
         let identity =
             Identity { rig: rig_name, manager: "scope".to_owned(), generation: Generation(1), run_dir };
         let port: Arc<Core> = Arc::clone(&core);
-        let mut context = Context::new(identity, Scope::new(port), Producers::default());
+        let work = Arc::clone(core.scope_desk.work());
+        let mut context = Context::new(identity, Scope::new(port), Producers::default(), work);
         let instances = build_scopes(self.scopes, &mut context)?;
         let (launched, outcome) = bounded(1);
         let (ending, ended) = bounded(0);
         let parts = main_loop::Parts {
             core: Arc::clone(&core),
             log,
+            trace,
             log_level: self.log_level,
             signals: self.signals,
             launched,

@@ -4,24 +4,28 @@
 //! is released.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::blueprint::Blueprint;
 use super::peers::{Pages, Peer};
-use super::router::{Caller, Effect, Router, Station};
+use super::router::{Caller, Effect, Router, Station, TracedEnding};
 use super::status::RigStatus;
+use crate::registry::Desk;
 use crate::remote::scope::Ping;
-use crate::remote::{Answer, Outgoing, Port, Slot, StreamError, StreamParts};
+use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{Command, CommandSpec, Ending, Header, Hop, ManagerName, NotDone, Refusal};
+use crate::wire::{Command, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
+/// How many traced endings wait at most for the main loop to have something else to do.
+const TRACED_AT_ONCE: usize = 4096;
 
 /// See the module's words.
 pub(crate) struct Core {
@@ -32,6 +36,9 @@ pub(crate) struct Core {
     state: Mutex<CoreState>,
     /// Wakes the scope's thread.
     scope_queued: Condvar,
+    /// What the scope's thread is at.
+    pub(crate) scope_desk: Desk,
+    scope_thread: OnceLock<ThreadId>,
 }
 
 /// What the lock guards.
@@ -44,8 +51,13 @@ pub(crate) struct CoreState {
     /// When the main loop will wake by itself.
     pub(crate) armed: Option<Instant>,
     pub(crate) is_closed: bool,
-    slots: HashMap<u64, Arc<Slot>>,
-    next_call: u64,
+    /// Endings to be written down, when they are traced.
+    pub(crate) traced: Vec<(Instant, Box<TracedEnding>)>,
+    pub(super) slots: HashMap<u64, Arc<Slot>>,
+    pub(super) next_call: u64,
+    /// What the scope's thread waits for.
+    pub(super) scope_waits: Option<Arc<Slot>>,
+    pub(super) on_undelivered: Vec<OnUndelivered>,
 }
 
 /// What another thread asks of the main loop.
@@ -62,16 +74,26 @@ pub(crate) enum Request {
     Startup { manager: usize, answer: Answer },
 }
 
-/// Answers to hand over once the lock is released.
+/// News to hand over once the lock is released.
 #[derive(Default)]
 #[must_use = "answers that are not handed over leave their callers waiting"]
-pub(crate) struct Answers(Vec<(Arc<Slot>, Answer)>);
+pub(crate) struct Answers {
+    answers: Vec<(Arc<Slot>, Answer)>,
+    undelivered: Vec<Undelivered>,
+    on_undelivered: Vec<OnUndelivered>,
+}
 
 impl Answers {
     pub(crate) fn hand_over(self) {
-        for (slot, answer) in self.0 {
+        for (slot, answer) in self.answers {
             // A second answer is impossible here: the slot left the table with the first.
             let _ = slot.fill(answer);
+        }
+        for news in self.undelivered {
+            for told in &self.on_undelivered {
+                let (told, news) = (Arc::clone(told), news.clone());
+                callbacks::run_later(Box::new(move || told(&news)));
+            }
         }
     }
 }
@@ -84,7 +106,14 @@ impl Core {
         let managers: Vec<_> = blueprint.managers.iter().map(station).collect();
         let count = managers.len();
         let scope = Station::new(scope_name(), SCOPE_DEPTH);
-        let router = Router::new(managers, scope, blueprint.routes.clone(), Ping::spec());
+        let mut router = Router::new(managers, scope, blueprint.routes.clone(), Ping::spec());
+        if blueprint.traces {
+            router.trace_endings();
+        }
+        let scope_desk = Desk::default();
+        if !blueprint.sends_traces {
+            scope_desk.withhold_traces();
+        }
         let state = CoreState {
             router,
             peers: std::iter::repeat_with(Peer::default).take(count).collect(),
@@ -92,8 +121,11 @@ impl Core {
             requests: Vec::new(),
             armed: None,
             is_closed: false,
+            traced: Vec::new(),
             slots: HashMap::new(),
             next_call: 1,
+            scope_waits: None,
+            on_undelivered: Vec::new(),
         };
         let poller = Poller::new().map_err(|errno| DoorbellError::NoDescriptor { errno })?;
         Ok(Self {
@@ -102,6 +134,8 @@ impl Core {
             wake: Doorbell::create()?,
             state: Mutex::new(state),
             scope_queued: Condvar::new(),
+            scope_desk,
+            scope_thread: OnceLock::new(),
         })
     }
 
@@ -135,16 +169,60 @@ impl Core {
                 peers[index].flush(index, router, pages, &self.poller);
             }
             Effect::Answer { caller: Caller::Local(call), answer } => {
-                answers.0.extend(state.slots.remove(&call).map(|slot| (slot, answer)));
+                answers.answers.extend(state.slots.remove(&call).map(|slot| (slot, answer)));
+            }
+            Effect::Opened { caller: Caller::Local(call), answer } => {
+                answers.answers.extend(state.slots.get(&call).map(|slot| (Arc::clone(slot), answer)));
+            }
+            Effect::Stream { caller: Caller::Local(call), news } => state.stream(call, news),
+            Effect::Progress { caller: Caller::Local(call), progress } => {
+                if let Some(slot) = state.slots.get(&call) {
+                    slot.report(progress);
+                }
             }
             Effect::Answer { caller: Caller::Startup(manager), answer } => {
                 state.requests.push(Request::Startup { manager, answer });
                 self.wake.ring();
             }
-            Effect::Answer { caller, .. } => log::error!("an answer for {caller:?} has nowhere to go"),
-            Effect::Undelivered { command, to, reason } => {
-                log::warn!(target: "labrig", "`{command}` to `{to}` was not delivered: {reason}");
+            Effect::Cancel { station, call } => self.tell_to_cancel(state, station, call),
+            Effect::Grant { call, chunks } => self.scope_desk.streams().grant(call, chunks),
+            Effect::Undelivered { sender, news } => {
+                let Undelivered { command, to, reason, .. } = &news;
+                let sender = match sender {
+                    Caller::Manager { index, .. } => &state.router.station(index).name,
+                    _ => &state.router.station(state.router.scope_index()).name,
+                };
+                log::warn!(
+                    target: "labrig",
+                    "`{command}` from `{sender}` to `{to}` was not delivered: {reason}"
+                );
+                if !state.on_undelivered.is_empty() {
+                    answers.on_undelivered.clone_from(&state.on_undelivered);
+                    answers.undelivered.push(news);
+                }
             }
+            Effect::Traced(ending) => self.note_traced(state, ending),
+            Effect::Answer { caller, .. }
+            | Effect::Opened { caller, .. }
+            | Effect::Stream { caller, .. }
+            | Effect::Progress { caller, .. } => log::error!("news for {caller:?} have nowhere to go"),
+        }
+    }
+
+    fn tell_to_cancel(&self, state: &mut CoreState, station: usize, call: u64) {
+        if station != state.router.scope_index() {
+            return state.peers[station].cancel(call);
+        }
+        self.scope_desk.cancel(call);
+        if let Some(slot) = &state.scope_waits {
+            slot.disturb();
+        }
+    }
+
+    fn note_traced(&self, state: &mut CoreState, ending: Box<TracedEnding>) {
+        state.traced.push((Instant::now(), ending));
+        if state.traced.len() == TRACED_AT_ONCE {
+            self.wake.ring();
         }
     }
 
@@ -179,8 +257,24 @@ impl Core {
         router.submit(Caller::Startup(manager), header, payload, Instant::now(), pages)
     }
 
+    /// Whether this is the thread that runs the scope's handlers.
+    pub(super) fn is_scope_thread(&self) -> bool {
+        self.scope_thread.get() == Some(&thread::current().id())
+    }
+
+    /// Does something with the router, and what follows from it.
+    pub(crate) fn with_router<X>(&self, act: impl FnOnce(&mut Router) -> X) -> X {
+        let mut state = self.lock();
+        let outcome = act(&mut state.router);
+        let answers = self.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+        outcome
+    }
+
     /// Waits, as the scope's thread, for the next command; none once the rig has closed.
     pub(crate) fn next_for_scope(&self) -> Option<Vec<u8>> {
+        self.scope_thread.get_or_init(|| thread::current().id());
         let mut state = self.lock();
         loop {
             let scope = state.router.scope_index();
@@ -196,21 +290,6 @@ impl Core {
         }
     }
 
-    /// A command that no program of the rig handles is absent, under its name; unless one handles another shape
-    /// of it.
-    fn named(&self, refusal: Refusal, spec: &CommandSpec) -> Refusal {
-        let command = spec.name.clone();
-        match refusal {
-            Refusal::UnknownCommand { .. }
-                if self.blueprint.routes.values().any(|it| it.name == spec.name) =>
-            {
-                Refusal::UnknownCommand { command }
-            }
-            Refusal::UnknownCommand { .. } => Refusal::Absent { manager: None, command },
-            other => other,
-        }
-    }
-
     /// Asks the main loop how the rig is doing.
     pub(crate) fn ask_status(&self) -> Receiver<RigStatus> {
         let (sender, receiver) = bounded(1);
@@ -219,7 +298,7 @@ impl Core {
     }
 
     /// Asks the main loop for something; a rig that has closed answers nothing.
-    fn ask(&self, request: Request) {
+    pub(super) fn ask(&self, request: Request) {
         let mut state = self.lock();
         if !state.is_closed {
             state.requests.push(request);
@@ -238,8 +317,11 @@ impl Core {
         let left: Vec<_> = state.slots.drain().map(|(_, slot)| slot).collect();
         drop(state);
         answers.hand_over();
+        self.scope_desk.cancel_all();
         for slot in left {
-            let _ = slot.fill(closed());
+            if slot.fill(closed()).is_err() {
+                slot.push(StreamNews::End(Err(NotDone::Refused(Refusal::Closed))));
+            }
         }
         self.scope_queued.notify_all();
     }
@@ -258,74 +340,15 @@ fn closed() -> Answer {
     }
 }
 
-impl Port for Core {
-    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
-        let Outgoing { header, spec, payload, slot } = outgoing;
-        let mut state = self.lock();
-        if state.is_closed {
-            return Err(Refusal::Closed);
-        }
-        let call = state.next_call;
-        state.next_call += 1;
-        let wants_answer = slot.is_some();
+impl CoreState {
+    /// Something came out of a stream that answers a call of this process.
+    fn stream(&mut self, call: u64, news: StreamNews) {
+        let slot = match news {
+            StreamNews::Chunk(_) => self.slots.get(&call).cloned(),
+            StreamNews::End(_) => self.slots.remove(&call),
+        };
         if let Some(slot) = slot {
-            state.slots.insert(call, slot);
-        }
-        let CoreState { router, pages, .. } = &mut *state;
-        let offered = router.submit(Caller::Local(call), &header, &payload, Instant::now(), pages);
-        if offered.is_err() && wants_answer {
-            state.slots.remove(&call);
-        }
-        let answers = self.perform(&mut state);
-        drop(state);
-        answers.hand_over();
-        offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
-    }
-
-    fn wait(&self, slot: &Slot, until: Instant) {
-        slot.wait_until(until);
-    }
-
-    fn abandon(&self, correlation: u64) {
-        let mut state = self.lock();
-        if state.slots.remove(&correlation).is_some() {
-            state.router.abandon(Caller::Local(correlation));
-        }
-    }
-
-    fn quit(&self, reason: &str) {
-        let reason = if reason.is_empty() { "asked by the program" } else { reason };
-        self.ask(Request::Quit(reason.to_owned()));
-    }
-
-    fn report_loss(&self, what: &str, detail: &str) {
-        self.ask(Request::Loss { what: what.to_owned(), detail: detail.to_owned() });
-    }
-
-    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
-        let known: Vec<_> = self.blueprint.streams.iter().map(|known| known.name.clone()).collect();
-        if known.iter().any(|name| name == stream) {
-            return Ok(());
-        }
-        Err(StreamError::Unknown { stream: stream.to_owned(), known })
-    }
-
-    fn open_stream(&self, stream: &str, mode: ReadMode) -> Result<StreamParts, StreamError> {
-        let (sender, receiver) = bounded(1);
-        let request = Request::OpenStream { stream: stream.to_owned(), mode, asker: sender };
-        self.ask(request);
-        receiver.recv().unwrap_or(Err(StreamError::Closed))
-    }
-
-    fn default_deadline(&self) -> Duration {
-        self.blueprint.default_deadline
-    }
-
-    fn name_of(&self, who: u16) -> String {
-        match self.blueprint.managers.get(usize::from(who)) {
-            Some(manager) => manager.name.to_string(),
-            None if who == Hop::SCOPE => "scope".to_owned(),
-            None => format!("#{who}"),
+            slot.push(news);
         }
     }
 }

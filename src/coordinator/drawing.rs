@@ -39,6 +39,8 @@ pub(super) fn draw(
         default_deadline: plan.default_deadline,
         start_deadline: plan.start_deadline,
         quit_deadline: plan.quit_deadline,
+        sends_traces: plan.sends_traces,
+        traces: plan.traces,
         managers: managers.map(|(index, manager)| draw_manager(plan, table, index, manager)).collect(),
         streams: streams.filter_map(|(index, stream)| draw_stream(plan, table, index, stream)).collect(),
         routes: draw_routes(table, known, plan.managers.len()),

@@ -82,6 +82,7 @@ impl MainLoop {
         let mut state = self.core.lock();
         match header.kind {
             Kind::Done | Kind::Ended => state.router.answered(index, header, payload)?,
+            Kind::Progress | Kind::Opened | Kind::Chunk => state.router.told(index, header, payload)?,
             Kind::Report => return Err(EnvelopeError::Payload { reason: "managers make no reports".into() }),
             _ => self.core.submit_from(&mut state, index, header, payload),
         }
@@ -130,12 +131,30 @@ impl MainLoop {
                 let name = self.name(index);
                 self.note_loss(&name, &what, &detail);
             }
-            ManagerWord::Abandon { correlation } => {
-                let mut state = self.core.lock();
-                let generation = state.router.station(index).generation;
-                state.router.abandon(Caller::Manager { index, generation, correlation });
-            }
+            ManagerWord::CancelsTaken => self.core.lock().peers[index].cancels_taken(),
+            word => self.hear_of_call(index, word),
         }
+    }
+
+    /// What a manager says of a call that it made.
+    fn hear_of_call(&mut self, index: usize, word: ManagerWord) {
+        let now = Instant::now();
+        self.core.with_router(|router| {
+            let generation = router.station(index).generation;
+            let caller = |correlation| Caller::Manager { index, generation, correlation };
+            match word {
+                ManagerWord::Abandon { correlation } => router.abandon(caller(correlation)),
+                ManagerWord::Cancel { correlation } => router.cancel(caller(correlation)),
+                ManagerWord::Wait { correlation } => router.begin_wait(caller(correlation)),
+                ManagerWord::WaitEnded { correlation } => router.end_wait(caller(correlation)),
+                ManagerWord::Grant { correlation, chunks } => router.grant(caller(correlation), chunks),
+                ManagerWord::SetExpiry { correlation, time_left_us } => {
+                    let deadline = time_left_us.and_then(|left| now.checked_add(Duration::from_micros(left)));
+                    router.set_expiry(caller(correlation), deadline);
+                }
+                _ => {}
+            }
+        });
     }
 
     pub(super) fn note(&mut self, index: usize, level: u8, target: &str, message: &str) {
@@ -195,6 +214,7 @@ impl MainLoop {
         if let Err(errno) = self.core.poller.remove(&pipe) {
             log::error!("a pipe cannot be taken from the poller: {errno}");
         }
+        state.peers[index].urgent = None;
         let CoreState { router, pages, .. } = &mut *state;
         router.gone(index, pages);
         let answers = self.core.perform(&mut state);

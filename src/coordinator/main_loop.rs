@@ -17,10 +17,12 @@ use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request};
 use super::launch_error::LaunchError;
 use super::process::{Phase, Process};
+use super::router::{Caller, TracedEnding};
 use super::run_log::RunLog;
 use super::shutdown::Quit;
 use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
+use super::trace::Trace;
 use crate::transport::{Interest, Ready, Token};
 use crate::wire::MAX_ENVELOPE_BYTES;
 
@@ -67,6 +69,7 @@ pub(super) struct MainLoop {
     pub(super) processes: Vec<Process>,
     pub(super) streams: Vec<Stream>,
     pub(super) log: RunLog,
+    pub(super) trace: Option<Trace>,
     pub(super) log_level: u8,
     pub(super) quit: Option<Quit>,
     pub(super) signals: Option<UnixStream>,
@@ -81,6 +84,7 @@ pub(super) struct MainLoop {
 pub(super) struct Parts {
     pub(super) core: Arc<Core>,
     pub(super) log: RunLog,
+    pub(super) trace: Option<Trace>,
     pub(super) log_level: u8,
     pub(super) signals: Option<UnixStream>,
     pub(super) launched: Sender<Result<(), LaunchError>>,
@@ -88,7 +92,7 @@ pub(super) struct Parts {
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, log_level, signals, launched } = parts;
+        let Parts { core, log, trace, log_level, signals, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -102,6 +106,7 @@ impl MainLoop {
             processes,
             streams,
             log,
+            trace,
             log_level,
             quit: None,
             signals,
@@ -121,6 +126,7 @@ impl MainLoop {
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.log.flush();
+                self.write_trace();
             }
             match self.core.poller.wait(patience) {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
@@ -129,6 +135,33 @@ impl MainLoop {
             self.keep_time();
         }
         self.finish()
+    }
+
+    /// Writes down the endings that have been traced.
+    pub(super) fn write_trace(&mut self) {
+        let Some(mut trace) = self.trace.take() else { return };
+        let traced = std::mem::take(&mut self.core.lock().traced);
+        for (at, ending) in &traced {
+            let (sender, target) = (self.sender(ending), self.station_name(ending.station));
+            let route = self.core.blueprint.routes.get(&ending.command);
+            let command = route.map_or_else(|| ending.command.to_string(), |route| route.name.clone());
+            trace.line(*at, ending, [&sender, &target, &command]);
+        }
+        trace.flush();
+        self.trace = Some(trace);
+    }
+
+    fn sender(&self, ending: &TracedEnding) -> String {
+        match ending.caller {
+            Caller::Manager { index, .. } => self.station_name(index),
+            Caller::Startup(_) => "config".to_owned(),
+            _ => "scope".to_owned(),
+        }
+    }
+
+    fn station_name(&self, index: usize) -> String {
+        let manager = self.core.blueprint.managers.get(index);
+        manager.map_or_else(|| "scope".to_owned(), |manager| manager.name.to_string())
     }
 
     fn react(&mut self, ready: Ready) {

@@ -42,7 +42,7 @@ pub(crate) struct Process {
     pub(crate) is_absent: bool,
     pub(crate) child: Option<ChildProcess>,
     pub(crate) page: Option<Arc<StatusPage>>,
-    pub(crate) urgent: Option<Doorbell>,
+    pub(crate) urgent: Option<Arc<Doorbell>>,
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
     pub(crate) bucket: Option<Bucket>,

@@ -46,6 +46,7 @@ impl MainLoop {
 
     pub(super) fn finish(mut self) -> RunSummary {
         self.core.close();
+        self.write_trace();
         let summary = self.summary();
         if let Some(error) = self.failure.take() {
             self.launched(Err(error));

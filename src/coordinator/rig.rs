@@ -14,13 +14,16 @@ use super::state_folder::StateFolder;
 use super::status::RigStatus;
 use super::summary::RunSummary;
 use crate::config::Topology;
-use crate::remote::{Port, Scope};
+use crate::remote::{Port, Scope, callbacks};
 
 /// How long the main loop may take to answer a question about the rig; it never blocks, so it needs far less.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a handler of the scope may go on after the rig has ended.
 const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the callbacks of calls that have ended may take after the rig has ended.
+const CALLBACKS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A rig that runs. It is launched once and ends once; dropping it ends it too.
 ///
@@ -116,6 +119,9 @@ impl Parts {
             }
             _ if self.scope_thread.join().is_err() => log::error!("the scope's thread has panicked"),
             _ => {}
+        }
+        if !callbacks::settle(CALLBACKS_PATIENCE) {
+            log::warn!("callbacks have not returned; they are left behind");
         }
         drop(self.state_folder);
         drop(self.temporary);

@@ -4,26 +4,36 @@
 //! tested by simulation. It owns the routes, the queue of every station (each manager, and the scope) and
 //! the table of calls in flight. It never looks into a payload, and it never waits.
 //!
-//! `submit` is in this file; where commands go is in `routing`, how calls end in `endings`, broadcasts are
-//! in `gathering` and the stations' queues in `station`.
+//! `submit` is in this file; where commands go is in `routing`, how calls end in `endings` and are taken back
+//! in `cancelling`, who waits for whom in `waits`, broadcasts are in `gathering`, what calls tell before
+//! their end in `streaming`, one-way commands that do not run in `undelivered`, and the stations' queues in
+//! `station`.
 
+mod cancelling;
 mod endings;
 mod gathering;
 mod routing;
 mod station;
+mod streaming;
 mod terms;
+mod undelivered;
+mod waits;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::remote::{Answer, InFlight};
 use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
-use crate::wire::{CommandId, CommandSpec, Generation, Header, Hop, Kind, Overflow, Refusal, Target};
+use crate::wire::{
+    CommandId, CommandSpec, Generation, Header, Hop, Kind, Overflow, Refusal, Target, UndeliveredReason,
+};
 
 use gathering::Gathering;
-use station::{Entrant, Queued};
+use station::{Entrant, Ordered, Queued};
 pub use station::{Life, Station};
-pub use terms::{Caller, Effect, Gauge, Route, Totals};
+use streaming::Window;
+pub use terms::{Caller, Effect, Gauge, Route, Totals, TracedEnding};
+use waits::Waits;
 
 /// How many calls may be in flight in a rig.
 pub const MAX_IN_FLIGHT: usize = 65_536;
@@ -37,9 +47,22 @@ pub struct Router {
     in_flight: InFlight<Call>,
     gatherings: HashMap<u64, Gathering>,
     next_gathering: u64,
+    /// What callers of this process and managers have asked for, by their own numbers.
+    asked: HashMap<Caller, Asked>,
+    waits: Waits,
     is_quitting: bool,
+    is_tracing: bool,
     totals: Totals,
     effects: Vec<Effect>,
+}
+
+/// What somebody has asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    /// One command, by its number in the table.
+    Call(u64),
+    /// A broadcast.
+    Gathering(u64),
 }
 
 /// What is remembered of a call in flight.
@@ -48,9 +71,13 @@ struct Call {
     caller: Caller,
     station: usize,
     generation: Generation,
+    command: CommandId,
     chain: Vec<Hop>,
+    accepted_at: Instant,
     /// Its place among the commands that went into the pipe; none while it is still queued here.
     ordinal: Option<u64>,
+    /// When a stream answers it: how much of that may come.
+    stream: Option<Window>,
 }
 
 /// One command for one station.
@@ -61,6 +88,7 @@ struct Part<'a> {
     payload: &'a [u8],
     /// The calls that led here, the caller's among them.
     chain: &'a [Hop],
+    now: Instant,
     deadline: Option<Instant>,
 }
 
@@ -74,6 +102,7 @@ impl Router {
     ) -> Self {
         let mut stations = managers;
         stations.push(scope);
+        let waits = Waits::among(stations.len());
         Self {
             stations,
             routes,
@@ -81,10 +110,18 @@ impl Router {
             in_flight: InFlight::new(MAX_IN_FLIGHT),
             gatherings: HashMap::new(),
             next_gathering: 1,
+            asked: HashMap::new(),
+            waits,
             is_quitting: false,
+            is_tracing: false,
             totals: Totals::default(),
             effects: Vec::new(),
         }
+    }
+
+    /// From now on every ending is told with its times.
+    pub fn trace_endings(&mut self) {
+        self.is_tracing = true;
     }
 
     /// The place of the scope among the stations.
@@ -176,15 +213,49 @@ impl Router {
             return Err(Refusal::TooLarge { command: command(), bytes, limit: MAX_PAYLOAD_BYTES });
         }
         let chain = chain_of(caller, header);
-        let part = Part { caller, header, payload, chain: &chain, deadline: deadline_of(header, now) };
+        let part = Part { caller, header, payload, chain: &chain, now, deadline: deadline_of(header, now) };
         if header.kind == Kind::Broadcast {
             return self.broadcast(part, gauge);
         }
-        self.enqueue(self.station_for(header)?, part, gauge)
+        let station = self.station_for(header)?;
+        if header.kind == Kind::Call {
+            self.check_wait(caller, station).map_err(|cycle| {
+                let command = command();
+                Refusal::WouldDeadlock { command, cycle }
+            })?;
+        }
+        let call = self.enqueue(station, part, gauge)?;
+        if let Some(call) = call {
+            self.note_asked(caller, Asked::Call(call), header.kind);
+        }
+        Ok(())
     }
 
-    /// Puts one command into one station's queue, and remembers the call if it wants an answer.
-    fn enqueue(&mut self, index: usize, part: Part<'_>, gauge: &dyn Gauge) -> Result<(), Refusal> {
+    /// Remembers what a caller asked for, by the caller's own number, and whether its handler waits for that.
+    fn note_asked(&mut self, caller: Caller, asked: Asked, kind: Kind) {
+        if matches!(caller, Caller::Local(_) | Caller::Manager { .. }) {
+            self.asked.insert(caller, asked);
+        }
+        if kind == Kind::Call
+            && let Some(waiter) = self.waiter(caller)
+        {
+            self.waits.begin(waiter, asked);
+        }
+    }
+
+    /// What a caller has asked for has ended.
+    fn forget_asked(&mut self, caller: Caller, asked: Asked) {
+        if self.asked.get(&caller) == Some(&asked) {
+            self.asked.remove(&caller);
+        }
+        if let Some(waiter) = self.waiter(caller) {
+            self.waits.end(waiter, asked);
+        }
+    }
+
+    /// Puts one command into one station's queue, and remembers the call if it wants an answer: under the
+    /// number that is given then.
+    fn enqueue(&mut self, index: usize, part: Part<'_>, gauge: &dyn Gauge) -> Result<Option<u64>, Refusal> {
         let (command, is_one_way) = (part.header.command, part.header.kind == Kind::Send);
         let entrant = Entrant {
             command,
@@ -197,13 +268,15 @@ impl Router {
         // From here on nothing refuses it.
         let bytes = self.sealed(index, part, call);
         let station = &mut self.stations[index];
-        station.displace(command, displaced);
-        station.push(Queued { bytes, call, command: Some(command), deadline: part.deadline });
-        for _ in 0..displaced {
-            self.undelivered(command, index, "a newer one took its place");
+        let displaced = station.displace(command, displaced);
+        let ordered = Ordered { command, sender: part.caller };
+        let deadline = part.deadline;
+        station.push(Queued { bytes, call, command: Some(ordered), deadline, progress_of: None });
+        for older in displaced {
+            self.undelivered(older, index, UndeliveredReason::Displaced);
         }
         self.effects.push(Effect::Flush(index));
-        Ok(())
+        Ok(call)
     }
 
     /// The envelope as the station gets it.
@@ -229,23 +302,23 @@ impl Router {
     fn remember(&mut self, station: usize, part: Part<'_>) -> Result<u64, Refusal> {
         let generation = self.stations[station].generation;
         let (caller, chain) = (part.caller, part.chain.to_vec());
-        let call = Call { caller, station, generation, chain, ordinal: None };
+        let (command, accepted_at) = (part.header.command, part.now);
+        let call =
+            Call { caller, station, generation, command, chain, accepted_at, ordinal: None, stream: None };
         self.in_flight.register(call, part.deadline).map_err(|_| Refusal::TooManyCalls {
             command: self.command_name(part.header.command),
             limit: self.in_flight.limit(),
         })
     }
 
-    /// An accepted one-way command will not run.
-    fn undelivered(&mut self, command: CommandId, index: usize, reason: &str) {
-        self.totals.undelivered += 1;
-        let (command, to) = (self.command_name(command), self.stations[index].name.to_string());
-        self.effects.push(Effect::Undelivered { command, to, reason: reason.to_owned() });
-    }
-
     /// How many commands the station has taken. The scope takes what it is given.
     fn taken(&self, index: usize, gauge: &dyn Gauge) -> u64 {
         if index == self.scope_index() { u64::MAX } else { gauge.taken(index) }
+    }
+
+    /// How many of them it has ended.
+    fn done(&self, index: usize, gauge: &dyn Gauge) -> u64 {
+        if index == self.scope_index() { u64::MAX } else { gauge.done(index) }
     }
 
     /// Queues a word of the coordinator for a manager, if there is one to hear it.
@@ -263,8 +336,8 @@ impl Router {
 
     /// The front of the station's queue has gone into its pipe.
     pub fn sent(&mut self, index: usize, gauge: &dyn Gauge) {
-        let taken = self.taken(index, gauge);
-        if let Some((call, ordinal)) = self.stations[index].advance(taken)
+        let done = self.done(index, gauge);
+        if let Some((call, ordinal)) = self.stations[index].advance(done)
             && let Some(call) = call.and_then(|id| self.in_flight.get_mut(id))
         {
             call.ordinal = Some(ordinal);
@@ -272,16 +345,17 @@ impl Router {
     }
 }
 
-/// The calls that led to a command; a caller that was not handling anything adds itself.
+/// The calls that led to a command. A caller that was not handling anything adds itself; so does one whose
+/// envelope says that somebody else called last.
 fn chain_of(caller: Caller, header: &Header) -> Vec<Hop> {
-    if !header.chain.is_empty() {
-        return header.chain.clone();
-    }
     let who = match caller {
         Caller::Manager { index, .. } => u16::try_from(index).unwrap_or(Hop::SCOPE),
         _ => Hop::SCOPE,
     };
-    vec![Hop { who, command: CommandId(0) }]
+    match header.chain.last() {
+        Some(last) if last.who == who => header.chain.clone(),
+        _ => vec![Hop { who, command: CommandId(0) }],
+    }
 }
 
 fn deadline_of(header: &Header, now: Instant) -> Option<Instant> {

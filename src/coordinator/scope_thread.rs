@@ -1,16 +1,14 @@
 //! The thread that runs the scope's handlers, in the coordinator's process.
 
 use std::collections::HashMap;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
 use super::core::Core;
-use crate::registry::{Context, Incoming, ScopeInstance};
-use crate::wire::{self, CommandId, Envelope, Failure, FailureKind, Header, Hop, Kind, NotDone, Refusal};
+use crate::registry::{Context, Finished, Incoming, ScopeInstance};
+use crate::wire::{CommandId, Envelope, Header, Hop, Kind, NotDone, Refusal};
 
 /// The scope's values and where each command is handled.
 struct ScopeThread {
@@ -52,56 +50,52 @@ impl ScopeThread {
 
     fn handle(&mut self, envelope: &Envelope<'_>) {
         let header = &envelope.header;
-        let end = self.run_handler(envelope);
+        let finished = self.run_handler(envelope);
         if header.kind != Kind::Request {
-            if let Err(why) = end {
-                let route = self.core.blueprint.routes.get(&header.command);
-                let name = route.map_or_else(|| header.command.to_string(), |route| route.name.clone());
-                match why {
-                    NotDone::Failed(failure) => log::warn!("the one-way command `{name}` failed: {failure}"),
-                    why => log::warn!("the one-way command `{name}` was not done: {why:?}"),
-                }
-            }
-            return;
+            return self.note_failure(header, finished);
         }
-        let (kind, payload) = wire::answer(end);
-        let answer = Header {
-            codec: header.codec,
-            generation: header.generation,
-            correlation: header.correlation,
-            ..Header::new(kind)
-        };
-        let mut state = self.core.lock();
-        let scope = state.router.scope_index();
-        if let Err(error) = state.router.answered(scope, &answer, &payload) {
-            log::error!("the scope's answer cannot be read: {error}");
+        let (answer, payload, stream) = finished.answer(header);
+        tell(&self.core, &answer, &payload);
+        if let Some(source) = stream {
+            let core = Arc::clone(&self.core);
+            let send = Arc::new(move |header: &Header, payload: &[u8]| tell(&core, header, payload));
+            self.core.scope_desk.streams().open(&answer, source, send);
         }
-        let answers = self.core.perform(&mut state);
-        drop(state);
-        answers.hand_over();
     }
 
-    fn run_handler(&mut self, envelope: &Envelope<'_>) -> Result<Vec<u8>, NotDone> {
+    /// A one-way command that failed has nobody to tell but the log.
+    fn note_failure(&self, header: &Header, finished: Finished) {
+        let Err(why) = finished.end else { return };
+        let route = self.core.blueprint.routes.get(&header.command);
+        let name = route.map_or_else(|| header.command.to_string(), |route| route.name.clone());
+        match why {
+            NotDone::Failed(failure) => log::warn!("the one-way command `{name}` failed: {failure}"),
+            why => log::warn!("the one-way command `{name}` was not done: {why:?}"),
+        }
+    }
+
+    fn run_handler(&mut self, envelope: &Envelope<'_>) -> Finished {
         let header = &envelope.header;
         let Some(&(at, index)) = self.handlers.get(&header.command) else {
-            return Err(NotDone::Refused(Refusal::UnknownCommand { command: header.command.to_string() }));
+            let command = header.command.to_string();
+            return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
-        let mut chain = header.chain.clone();
-        chain.push(Hop { who: Hop::SCOPE, command: header.command });
-        let deadline = (header.time_left_us > 0).then(|| Duration::from_micros(header.time_left_us));
-        let deadline = deadline.and_then(|left| Instant::now().checked_add(left));
-        self.context.enter(self.context.base().within(chain, deadline));
+        self.context.enter(Hop::SCOPE, header);
         let incoming = Incoming { payload: envelope.payload, codec: header.codec };
         let (instance, context) = (&mut self.instances[at], &mut self.context);
-        let end = panic::catch_unwind(AssertUnwindSafe(|| instance.handle(index, incoming, context)));
+        let finished = self.core.scope_desk.run(header, || instance.handle(index, incoming, context));
         self.context.leave();
-        end.unwrap_or_else(|payload| Err(panicked(&*payload))).map_err(NotDone::Failed)
+        finished
     }
 }
 
-fn panicked(payload: &(dyn std::any::Any + Send)) -> Failure {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    let text = text.unwrap_or_else(|| "a panic without text".to_owned());
-    Failure { kind: FailureKind::Panic, ..Failure::text(text) }
+/// Gives the router what the scope answers, or streams after it.
+fn tell(core: &Core, header: &Header, payload: &[u8]) {
+    let told = core.with_router(|router| match (router.scope_index(), header.kind) {
+        (scope, Kind::Done | Kind::Ended) => router.answered(scope, header, payload),
+        (scope, _) => router.told(scope, header, payload),
+    });
+    if let Err(error) = told {
+        log::error!("the scope's answer cannot be read: {error}");
+    }
 }

@@ -76,6 +76,10 @@ impl MainLoop {
             process.phase = Phase::Ended;
             return;
         }
+        if process.kill_at.is_some() {
+            // Its pipe has ended before: it hears nothing, and is on its way out by itself.
+            return;
+        }
         process.phase = Phase::Stopping;
         process.urge(Urgent::QUIT);
         let mut state = self.core.lock();

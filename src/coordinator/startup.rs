@@ -9,6 +9,7 @@ use log::Level;
 use super::launch_error::LaunchError;
 use super::main_loop::{MainLoop, Source};
 use super::outputs::Output;
+use super::peers::UrgentLane;
 use super::process::Phase;
 use super::rate::Bucket;
 use super::router::Life;
@@ -40,14 +41,14 @@ impl MainLoop {
         let manager = self.name(index);
         let page_error = |source| LaunchError::Page { manager: manager.clone(), source };
         let page = Arc::new(StatusPage::create(1).map_err(page_error)?);
-        let urgent = Doorbell::create()?;
+        let urgent = Arc::new(Doorbell::create()?);
         let spawned = self
             .plan(index)
             .child
             .spawn()
             .map_err(|source| LaunchError::Spawn { manager: manager.clone(), source })?;
         self.log.line(&manager, Level::Debug, &format!("started as process {}", spawned.process.pid));
-        self.adopt(index, spawned, &page).map_err(|errno| LaunchError::System(errno.into()))?;
+        self.adopt(index, spawned, &page, &urgent).map_err(|errno| LaunchError::System(errno.into()))?;
         let process = &mut self.processes[index];
         process.page = Some(page);
         process.urgent = Some(urgent);
@@ -63,6 +64,7 @@ impl MainLoop {
         index: usize,
         spawned: Spawned,
         page: &Arc<StatusPage>,
+        urgent: &Arc<Doorbell>,
     ) -> Result<(), rustix::io::Errno> {
         let Spawned { pipe, stdout, stderr, process: child } = spawned;
         let poller = &self.core.poller;
@@ -73,6 +75,7 @@ impl MainLoop {
         let mut state = self.core.lock();
         state.peers[index].pipe = Some(pipe);
         state.peers[index].token = Some(Source::Pipe(index).token());
+        state.peers[index].urgent = Some(UrgentLane::new(Arc::clone(page), Arc::clone(urgent)));
         state.pages.0[index] = Some(Arc::clone(page));
         drop(state);
         let process = &mut self.processes[index];
@@ -142,6 +145,7 @@ impl MainLoop {
             default_deadline_ms: blueprint.default_deadline.as_millis() as u64,
             safe_deadline_ms: plan.safe_deadline.as_millis() as u64,
             log_level: self.log_level,
+            sends_traces: blueprint.sends_traces,
         }
     }
 

@@ -2,78 +2,75 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use super::cancels::Cancels;
 use super::link::{Arrived, Link};
-use super::panics;
-use crate::registry::{Context, Incoming, Instance};
+use crate::registry::{Context, Finished, Incoming, Instance};
 use crate::remote::scope::Ping;
 use crate::shm::StatusPage;
-use crate::wire::{self, Command, CommandId, CommandSpec, Failure, Header, Hop, Kind, NotDone, Refusal};
+use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
     link: Arc<Link>,
     page: Arc<StatusPage>,
+    cancels: Arc<Cancels>,
     index: u16,
     handlers: HashMap<CommandId, (usize, &'static CommandSpec)>,
     taken: u64,
 }
 
 impl Dispatch {
-    pub(super) fn new(link: Arc<Link>, page: Arc<StatusPage>, index: u16, instance: &dyn Instance) -> Self {
+    pub(super) fn new(
+        link: Arc<Link>,
+        page: Arc<StatusPage>,
+        cancels: Arc<Cancels>,
+        index: u16,
+        instance: &dyn Instance,
+    ) -> Self {
         let specs = instance.commands().into_iter().enumerate();
         let handlers = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
-        Self { link, page, index, handlers, taken: 0 }
+        Self { link, page, cancels, index, handlers, taken: 0 }
     }
 
     /// Runs the handler of a command and answers. The command counts as taken before its first instruction.
     pub(super) fn handle(&mut self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) {
         let header = &arrived.header;
+        self.cancels.take();
         self.taken += 1;
         self.page.begin(self.taken, header.command.0, None);
-        let end = self.run(instance, context, arrived);
+        let finished = self.run(instance, context, arrived);
         match header.kind {
-            Kind::Request => self.answer(header, end),
-            _ => self.note_failure(header, end),
+            Kind::Request => self.answer(header, finished),
+            _ => self.note_failure(header, finished.end),
         }
         self.page.finish(self.taken);
     }
 
-    fn run(
-        &self,
-        instance: &mut dyn Instance,
-        context: &mut Context,
-        arrived: &Arrived,
-    ) -> Result<Vec<u8>, NotDone> {
+    fn run(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
         let header = &arrived.header;
         if header.command == Ping::spec().id {
-            return Ok(Vec::new());
+            return self.link.desk().run(header, || Ok(Vec::new()));
         }
         let Some(&(handler, _)) = self.handlers.get(&header.command) else {
             let command = self.name_of(header.command);
-            return Err(NotDone::Refused(Refusal::UnknownCommand { command }));
+            return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
-        let mut chain = header.chain.clone();
-        chain.push(Hop { who: self.index, command: header.command });
-        context.enter(context.base().within(chain, deadline_of(header)));
+        context.enter(self.index, header);
         let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
-        let end = panics::catch(|| instance.handle(handler, incoming, context));
+        let finished = self.link.desk().run(header, || instance.handle(handler, incoming, context));
         context.leave();
-        end.map_err(NotDone::Failed)
+        finished
     }
 
-    fn answer(&self, asked: &Header, end: Result<Vec<u8>, NotDone>) {
-        let (kind, payload) = wire::answer(end);
-        let header = Header {
-            codec: asked.codec,
-            generation: asked.generation,
-            correlation: asked.correlation,
-            ..Header::new(kind)
-        };
-        let bytes = header.seal(&payload);
-        if let Err(error) = self.link.send(&bytes) {
-            log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
+    fn answer(&self, asked: &Header, finished: Finished) {
+        let (header, payload, stream) = finished.answer(asked);
+        send(&self.link, &header, &payload);
+        if let Some(source) = stream {
+            let link = Arc::clone(&self.link);
+            let send = Arc::new(move |header: &Header, payload: &[u8]| send(&link, header, payload));
+            self.link.desk().streams().open(&header, source, send);
+            self.link.call_attention();
         }
     }
 
@@ -81,7 +78,8 @@ impl Dispatch {
     pub(super) fn refuse(&self, asked: &Header) {
         if asked.kind == Kind::Request {
             let command = self.name_of(asked.command);
-            self.answer(asked, Err(NotDone::Refused(Refusal::Quitting { command })));
+            let refusal = NotDone::Refused(Refusal::Quitting { command });
+            self.answer(asked, Finished::without_running(refusal));
         }
     }
 
@@ -101,10 +99,10 @@ impl Dispatch {
     }
 }
 
-fn deadline_of(header: &Header) -> Option<Instant> {
-    match header.time_left_us {
-        0 => None,
-        left => Instant::now().checked_add(Duration::from_micros(left)),
+fn send(link: &Link, header: &Header, payload: &[u8]) {
+    let bytes = header.seal(payload);
+    if let Err(error) = link.send(&bytes) {
+        log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
     }
 }
 

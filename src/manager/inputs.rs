@@ -3,8 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use super::dispatch::note_tick;
-use super::panics;
-use crate::registry::{Context, Instance};
+use crate::registry::{Context, Instance, panics};
 use crate::shm::{ReadMode, Reader};
 
 /// One stream and the frame handlers bound to it.

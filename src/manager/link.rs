@@ -1,32 +1,30 @@
 //! A manager's end of the pipe, shared by all threads of its process.
 //!
-//! One thread at a time listens: the worker while it is idle, else a thread that waits for an answer. It
-//! files what arrives: answers to the calls they end, everything else to the worker's inbox. When it stops
-//! listening it wakes one that waits. The worker sleeps on a bell besides its pipe, because it also waits
-//! for frames and timers.
+//! One thread at a time listens: the worker while it is idle, else a thread that waits for an answer, else,
+//! when callbacks, tasks or streams are to hear of something, the link thread. It files what arrives: news of
+//! calls with their slots, everything else in the worker's inbox. When it stops listening it wakes one that
+//! goes on. The worker sleeps on a bell besides its pipe, because it also waits for frames and timers.
+//!
+//! The way of commands out of this process is in `link_port`; what becomes of arrivals in `filing`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::remote::{Answer, Outgoing, Port, Slot, StreamError, StreamParts};
-use crate::shm::{Doorbell, ReadMode};
+use super::filing;
+use crate::registry::Desk;
+use crate::remote::{Need, OnUndelivered, Slot};
+use crate::shm::Doorbell;
 use crate::transport::poller::timespec;
 use crate::transport::{Pipe, PipeError};
 use crate::wire::control::{self, Configure, ManagerWord};
-use crate::wire::{
-    BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Header, Hop, Kind, MAX_ENVELOPE_BYTES,
-    NotDone, Refusal, Target, TypeSchema, codec,
-};
-
-/// How long a full pipe may hold a sender up. The coordinator never blocks, so a pipe stays full only while
-/// this manager is throttled or the coordinator is frozen.
-const SEND_PATIENCE: Duration = Duration::from_secs(2);
+use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
 
 /// Something for the worker: a command, or a word of the coordinator.
 #[derive(Debug)]
@@ -53,28 +51,61 @@ pub(super) struct Link {
     state: Mutex<State>,
     changed: Condvar,
     bell: Doorbell,
-    configure: OnceLock<Configure>,
+    /// Wakes the link thread, when nobody else is left to listen.
+    attention: Doorbell,
+    pub(super) configure: OnceLock<Configure>,
+    desk: Arc<Desk>,
+    worker: ThreadId,
 }
 
 #[derive(Default)]
-struct State {
-    inbox: VecDeque<Arrived>,
-    calls: HashMap<u64, Arc<Slot>>,
-    next_call: u64,
+pub(super) struct State {
+    pub(super) inbox: VecDeque<Arrived>,
+    pub(super) calls: HashMap<u64, Arc<Slot>>,
+    /// Calls of whose end somebody is to be told who does not wait for it here.
+    pub(super) attended: HashSet<u64>,
+    pub(super) on_undelivered: Vec<OnUndelivered>,
+    pub(super) next_call: u64,
     has_listener: bool,
     worker_sleeps: bool,
     waiters: usize,
-    is_closed: bool,
+    pub(super) is_closed: bool,
 }
 
 impl Link {
-    pub(super) fn new(pipe: Pipe, bell: Doorbell) -> Self {
-        let state = State { next_call: 1, ..State::default() };
-        Self { pipe, state: Mutex::new(state), changed: Condvar::new(), bell, configure: OnceLock::new() }
+    /// The link of a process whose handlers will run on this thread.
+    pub(super) fn new(pipe: Pipe, [bell, attention]: [Doorbell; 2]) -> Self {
+        Self {
+            pipe,
+            state: Mutex::new(State { next_call: 1, ..State::default() }),
+            changed: Condvar::new(),
+            bell,
+            attention,
+            configure: OnceLock::new(),
+            desk: Arc::default(),
+            worker: thread::current().id(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// What the worker is at.
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Whether this is the thread that runs handlers.
+    pub(super) fn is_worker(&self) -> bool {
+        thread::current().id() == self.worker
     }
 
     /// Remembers who this manager is; said once, before any scope is used.
     pub(super) fn introduce(&self, configure: Configure) {
+        if !configure.sends_traces {
+            self.desk.withhold_traces();
+        }
         if self.configure.set(configure).is_err() {
             log::warn!("the coordinator configured this manager twice; the first time holds");
         }
@@ -84,9 +115,44 @@ impl Link {
         &self.pipe
     }
 
-    /// Wakes the worker from another thread.
-    pub(super) fn ring(&self) {
+    /// Wakes the worker from another thread, wherever it sleeps.
+    pub(super) fn wake_worker(&self) {
+        drop(self.state.lock());
+        self.changed.notify_all();
         self.bell.ring();
+    }
+
+    /// The bell of the link thread.
+    pub(super) fn attention(&self) -> &Doorbell {
+        &self.attention
+    }
+
+    /// Somebody is to hear of something: if nobody listens, the link thread is to.
+    pub(super) fn call_attention(&self) {
+        if !self.state.lock().has_listener {
+            self.attention.ring();
+        }
+    }
+
+    /// Takes the pipe for the link thread, if somebody is to hear of something and nobody listens.
+    pub(super) fn try_attend(&self) -> bool {
+        let mut state = self.state.lock();
+        let attends = !state.has_listener && !state.is_closed && self.is_attended(&state);
+        state.has_listener |= attends;
+        attends
+    }
+
+    /// Files everything that has arrived, as the link thread, and lets go of the pipe.
+    pub(super) fn attend(&self, buffer: &mut [u8], has_news: bool) {
+        while has_news && self.receive(buffer) == Received::Filed {}
+        let mut state = self.state.lock();
+        state.has_listener = false;
+        // The link thread looks for itself whether it is to listen again.
+        self.wake_waiter_or_worker(&state);
+    }
+
+    fn is_attended(&self, state: &State) -> bool {
+        !state.attended.is_empty() || self.desk.streams().is_any_open()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -165,13 +231,21 @@ impl Link {
         self.wake_next(state);
     }
 
-    /// Nobody listens: someone who waits for an answer does so next, else a worker that sleeps on its bell.
+    /// Nobody listens: someone goes on, if there is a need.
     fn wake_next(&self, state: &State) {
+        if !self.wake_waiter_or_worker(state) && self.is_attended(state) {
+            self.attention.ring();
+        }
+    }
+
+    /// Someone who waits for an answer listens next, else a worker that sleeps on its bell.
+    fn wake_waiter_or_worker(&self, state: &State) -> bool {
         if state.waiters > 0 {
             self.changed.notify_one();
         } else if state.worker_sleeps {
             self.bell.ring();
         }
+        state.waiters > 0 || state.worker_sleeps
     }
 
     /// Takes one packet and files it.
@@ -181,41 +255,28 @@ impl Link {
             Err(PipeError::NotReady) => return Received::Nothing,
             Err(error) => return self.close(&error.to_string()),
         };
-        match Envelope::open(&buffer[..packet.length])
-            .and_then(|envelope| self.file(envelope, packet.descriptors))
-        {
+        let filed = Envelope::open(&buffer[..packet.length])
+            .and_then(|envelope| self.file(envelope, packet.descriptors));
+        match filed {
             Ok(()) => Received::Filed,
             Err(error) => self.close(&error.to_string()),
         }
     }
 
-    fn file(&self, envelope: Envelope<'_>, descriptors: Vec<OwnedFd>) -> Result<(), EnvelopeError> {
-        match envelope.header.kind {
-            Kind::Done | Kind::Ended | Kind::Report => self.file_answer(envelope),
-            _ => {
-                let mut state = self.state.lock();
-                let Envelope { header, payload } = envelope;
-                state.inbox.push_back(Arrived { header, payload: payload.to_vec(), descriptors });
-                if state.worker_sleeps {
-                    self.bell.ring();
-                }
-                Ok(())
-            }
+    /// Something is in the worker's inbox.
+    pub(super) fn deliver(&self, arrived: Arrived) {
+        let mut state = self.state.lock();
+        state.inbox.push_back(arrived);
+        if state.worker_sleeps {
+            self.bell.ring();
         }
     }
 
-    fn file_answer(&self, envelope: Envelope<'_>) -> Result<(), EnvelopeError> {
-        let correlation = envelope.header.correlation;
-        let answer = read_answer(envelope)?;
-        let mut state = self.state.lock();
-        if let Some(slot) = state.calls.remove(&correlation) {
-            // A slot of this table has not been filled before: it leaves the table here.
-            let _ = slot.fill(answer);
-            if state.waiters > 0 {
-                self.changed.notify_all();
-            }
+    /// A slot has news: whoever waits for them looks.
+    pub(super) fn tell_waiters(&self) {
+        if self.state.lock().waiters > 0 {
+            self.changed.notify_all();
         }
-        Ok(())
     }
 
     /// The coordinator is gone, or says what no envelope says: every call ends, and so will this manager.
@@ -223,12 +284,66 @@ impl Link {
         log::debug!("the pipe ends: {reason}");
         let mut state = self.state.lock();
         state.is_closed = true;
-        for (_, slot) in state.calls.drain() {
-            let _ = slot.fill(refused(Refusal::Closed));
-        }
-        self.changed.notify_all();
-        self.bell.ring();
+        state.attended.clear();
+        let calls: Vec<_> = state.calls.drain().map(|(_, slot)| slot).collect();
+        drop(state);
+        calls.into_iter().for_each(|slot| filing::close(&slot));
+        self.wake_worker();
         Received::Closed
+    }
+
+    /// Sleeps until a slot has what is needed, the time has come, or `is_to_stop`.
+    pub(super) fn wait_for(&self, slot: &Slot, need: Need, until: Instant, is_to_stop: &dyn Fn() -> bool) {
+        let mut buffer = Vec::new();
+        let mut state = self.state.lock();
+        state.waiters += 1;
+        while !slot.has(need) && !state.is_closed && !is_to_stop() && Instant::now() < until {
+            if state.has_listener {
+                self.changed.wait_until(&mut state, until);
+                continue;
+            }
+            state.has_listener = true;
+            drop(state);
+            buffer.resize(MAX_ENVELOPE_BYTES + 1, 0);
+            self.listen_for(slot, need, &mut buffer, until, is_to_stop);
+            state = self.state.lock();
+            // Not counted among those to be woken: it looks for itself.
+            state.waiters -= 1;
+            self.stop_listening(&mut state);
+            state.waiters += 1;
+        }
+        state.waiters -= 1;
+        if !state.has_listener {
+            self.wake_next(&state);
+        }
+    }
+
+    fn listen_for(
+        &self,
+        slot: &Slot,
+        need: Need,
+        buffer: &mut [u8],
+        until: Instant,
+        is_to_stop: &dyn Fn() -> bool,
+    ) {
+        let is_worker = self.is_worker();
+        while !slot.has(need) && !is_to_stop() && Instant::now() < until {
+            match self.receive(buffer) {
+                Received::Filed => {}
+                Received::Closed => return,
+                Received::Nothing => {
+                    let pipe = PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN);
+                    let bell = PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN);
+                    if is_worker {
+                        // Its bell tells it that its own command is cancelled.
+                        wait_for(&mut [pipe, bell], Some(until));
+                        self.bell.drain();
+                    } else {
+                        wait_for(&mut [pipe], Some(until));
+                    }
+                }
+            }
+        }
     }
 
     /// Sends an answer or a word, however long the pipe is full: nobody else could deliver it.
@@ -236,7 +351,7 @@ impl Link {
         self.send_until(bytes, None)
     }
 
-    fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
+    pub(super) fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
         loop {
             match self.pipe.send(bytes) {
                 Err(PipeError::NotReady) if until.is_none_or(|until| Instant::now() < until) => {
@@ -268,134 +383,6 @@ enum Received {
     Closed,
 }
 
-impl Port for Link {
-    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
-        let Outgoing { mut header, spec, payload, slot } = outgoing;
-        let mut state = self.state.lock();
-        if state.is_closed {
-            return Err(Refusal::Closed);
-        }
-        header.correlation = state.next_call;
-        state.next_call += 1;
-        if let Some(slot) = slot {
-            state.calls.insert(header.correlation, slot);
-        }
-        drop(state);
-        let sent = self.send_until(&header.seal(&payload), Some(Instant::now() + SEND_PATIENCE));
-        sent.map(|()| header.correlation).map_err(|error| {
-            self.state.lock().calls.remove(&header.correlation);
-            match error {
-                PipeError::NotReady => Refusal::PipeFull { command: spec.name.clone() },
-                _ => Refusal::Closed,
-            }
-        })
-    }
-
-    fn wait(&self, slot: &Slot, until: Instant) {
-        let mut buffer = Vec::new();
-        let mut state = self.state.lock();
-        state.waiters += 1;
-        while !slot.is_filled() && !state.is_closed && Instant::now() < until {
-            if state.has_listener {
-                self.changed.wait_until(&mut state, until);
-                continue;
-            }
-            state.has_listener = true;
-            drop(state);
-            buffer.resize(MAX_ENVELOPE_BYTES + 1, 0);
-            self.listen_for(slot, &mut buffer, until);
-            state = self.state.lock();
-            // Not counted among those to be woken: it looks for itself.
-            state.waiters -= 1;
-            self.stop_listening(&mut state);
-            state.waiters += 1;
-        }
-        state.waiters -= 1;
-        if !state.has_listener {
-            self.wake_next(&state);
-        }
-    }
-
-    fn abandon(&self, correlation: u64) {
-        if self.state.lock().calls.remove(&correlation).is_some() {
-            self.tell(&ManagerWord::Abandon { correlation });
-        }
-    }
-
-    fn quit(&self, reason: &str) {
-        self.tell(&ManagerWord::Quit { reason: reason.to_owned() });
-    }
-
-    fn report_loss(&self, what: &str, detail: &str) {
-        self.tell(&ManagerWord::Lost { what: what.to_owned(), detail: detail.to_owned() });
-    }
-
-    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
-        Err(StreamError::InAManager { stream: stream.to_owned() })
-    }
-
-    fn open_stream(&self, stream: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
-        Err(StreamError::InAManager { stream: stream.to_owned() })
-    }
-
-    fn default_deadline(&self) -> Duration {
-        Duration::from_millis(self.configure.get().map_or(5000, |configure| configure.default_deadline_ms))
-    }
-
-    fn name_of(&self, who: u16) -> String {
-        let name = self.configure.get().and_then(|configure| configure.roster.get(usize::from(who)));
-        name.map_or_else(
-            || if who == Hop::SCOPE { "scope".to_owned() } else { format!("#{who}") },
-            String::clone,
-        )
-    }
-}
-
-impl Link {
-    fn listen_for(&self, slot: &Slot, buffer: &mut [u8], until: Instant) {
-        while !slot.is_filled() && Instant::now() < until {
-            match self.receive(buffer) {
-                Received::Filed => {}
-                Received::Closed => return,
-                Received::Nothing => {
-                    let mut pipe = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN)];
-                    wait_for(&mut pipe, Some(until));
-                }
-            }
-        }
-    }
-}
-
-fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
-    let Envelope { header, payload } = envelope;
-    let by = match header.target {
-        Target::Named(name) => name,
-        Target::Route => String::new(),
-    };
-    let ending = match header.kind {
-        Kind::Report => return Ok(Answer::Many(read::<Vec<BroadcastOutcome>>(payload)?)),
-        Kind::Done => Ending::Done(payload.to_vec()),
-        _ => Ending::NotDone(read::<NotDone>(payload)?),
-    };
-    Ok(Answer::One { ending, by, generation: header.generation, chain: header.chain })
-}
-
-fn read<T: serde::de::DeserializeOwned + crate::wire::Schema + 'static>(
-    payload: &[u8],
-) -> Result<T, EnvelopeError> {
-    codec::from_postcard(payload, TypeSchema::known::<T>())
-        .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
-}
-
-fn refused(refusal: Refusal) -> Answer {
-    Answer::One {
-        ending: Ending::NotDone(NotDone::Refused(refusal)),
-        by: String::new(),
-        generation: Generation(0),
-        chain: Vec::new(),
-    }
-}
-
 /// Waits until one of the descriptors is ready or the time has come; an interrupted wait ends early.
 fn wait_for(descriptors: &mut [PollFd<'_>], until: Option<Instant>) {
     let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
@@ -408,28 +395,47 @@ fn wait_for(descriptors: &mut [PollFd<'_>], until: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     /// A link with its other end, which must stay open.
     fn link() -> (Link, Pipe) {
         let (ours, theirs) = Pipe::pair().expect("a pair");
-        (Link::new(ours, Doorbell::create().expect("a bell")), theirs)
+        let bell = || Doorbell::create().expect("a bell");
+        (Link::new(ours, [bell(), bell()]), theirs)
     }
 
-    fn rings(link: &Link) -> bool {
-        let mut bell = [PollFd::from_borrowed_fd(link.bell.as_fd(), PollFlags::IN)];
+    fn rings(bell: &Doorbell) -> bool {
+        let mut bell = [PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN)];
         wait_for(&mut bell, Some(Instant::now()));
         !bell[0].revents().is_empty()
     }
 
+    /// Another thread waits for an answer that is there, or is to stop, and whoever is to go on is woken.
+    fn check_handed_on(prepare: impl Fn(&mut State), woken: impl Fn(&Link) -> &Doorbell) {
+        let (link, _theirs) = link();
+        prepare(&mut link.lock());
+        let slot = Slot::default();
+        filing::close(&slot);
+        link.wait_for(&slot, Need::Answer, Instant::now() + Duration::from_secs(30), &|| false);
+        assert!(rings(woken(&link)), "nobody listens to the pipe any more");
+    }
+
     #[test]
     fn the_last_thread_that_waits_hands_the_pipe_back_to_a_worker_that_sleeps() {
-        let (link, _theirs) = link();
         // Another thread listened while the worker went to sleep on its bell alone; it filed this thread's
         // answer, saw it still counted among those that wait, and left the pipe to it.
-        link.state.lock().worker_sleeps = true;
-        let slot = Slot::default();
-        slot.fill(refused(Refusal::Closed)).expect("an empty slot");
-        link.wait(&slot, Instant::now() + Duration::from_secs(30));
-        assert!(rings(&link), "nobody listens to the pipe any more");
+        check_handed_on(|state| state.worker_sleeps = true, |link| &link.bell);
+    }
+
+    #[test]
+    fn while_the_worker_is_busy_the_link_thread_listens_for_callbacks() {
+        let attend = |state: &mut State| state.attended.extend([7]);
+        check_handed_on(attend, |link| &link.attention);
+        let (link, _theirs) = link();
+        assert!(!link.try_attend(), "nobody is to be told of anything");
+        attend(&mut link.lock());
+        assert!(link.try_attend() && !link.try_attend(), "the pipe is taken once");
+        link.attend(&mut [], false);
+        assert!(!rings(&link.attention), "it would wake itself for ever");
     }
 }

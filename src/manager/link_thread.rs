@@ -1,7 +1,7 @@
 //! The thread that notices what the worker must not sleep through.
 //!
 //! It waits for the end of the pipe (the coordinator is gone), the urgent doorbell and signals. It wakes the
-//! worker; a worker that does not end within the time its safe state may take is ended by force, because
+//! worker, and tells it of commands that are cancelled; a worker that does not end within the time its safe state may take is ended by force, because
 //! nobody else is left who could.
 
 use std::os::fd::AsFd;
@@ -16,9 +16,12 @@ use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process_group, set_parent_process_death_signal};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
+use super::cancels::Cancels;
 use super::link::Link;
 use crate::registry::SafeReason;
 use crate::shm::{Doorbell, StatusPage, Urgent};
+use crate::wire::MAX_ENVELOPE_BYTES;
+use crate::wire::control::ManagerWord;
 
 /// Why the worker is to end; noticed by the link thread, read by the worker.
 #[derive(Default)]
@@ -50,6 +53,7 @@ pub(super) struct LinkThread {
     pub(super) page: Arc<StatusPage>,
     pub(super) urgent: Doorbell,
     pub(super) notice: Arc<Notice>,
+    pub(super) cancels: Arc<Cancels>,
     /// How long the worker may take to enter its safe state and end.
     pub(super) grace: Duration,
     pub(super) signals: Signals,
@@ -67,6 +71,7 @@ pub(super) struct Signals {
 #[derive(Default)]
 struct Woken {
     urgent: bool,
+    news: bool,
     lost: bool,
     terminated: bool,
 }
@@ -90,38 +95,67 @@ impl LinkThread {
     }
 
     fn run(self) {
+        let mut buffer = Vec::new();
         loop {
-            let Woken { urgent, lost, terminated } = self.wait();
+            let attends = self.link.try_attend();
+            let Woken { urgent, news, lost, terminated } = self.wait(attends);
+            if attends {
+                buffer.resize(MAX_ENVELOPE_BYTES + 1, 0);
+                self.link.attend(&mut buffer, news);
+            }
             if urgent {
-                self.urgent.drain();
-                if self.page.urgent().contains(Urgent::QUIT) {
-                    self.notice.set(SafeReason::Quit);
-                    self.link.ring();
-                }
+                self.heed_urgent_words();
             }
             if lost || terminated {
                 self.notice.set(if lost { SafeReason::CoordinatorLost } else { SafeReason::Terminated });
-                self.link.ring();
+                self.link.desk().cancel_all();
+                self.link.wake_worker();
                 return self.end_by_force();
             }
         }
     }
 
-    fn wait(&self) -> Woken {
+    fn heed_urgent_words(&self) {
+        self.urgent.drain();
+        let words = self.page.take_urgent();
+        if words.contains(Urgent::QUIT) {
+            self.notice.set(SafeReason::Quit);
+            self.link.wake_worker();
+        }
+        if words.contains(Urgent::CANCEL) {
+            self.cancels.take();
+            self.link.wake_worker();
+        }
+        if words.contains(Urgent::MORE_CANCELS) {
+            self.link.tell(&ManagerWord::CancelsTaken);
+        }
+    }
+
+    fn wait(&self, attends: bool) -> Woken {
+        let pipe = if attends { PollFlags::RDHUP | PollFlags::IN } else { PollFlags::RDHUP };
         let mut descriptors = [
             PollFd::from_borrowed_fd(self.urgent.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.link.pipe().as_fd(), PollFlags::RDHUP),
+            PollFd::from_borrowed_fd(self.link.pipe().as_fd(), pipe),
             PollFd::new(&self.signals.orphaned, PollFlags::IN),
             PollFd::new(&self.signals.terminate, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.link.attention().as_fd(), PollFlags::IN),
         ];
         match poll(&mut descriptors, None) {
             Ok(_) => {}
             Err(Errno::INTR) => return Woken::default(),
             Err(error) => log::error!("the link thread cannot wait: {error}"),
         }
-        let [urgent, pipe, orphaned, terminated] =
-            descriptors.map(|descriptor| !descriptor.revents().is_empty());
-        Woken { urgent, lost: pipe || orphaned, terminated }
+        let [urgent, pipe, orphaned, terminated, attention] = descriptors.map(|it| it.revents());
+        if !attention.is_empty() {
+            self.link.attention().drain();
+        }
+        let hung_up = !(pipe - PollFlags::IN).is_empty();
+        Woken {
+            urgent: !urgent.is_empty(),
+            news: pipe.contains(PollFlags::IN),
+            lost: hung_up || !orphaned.is_empty(),
+            terminated: !terminated.is_empty(),
+        }
     }
 
     /// The worker has been told; when it is stuck, the process and all it started end here.

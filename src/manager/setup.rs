@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cancels::Cancels;
 use super::dispatch::Dispatch;
 use super::inputs::Inputs;
 use super::link::{Arrived, Link, Woken};
 use super::link_thread::{LinkThread, Notice, catch_signals};
+use super::logging;
 use super::worker::Worker;
-use super::{logging, panics};
 use crate::registry::context::{Identity, Producers};
-use crate::registry::{Context, Instance, KindRegistration, SetupError};
+use crate::registry::{Context, Instance, KindRegistration, SetupError, panics};
 use crate::remote::Scope;
 use crate::shm::{AddReaderError, Doorbell, Interrupter, Producer, Reader, ReaderList, StatusPage};
 use crate::transport::Pipe;
@@ -33,9 +34,9 @@ pub(super) struct Streams {
 }
 
 pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
-    panics::install();
     let signals = catch_signals().map_err(complain)?;
-    let link = Arc::new(Link::new(pipe, Doorbell::create().map_err(complain)?));
+    let bells = [Doorbell::create().map_err(complain)?, Doorbell::create().map_err(complain)?];
+    let link = Arc::new(Link::new(pipe, bells));
     let mut buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
     link.tell(&hello());
     let mut streams = Streams::default();
@@ -57,11 +58,13 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let page = Arc::new(page);
     page.set_pid(std::process::id());
     let notice = Arc::new(Notice::default());
+    let cancels = Arc::new(Cancels::new(Arc::clone(&page), Arc::clone(link.desk())));
     let thread = LinkThread {
         link: Arc::clone(&link),
         page: Arc::clone(&page),
         urgent: Doorbell::from_fd(urgent).map_err(|error| fail(&link, error.into()))?,
         notice: Arc::clone(&notice),
+        cancels: Arc::clone(&cancels),
         grace: Duration::from_millis(configure.safe_deadline_ms),
         signals,
     };
@@ -69,7 +72,7 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let mut context = context_of(&configure, &link, &streams);
     let instance = open_devices(&configure, &mut context).map_err(|error| fail(&link, error))?;
     streams.inputs.bind(&*instance);
-    let dispatch = Dispatch::new(Arc::clone(&link), page, configure.index, &*instance);
+    let dispatch = Dispatch::new(Arc::clone(&link), page, cancels, configure.index, &*instance);
     link.tell(&ManagerWord::Ready);
     Ok(Worker::new(link, instance, context, dispatch, streams, notice, buffer))
 }
@@ -120,7 +123,8 @@ fn context_of(configure: &Configure, link: &Arc<Link>, streams: &Streams) -> Con
         run_dir: PathBuf::from(&configure.run_dir),
     };
     let port: Arc<Link> = Arc::clone(link);
-    Context::new(identity, Scope::new(port), streams.producers.clone())
+    let work = Arc::clone(link.desk().work());
+    Context::new(identity, Scope::new(port), streams.producers.clone(), work)
 }
 
 fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {
@@ -170,7 +174,8 @@ impl Streams {
                     Reader::map(next()?, next()?, Doorbell::from_fd(next()?)?, Doorbell::from_fd(next()?)?)?;
                 self.inputs.attach(stream, inputs, reader);
             }
-            CoordinatorWord::Configure(_) | CoordinatorWord::Start | CoordinatorWord::Quit => {}
+            // Words of the start and the end are the worker's; those of calls never come here.
+            _ => {}
         }
         Ok(())
     }
@@ -191,7 +196,7 @@ mod tests {
     fn a_reader_that_went_before_it_was_taken_on_fails_no_set_up() {
         let (pipe, _coordinator) = Pipe::pair().expect("a pipe");
         let bell = || Doorbell::create().expect("a bell");
-        let (link, space, data) = (Link::new(pipe, bell()), bell(), bell());
+        let (link, space, data) = (Link::new(pipe, [bell(), bell()]), bell(), bell());
         let ring = RingMemory::create(4, 64).expect("a ring");
         let cursor = CursorMemory::create(&ring, ReadMode::Lossless).expect("a cursor");
         let mut streams = Streams::default();

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use super::dispatch::{Dispatch, note_tick};
 use super::link::{Arrived, Link, Woken};
 use super::link_thread::Notice;
-use super::panics;
 use super::setup::Streams;
-use crate::registry::{Context, Instance, SafeReason};
+use crate::registry::{Context, Instance, SafeReason, panics};
 use crate::wire::Kind;
 use crate::wire::control::{self, CoordinatorWord, ManagerWord};
+
+/// How long streams that answer calls have to say that they end with their manager.
+const STREAMS_PATIENCE: Duration = Duration::from_millis(100);
 
 /// One timer of the manager.
 struct Due {
@@ -160,6 +162,8 @@ impl Worker {
         note_tick("enter_safe_state", safe);
         let safe_state_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         drop(self.instance);
+        self.link.desk().cancel_all();
+        self.link.desk().streams().settle(STREAMS_PATIENCE);
         self.link.tell(&ManagerWord::Stopped { safe_state_us });
         if reason == SafeReason::Quit { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }

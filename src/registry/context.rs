@@ -1,14 +1,19 @@
 //! What a handler can do besides its own device: talk to the rig.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::remote::{Addressed, CallError, PendingBroadcast, PendingReply, Scope};
+use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
 use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
-use crate::wire::{Broadcast, Command, Generation, OneHandler, Refusal};
+use crate::wire::{Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal};
+
+/// How long after a word on its progress a command says the next one at the earliest.
+const BETWEEN_PROGRESS: Duration = Duration::from_millis(10);
 
 /// Who a handler runs for, and the way from it into the rig.
 pub struct Context {
@@ -16,6 +21,10 @@ pub struct Context {
     base: Scope,
     scope: Scope,
     producers: Producers,
+    work: Arc<Cancellations>,
+    /// The command being handled, by the number of its call; 0 for one that has none.
+    call: u64,
+    told_progress_at: Cell<Option<Instant>>,
 }
 
 /// Who a manager is; the same for all its life.
@@ -108,21 +117,66 @@ pub enum ProducerError {
 }
 
 impl Context {
-    pub(crate) fn new(identity: Identity, scope: Scope, producers: Producers) -> Self {
-        Self { identity: Arc::new(identity), base: scope.clone(), scope, producers }
+    pub(crate) fn new(
+        identity: Identity,
+        scope: Scope,
+        producers: Producers,
+        work: Arc<Cancellations>,
+    ) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            base: scope.clone(),
+            scope,
+            producers,
+            work,
+            call: 0,
+            told_progress_at: Cell::new(None),
+        }
     }
 
-    /// The context of one command: calls from it remember `scope`'s chain and deadline.
-    pub(crate) fn enter(&mut self, scope: Scope) {
-        self.scope = scope;
+    /// A command begins: calls from its handler remember what led to them, and end with it.
+    pub(crate) fn enter(&mut self, who: u16, header: &Header) {
+        let mut chain = header.chain.clone();
+        chain.push(Hop { who, command: header.command });
+        let deadline = match header.time_left_us {
+            0 => None,
+            left => Instant::now().checked_add(Duration::from_micros(left)),
+        };
+        self.scope = self.base.within(chain, deadline);
+        self.call = header.correlation;
+        self.told_progress_at.set(None);
     }
 
     pub(crate) fn leave(&mut self) {
         self.scope = self.base.clone();
+        self.call = 0;
     }
 
-    pub(crate) fn base(&self) -> &Scope {
-        &self.base
+    /// Tells the caller how far the command is: so much done of `total` (0 when that is unknown), in whatever
+    /// unit, and what it is at. Call it as often as you like: at most one word every 10 ms goes out, and the
+    /// one that says that all is done.
+    pub fn progress(&self, done: f64, total: f64, note: &str) {
+        let now = Instant::now();
+        let is_too_soon = self.told_progress_at.get().is_some_and(|told| now - told < BETWEEN_PROGRESS);
+        if self.call == 0 || (is_too_soon && done < total) {
+            return;
+        }
+        self.told_progress_at.set(Some(now));
+        self.base.report_progress(self.call, Progress { done, total, note: note.to_owned() });
+    }
+
+    /// Whether the command being handled was cancelled, has expired, or its process ends: leave the device
+    /// well and return. Whatever error is returned then, the call ends as cancelled; a reply is a reply.
+    pub fn is_cancelled(&self) -> bool {
+        self.work.is_cancelled()
+    }
+
+    /// Sleeps, and ends early when the command being handled is cancelled.
+    ///
+    /// # Errors
+    /// [`Cancelled`] then, and at once when it was cancelled before.
+    pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
+        self.work.sleep(duration)
     }
 
     /// The manager's name; `scope` in the coordinator.

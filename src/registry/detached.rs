@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::context::{Context, Identity, Producers};
-use crate::remote::{Outgoing, Port, Scope, Slot, StreamError, StreamParts};
+use crate::remote::{OnUndelivered, Outgoing, Port, Scope, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
-use crate::wire::{Generation, Refusal};
+use crate::wire::{Generation, Progress, Refusal};
 
 /// A context that belongs to no rig: whatever is sent from it is refused as after the rig's end.
 pub fn detached_context(manager: &str) -> Context {
@@ -17,7 +17,7 @@ pub fn detached_context(manager: &str) -> Context {
         generation: Generation(1),
         run_dir: PathBuf::new(),
     };
-    Context::new(identity, Scope::new(Arc::new(Nowhere)), Producers::default())
+    Context::new(identity, Scope::new(Arc::new(Nowhere)), Producers::default(), Arc::default())
 }
 
 /// The way into no rig.
@@ -28,7 +28,21 @@ impl Port for Nowhere {
         Err(Refusal::Closed)
     }
 
-    fn wait(&self, _: &Slot, _: Instant) {}
+    fn wait(&self, _: Wait<'_>) -> Waited {
+        Waited::Over
+    }
+
+    fn attend(&self, _: u64) {}
+
+    fn cancel(&self, _: u64) {}
+
+    fn set_expiry(&self, _: u64, _: Option<Duration>) {}
+
+    fn grant(&self, _: u64, _: u32) {}
+
+    fn report_progress(&self, _: u64, _: Progress) {}
+
+    fn on_undelivered(&self, _: OnUndelivered) {}
 
     fn abandon(&self, _: u64) {}
 

@@ -159,13 +159,17 @@ fn routes(view: &View<'_>) -> Vec<CommandRoute> {
     let of_kinds =
         view.kind_handlers().filter(|(_, handler)| handler.command.delivery != DeliveryKind::Scope);
     for (started, handler) in of_kinds {
-        let route = routes.entry(&handler.command.path).or_insert_with(|| empty_route(&handler.command));
+        let route = routes
+            .entry(&handler.command.path)
+            .or_insert_with(|| empty_route(known_here(view, &handler.command)));
         route.managers.extend(&started.managers);
         route.handlers.push(route_handler(&started.kind.kind, handler, started.managers.clone()));
     }
     for (scope, handler) in view.scope_handlers().filter(|(_, it)| it.command.delivery == DeliveryKind::Scope)
     {
-        let route = routes.entry(&handler.command.path).or_insert_with(|| empty_route(&handler.command));
+        let route = routes
+            .entry(&handler.command.path)
+            .or_insert_with(|| empty_route(known_here(view, &handler.command)));
         route.scope = true;
         route.handlers.push(route_handler(&scope.path, handler, Vec::new()));
     }
@@ -179,6 +183,13 @@ fn routes(view: &View<'_>) -> Vec<CommandRoute> {
         (a.delivery, &a.spec.name, &a.spec.path).cmp(&(b.delivery, &b.spec.name, &b.spec.path))
     });
     routes
+}
+
+/// The command as the coordinator's own program knows it, where it does: programs may differ in deadlines, and
+/// that of the sender holds.
+fn known_here<'a>(view: &View<'a>, spec: &'a CommandSpec) -> &'a CommandSpec {
+    let here = view.registry.handlers().filter(|(program, _)| program.program.is_none());
+    here.map(|(_, handler)| &handler.command).find(|own| own.id == spec.id).unwrap_or(spec)
 }
 
 fn empty_route(spec: &CommandSpec) -> CommandRoute {

@@ -55,6 +55,16 @@ impl<C> InFlight<C> {
         Some(entry.call)
     }
 
+    /// Sets another deadline for a call that is still there, or none; says whether it is.
+    pub fn set_deadline(&mut self, id: u64, deadline: Option<Instant>) -> bool {
+        let Some(entry) = self.calls.get_mut(&id) else { return false };
+        if let Some(at) = std::mem::replace(&mut entry.deadline, deadline) {
+            self.deadlines.remove(&(at, id));
+        }
+        self.deadlines.extend(deadline.map(|at| (at, id)));
+        true
+    }
+
     /// What is remembered of a call.
     pub fn get_mut(&mut self, id: u64) -> Option<&mut C> {
         self.calls.get_mut(&id).map(|entry| &mut entry.call)
@@ -136,6 +146,19 @@ mod tests {
             assert_eq!(table.next_deadline(), Some(now + Duration::from_millis(1)));
             assert_eq!(table.expire(now + Duration::from_millis(5)), vec![(soon, "soon")]);
             assert_eq!(table.len(), 2);
+        });
+    }
+
+    #[test]
+    fn a_deadline_may_be_moved_and_taken_away() {
+        check_table(4, |table, now| {
+            let call = table.register("call", Some(now)).expect("room");
+            let later = now + Duration::from_secs(1);
+            assert!(table.set_deadline(call, Some(later)) && table.expire(now).is_empty());
+            assert!(table.set_deadline(call, None) && table.expire(later).is_empty());
+            assert!(table.set_deadline(call, Some(now)));
+            assert_eq!(table.expire(now), vec![(call, "call")]);
+            assert!(!table.set_deadline(call, Some(now)) && table.next_deadline().is_none());
         });
     }
 

@@ -4,14 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call_error::CallError;
-use super::pending_reply::{PendingBroadcast, PendingReply, Waiting};
+use super::pending_broadcast::PendingBroadcast;
+use super::pending_reply::{PendingReply, read_reply};
 use super::port::{Outgoing, Port};
 use super::slot::Slot;
 use super::stream::{FrameStream, StreamError};
+use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target, codec,
+    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target,
+    Undelivered, codec,
 };
+
+/// How much longer a blocking call waits than it may take: its deadline is kept where it is routed, and the
+/// word of that has a way to go. Only a coordinator that says nothing at all makes it wait so long.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Sends commands into the rig. Cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -21,17 +28,53 @@ pub struct Scope {
     chain: Vec<Hop>,
     /// What is left of the time of the call being handled.
     deadline: Option<Instant>,
+    asked_for: AskedFor,
+}
+
+/// How long calls may take, as far as the sender has said.
+#[derive(Clone, Copy)]
+enum AskedFor {
+    Nothing,
+    Within(Duration),
+    Forever,
 }
 
 impl Scope {
     /// A scope over a port.
     pub(crate) fn new(port: Arc<dyn Port>) -> Self {
-        Self { port, chain: Vec::new(), deadline: None }
+        Self { port, chain: Vec::new(), deadline: None, asked_for: AskedFor::Nothing }
     }
 
     /// The scope from which a handler sends: calls remember what led to them, and end with it.
     pub(crate) fn within(&self, chain: Vec<Hop>, deadline: Option<Instant>) -> Self {
-        Self { port: Arc::clone(&self.port), chain, deadline }
+        Self { chain, deadline, ..self.clone() }
+    }
+
+    /// The same scope for calls that may take so long, from when they are sent: longer or shorter than the
+    /// deadline of the command's type, or of the rig. One-way commands have no deadline.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use labrig::prelude::*;
+    /// # #[derive(Command, Serialize, Deserialize, Schema)]
+    /// # struct Home {}
+    /// # fn example(scope: &Scope) -> Result<(), CallError> {
+    /// let minute = Duration::from_secs(60);
+    /// let pending = scope.with_deadline(minute).request(Home {})?;
+    /// scope.with_deadline(minute).to("stage_x").call(Home {})?;
+    /// # pending.wait(minute)
+    /// # }
+    /// ```
+    ///
+    /// A handler's calls never get more time than is left of the call that it handles.
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { asked_for: AskedFor::Within(deadline), ..self.clone() }
+    }
+
+    /// The same scope for calls that may take for ever. A handler's calls still end with the call that it
+    /// handles.
+    pub fn without_deadline(&self) -> Self {
+        Self { asked_for: AskedFor::Forever, ..self.clone() }
     }
 
     /// Asks the one manager, or the scope, that serves the command. Returns at once.
@@ -42,7 +85,7 @@ impl Scope {
         &self,
         command: C,
     ) -> Result<PendingReply<C::Reply>, Refusal> {
-        self.ask(command, Target::Route)
+        self.request_at(Target::Route, &command)
     }
 
     /// Sends a command whose outcome does not matter. Returns at once.
@@ -61,9 +104,8 @@ impl Scope {
         &self,
         command: C,
     ) -> Result<PendingBroadcast<C>, Refusal> {
-        let slot = Arc::new(Slot::default());
-        let correlation = self.offer(C::spec(), Kind::Broadcast, Target::Route, &command, Some(&slot))?;
-        Ok(PendingBroadcast::new(self.waiting(C::spec(), slot, correlation)))
+        let waiting = self.ask(&command, Target::Route, Kind::Broadcast)?;
+        Ok(PendingBroadcast::new(waiting))
     }
 
     /// Addresses one manager by name, when several serve a command.
@@ -71,13 +113,12 @@ impl Scope {
         Addressed { scope: self, manager }
     }
 
-    /// Asks and waits for the reply, for as long as a call may take that does not say otherwise.
+    /// Asks and waits for the reply, for as long as the call may take.
     ///
     /// # Errors
     /// Any [`CallError`].
     pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
-        let patience = self.patience();
-        self.request(command)?.wait(patience)
+        self.call_at(Target::Route, &command)
     }
 
     /// Measures a round trip to a manager's worker. A worker that is busy answers when it is not.
@@ -111,19 +152,32 @@ impl Scope {
         self.port.report_loss(what, detail);
     }
 
-    /// How long a call from here may take.
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_micros(self.time_left_us())
+    /// Tells the caller of the command being handled how far it is.
+    pub(crate) fn report_progress(&self, call: u64, progress: crate::wire::Progress) {
+        self.port.report_progress(call, progress);
     }
 
-    fn ask<C: Command>(&self, command: C, target: Target) -> Result<PendingReply<C::Reply>, Refusal> {
+    /// From now on the callback is told of one-way commands that were accepted and then did not run, with the
+    /// reason: in the coordinator of those of all processes, in a manager of its own. It runs on the thread for
+    /// callbacks. Several may be registered; none is ever taken back.
+    pub fn on_undelivered(&self, callback: impl Fn(&Undelivered) + Send + Sync + 'static) {
+        self.port.on_undelivered(Arc::new(callback));
+    }
+
+    fn request_at<C: Command>(&self, target: Target, command: &C) -> Result<PendingReply<C::Reply>, Refusal> {
+        Ok(PendingReply::new(self.ask(command, target, Kind::Request)?, read_reply))
+    }
+
+    fn call_at<C: Command>(&self, target: Target, command: &C) -> Result<C::Reply, CallError> {
+        let patience = self.limit(C::spec()).map_or(LONGEST, |limit| limit.saturating_add(GRACE));
+        let waiting = self.ask(command, target, Kind::Call)?.announced();
+        PendingReply::new(waiting, read_reply).wait(patience)
+    }
+
+    fn ask<C: Command>(&self, command: &C, target: Target, kind: Kind) -> Result<Waiting, Refusal> {
         let slot = Arc::new(Slot::default());
-        let correlation = self.offer(C::spec(), Kind::Request, target, &command, Some(&slot))?;
-        Ok(PendingReply::new(self.waiting(C::spec(), slot, correlation)))
-    }
-
-    fn waiting(&self, spec: &'static CommandSpec, slot: Arc<Slot>, correlation: u64) -> Waiting {
-        Waiting { port: Arc::clone(&self.port), slot, correlation, spec }
+        let call = self.offer(C::spec(), kind, target, command, Some(&slot))?;
+        Ok(Waiting::new(Arc::clone(&self.port), slot, call, C::spec()))
     }
 
     fn offer<C: Command>(
@@ -139,19 +193,34 @@ impl Scope {
             let name = spec.name.clone();
             return Err(Refusal::TooDeep { command: name, depth: self.chain.len(), limit: MAX_CHAIN });
         }
-        let time_left_us = if kind == Kind::Send { 0 } else { self.time_left_us() };
+        let limit = if kind == Kind::Send { None } else { self.limit(spec) };
+        let time_left_us = limit.map_or(0, in_us);
         let chain = self.chain.clone();
         let header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
         self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
     }
 
-    /// The default deadline, or what is left of the call being handled if that is less; at least 1 µs.
-    fn time_left_us(&self) -> u64 {
-        let default = self.port.default_deadline();
-        let left =
-            self.deadline.map_or(default, |end| end.saturating_duration_since(Instant::now()).min(default));
-        u64::try_from(left.as_micros()).unwrap_or(u64::MAX).max(1)
+    /// How long a call of that command may take: what the sender asked for, else what its type says, else what
+    /// the rig does; and never more than what is left of the call being handled.
+    fn limit(&self, spec: &CommandSpec) -> Option<Duration> {
+        let own = match self.asked_for {
+            AskedFor::Within(limit) => Some(limit),
+            AskedFor::Forever => None,
+            AskedFor::Nothing => own_deadline(spec).or_else(|| Some(self.port.default_deadline())),
+        };
+        let left = self.deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        own.into_iter().chain(left).min()
     }
+}
+
+/// The deadline that the command's type asks for.
+fn own_deadline(spec: &CommandSpec) -> Option<Duration> {
+    spec.deadline_ms.map(Duration::from_millis)
+}
+
+/// The time left as an envelope says it: 0 would be none, so a spent deadline is the smallest that there is.
+fn in_us(limit: Duration) -> u64 {
+    u64::try_from(limit.min(LONGEST).as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 fn encoded<C: Command>(spec: &CommandSpec, command: &C) -> Result<Vec<u8>, Refusal> {
@@ -182,7 +251,15 @@ impl Addressed<'_> {
         &self,
         command: C,
     ) -> Result<PendingReply<C::Reply>, Refusal> {
-        self.scope.ask(command, Target::Named(self.manager.to_owned()))
+        self.scope.request_at(self.target(), &command)
+    }
+
+    /// As [`Scope::call`], to this manager.
+    ///
+    /// # Errors
+    /// Any [`CallError`], among others a refusal when the manager has no handler for the command.
+    pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
+        self.scope.call_at(self.target(), &command)
     }
 
     /// As [`Scope::send`], to this manager.
@@ -190,8 +267,11 @@ impl Addressed<'_> {
     /// # Errors
     /// [`Refusal`], among others when the manager has no handler for the command.
     pub fn send<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<(), Refusal> {
-        let target = Target::Named(self.manager.to_owned());
-        self.scope.offer(C::spec(), Kind::Send, target, &command, None).map(drop)
+        self.scope.offer(C::spec(), Kind::Send, self.target(), &command, None).map(drop)
+    }
+
+    fn target(&self) -> Target {
+        Target::Named(self.manager.to_owned())
     }
 }
 

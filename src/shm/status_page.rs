@@ -5,6 +5,7 @@
 //! the urgent words that must not wait behind the commands of a pipe. What the codes and counters mean is the business
 //! of the floors above.
 
+use super::cancels::CancelWords;
 use super::clock::monotonic_ns;
 use super::layout::{Apart, LAYOUT_VERSION, Words, add};
 use super::mapping::Mapping;
@@ -53,8 +54,10 @@ impl Urgent {
     pub const QUIT: Self = Self(1);
     /// Enter the safe state.
     pub const SAFE: Self = Self(1 << 1);
-    /// Cancel the command that an argument word names.
+    /// Cancel the commands that were posted.
     pub const CANCEL: Self = Self(1 << 2);
+    /// There are more to cancel than there was room for: say when those that were posted are taken.
+    pub const MORE_CANCELS: Self = Self(1 << 3);
 
     /// The set of these bits; bits without a name here are free for the floors above.
     #[must_use]
@@ -111,6 +114,7 @@ struct StatusWords {
     activity: Apart<ActivityWords>,
     requests: Apart<RequestWords>,
     counters: Apart<[AtomicU64; StatusPage::COUNTERS]>,
+    cancels: Apart<CancelWords>,
 }
 
 /// Written at the beginning of a life; `state` by either side.
@@ -311,7 +315,24 @@ impl StatusPage {
         Urgent(self.requests().urgent.swap(0, Ordering::AcqRel))
     }
 
-    /// An argument of an urgent request, such as the ordinal of the command to cancel.
+    /// The coordinator posts a command to be cancelled, by the number of its call; says whether there was room.
+    /// Only one thread at a time may do so. Raise [`Urgent::CANCEL`] and ring the manager's bell afterwards.
+    #[must_use]
+    pub fn post_cancel(&self, call: u64) -> bool {
+        self.words().cancels.0.put(call)
+    }
+
+    /// Whether a command that is to be cancelled waits to be taken.
+    pub fn has_cancels(&self) -> bool {
+        self.words().cancels.0.has_any()
+    }
+
+    /// The manager takes the oldest command that is to be cancelled. Only one thread at a time may do so.
+    pub fn take_cancel(&self) -> Option<u64> {
+        self.words().cancels.0.take()
+    }
+
+    /// An argument of an urgent request.
     ///
     /// # Panics
     /// When `index` is not less than [`StatusPage::ARGUMENTS`].

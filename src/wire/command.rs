@@ -110,7 +110,7 @@ pub enum Overflow {
     KeepLatest,
 }
 
-/// Everything known about a command; equal in all programs whose [`id`](Self::id) is equal.
+/// Everything known about a command; its shapes are equal in all programs whose [`id`](Self::id) is equal.
 #[derive(Clone, Debug, Serialize, serde::Deserialize, labrig::Schema)]
 pub struct CommandSpec {
     /// The name people use; no two commands of a rig share it.
@@ -135,6 +135,12 @@ pub struct CommandSpec {
     pub schema: TypeSchema,
     /// The reply's shape.
     pub reply: TypeSchema,
+    /// How long a call of it may take that does not say otherwise, in ms, 1 or more; `None`: the command has
+    /// no limit of its own. Programs may differ in it: that of the sender holds.
+    pub deadline_ms: Option<u64>,
+    /// Whether running it twice does the same as running it once. Only then may it be retried; labrig never
+    /// runs any other command twice.
+    pub idempotent: bool,
 }
 
 /// The options of `#[command(…)]`, as the derive writes them.
@@ -156,6 +162,10 @@ pub struct CommandOptions {
     pub file: &'static str,
     /// Line of the type.
     pub line: u32,
+    /// How long a call of it may take that does not say otherwise, in ms.
+    pub deadline_ms: Option<u64>,
+    /// Whether running it twice does the same as running it once.
+    pub idempotent: bool,
 }
 
 impl CommandSpec {
@@ -182,6 +192,8 @@ impl CommandSpec {
             site: Site::new(options.file, options.line),
             schema,
             reply,
+            deadline_ms: options.deadline_ms,
+            idempotent: options.idempotent,
         }
     }
 }

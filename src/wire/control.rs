@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::codec;
+use super::ending::Undelivered;
 use super::envelope::{EnvelopeError, Header, Kind};
 use super::failure::Failure;
 use super::ids::CommandId;
@@ -43,6 +44,15 @@ pub enum CoordinatorWord {
     Start,
     /// End in good order. Sent beside the urgent word, to wake a worker that waits at its pipe.
     Quit,
+    /// A one-way command that you sent, and that was accepted, does not run.
+    Undelivered(Undelivered),
+    /// Whoever reads the stream with which you answer a call takes more of it.
+    Grant {
+        /// The coordinator's number of the call.
+        correlation: u64,
+        /// How many chunks more.
+        chunks: u32,
+    },
 }
 
 /// Who a manager is, and how it is to behave.
@@ -70,6 +80,8 @@ pub struct Configure {
     pub safe_deadline_ms: u64,
     /// The most verbose level of log records wanted: 1 error … 5 trace.
     pub log_level: u8,
+    /// Whether failures say where in the source they happened, and by which way.
+    pub sends_traces: bool,
 }
 
 /// What a manager tells its coordinator.
@@ -124,6 +136,37 @@ pub enum ManagerWord {
         /// Its number.
         correlation: u64,
     },
+    /// A call that this manager made is to be cancelled.
+    Cancel {
+        /// Its number.
+        correlation: u64,
+    },
+    /// A call that this manager made is to expire at another time than it was to.
+    SetExpiry {
+        /// Its number.
+        correlation: u64,
+        /// In how long, in µs; none for never.
+        time_left_us: Option<u64>,
+    },
+    /// A handler of this manager does nothing else until a call that it made has ended.
+    Wait {
+        /// Its number.
+        correlation: u64,
+    },
+    /// It waits no longer, though the call goes on.
+    WaitEnded {
+        /// Its number.
+        correlation: u64,
+    },
+    /// The stream that answers a call of this manager has been read so far.
+    Grant {
+        /// Its number.
+        correlation: u64,
+        /// How many chunks more are wanted.
+        chunks: u32,
+    },
+    /// All cancellations that the status page had room for are taken; there may be more.
+    CancelsTaken,
 }
 
 /// The envelope of a word.

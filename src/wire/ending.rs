@@ -25,6 +25,12 @@ pub enum NotDone {
     Lost,
     /// Its manager died after taking it and before replying; it ran at most once.
     Indeterminate,
+    /// The handler that asked was to wait for it while others, directly or not, waited for that handler. It
+    /// may run, but nobody waits for it.
+    Deadlock {
+        /// Who would wait for whom: it begins and ends with the same name.
+        cycle: Vec<String>,
+    },
 }
 
 /// How a command ended: the reply's bytes, or why there is none.
@@ -55,6 +61,54 @@ pub fn answer(end: Result<Vec<u8>, NotDone>) -> (Kind, Vec<u8>) {
 
 fn write(why: &NotDone) -> Vec<u8> {
     codec::to_postcard(why).expect("an ending holds only plain values, which postcard writes")
+}
+
+/// How far a handler has come with a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub struct Progress {
+    /// How much is done, in whatever unit `total` has.
+    pub done: f64,
+    /// How much there is to do; 0 when that is unknown.
+    pub total: f64,
+    /// What it is at, in words.
+    pub note: String,
+}
+
+/// A one-way command that was accepted and does not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, labrig::Schema)]
+pub struct Undelivered {
+    /// The command's name.
+    pub command: String,
+    /// Where it was to go.
+    pub to: String,
+    /// Why it does not run.
+    pub reason: UndeliveredReason,
+    /// How many more did not run of which nobody is told one by one, because too many came at once.
+    pub untold: u64,
+}
+
+/// Why a one-way command that was accepted does not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, labrig::Schema)]
+#[non_exhaustive]
+pub enum UndeliveredReason {
+    /// A newer one took its place in the queue, as its type asks for.
+    #[error("a newer one took its place")]
+    Displaced,
+    /// Its manager died before taking it: it did not run.
+    #[error("its manager died before taking it")]
+    Lost,
+    /// Its manager died while at it: it ran at most once.
+    #[error("its manager died while at it")]
+    Indeterminate,
+    /// The rig quit before it was taken: it did not run.
+    #[error("the rig quits")]
+    Quitting,
+    /// The rig has ended: it did not run.
+    #[error("the rig has ended")]
+    Closed,
+    /// A manager sent it, and only the coordinator could know that it was to be refused: it did not run.
+    #[error("{0}")]
+    Refused(Refusal),
 }
 
 /// The outcome of a broadcast at one manager, as it travels.

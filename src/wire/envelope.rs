@@ -13,7 +13,7 @@ use super::codec::CodecId;
 use super::ids::{CommandId, Generation};
 
 /// The version of this layout and of everything said in control envelopes.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// The largest envelope, header included: what one sequenced packet surely takes.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
@@ -45,6 +45,14 @@ pub enum Kind {
     Report,
     /// Coordinator and manager about themselves.
     Control,
+    /// A command whose sender, a handler, does nothing else until the answer comes.
+    Call,
+    /// How far the handler of a command has come.
+    Progress,
+    /// The reply of a command, followed by a stream of chunks and one more answer at their end.
+    Opened,
+    /// Some items of a stream that answers a command.
+    Chunk,
 }
 
 impl Kind {
@@ -57,13 +65,33 @@ impl Kind {
             Self::Ended => 5,
             Self::Report => 6,
             Self::Control => 7,
+            Self::Call => 8,
+            Self::Progress => 9,
+            Self::Opened => 10,
+            Self::Chunk => 11,
         }
     }
 
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Request, Self::Send, Self::Broadcast, Self::Done, Self::Ended, Self::Report, Self::Control]
-            .into_iter()
-            .find(|kind| kind.number() == number)
+        let kinds = [
+            Self::Request,
+            Self::Send,
+            Self::Broadcast,
+            Self::Done,
+            Self::Ended,
+            Self::Report,
+            Self::Control,
+            Self::Call,
+            Self::Progress,
+            Self::Opened,
+            Self::Chunk,
+        ];
+        kinds.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Whether a manager is told to do something, and answers.
+    pub fn wants_answer(self) -> bool {
+        matches!(self, Self::Request | Self::Call | Self::Broadcast)
     }
 }
 
@@ -104,7 +132,7 @@ pub struct Header {
     pub command: CommandId,
     /// The sender's number of the call; the answer carries it back.
     pub correlation: u64,
-    /// Time left until the call expires, in µs; 0 for none.
+    /// Time left until the call expires, in µs; 0 for none. In an answer: how long the handler ran.
     pub time_left_us: u64,
     /// Where it goes, or who answered.
     pub target: Target,
@@ -306,8 +334,47 @@ mod tests {
     fn the_bytes_of_a_header_are_pinned() {
         let bytes = Header { chain: Vec::new(), ..full_header() }.seal(&[0xee]);
         let expected = [
-            1, 1, 1, 0, 3, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 77, 0, 0, 0, 0, 0, 0, 0, 0x40, 0x4b, 0x4c, 0, 0,
-            0, 0, 0, 7, b's', b't', b'a', b'g', b'e', b'_', b'x', 0xee,
+            PROTOCOL_VERSION,
+            1,
+            1,
+            0,
+            3,
+            0,
+            0,
+            0,
+            8,
+            7,
+            6,
+            5,
+            4,
+            3,
+            2,
+            1,
+            77,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0x40,
+            0x4b,
+            0x4c,
+            0,
+            0,
+            0,
+            0,
+            0,
+            7,
+            b's',
+            b't',
+            b'a',
+            b'g',
+            b'e',
+            b'_',
+            b'x',
+            0xee,
         ];
         assert_eq!(bytes, expected);
     }

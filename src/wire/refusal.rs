@@ -120,6 +120,15 @@ pub enum Refusal {
         /// The command's name.
         command: String,
     },
+    /// The handler that asks would wait for someone who, directly or not, waits for that handler. Ask without
+    /// waiting, or let someone ask who is not waited for.
+    #[error("`{command}` was refused: its caller would wait for ever ({})", .cycle.join(" → "))]
+    WouldDeadlock {
+        /// The command's name.
+        command: String,
+        /// Who would wait for whom: it begins and ends with the same name.
+        cycle: Vec<String>,
+    },
     /// The manager is optional and was found absent when the rig started; this run goes on without it.
     #[error("`{command}` was refused: `{manager}` is optional and absent ({why})")]
     NotPresent {
@@ -130,6 +139,48 @@ pub enum Refusal {
         /// What was found when it was to start.
         why: String,
     },
+}
+
+impl Refusal {
+    /// The command that was refused; nothing when the rig has ended, which refuses everything.
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Closed => None,
+            Self::Busy { command, .. }
+            | Self::Dead { command, .. }
+            | Self::NotReady { command, .. }
+            | Self::Absent { command, .. }
+            | Self::AddressNeeded { command, .. }
+            | Self::NotServed { command, .. }
+            | Self::Quitting { command }
+            | Self::TooLarge { command, .. }
+            | Self::NotEncodable { command, .. }
+            | Self::TooDeep { command, .. }
+            | Self::TooManyCalls { command, .. }
+            | Self::UnknownCommand { command }
+            | Self::PipeFull { command }
+            | Self::WouldDeadlock { command, .. }
+            | Self::NotPresent { command, .. } => Some(command),
+        }
+    }
+
+    /// The manager that it was for, as far as that was decided or said.
+    pub fn manager(&self) -> Option<&str> {
+        match self {
+            Self::Busy { manager, .. }
+            | Self::Dead { manager, .. }
+            | Self::NotReady { manager, .. }
+            | Self::NotPresent { manager, .. }
+            | Self::NotServed { manager, .. } => Some(manager.as_str()),
+            Self::Absent { manager, .. } => manager.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it was refused because the rig quits or has ended.
+    pub fn is_shutdown(&self) -> bool {
+        matches!(self, Self::Quitting { .. } | Self::Closed)
+    }
 }
 
 fn absent_text(manager: Option<&str>) -> String {

@@ -1,5 +1,6 @@
 //! What `#[derive(Command)]` tells about names, delivery, replies and queues.
 
+use labrig::__private::CommandOptions;
 use labrig::prelude::*;
 use labrig::wire::{Audience, CommandSpec, DeliveryKind, Node, Overflow};
 
@@ -74,7 +75,7 @@ fn the_spec_says_what_the_command_is_called_and_where_it_stands() {
     let spec = MoveTo::spec();
     assert_eq!((spec.name.as_str(), spec.path.as_str()), ("MoveTo", "derives::commands::MoveTo"));
     assert_eq!(spec.doc, "Moves the objective.");
-    assert_eq!((spec.site.file.as_str(), spec.site.line), ("tests/derives/commands.rs", 14));
+    assert_eq!((spec.site.file.as_str(), spec.site.line), ("tests/derives/commands.rs", 15));
     assert_eq!(AnnounceToAll::spec().name, "Everyone");
     assert_eq!(AnnounceToAll::spec().path, "derives::commands::AnnounceToAll");
 }
@@ -90,6 +91,48 @@ fn the_reply_is_nothing_unless_it_is_declared() {
 fn only_commands_for_scripts_say_so() {
     assert!(SaveNote::spec().script);
     assert!(!MoveTo::spec().script);
+}
+
+#[derive(Command, Serialize, Deserialize, Schema)]
+#[command(deadline_ms = 500)]
+struct Focus;
+
+#[derive(Command, Serialize, Deserialize, Schema)]
+#[command(broadcast, idempotent, deadline_ms = 1)]
+struct Dim;
+
+#[derive(Command, Serialize, Deserialize, Schema)]
+#[command(scope, deadline_ms = 18_446_744_073_709_551_615)]
+#[command(idempotent)]
+struct Archive;
+
+fn check_calls(spec: &CommandSpec, deadline_ms: Option<u64>, idempotent: bool) {
+    assert_eq!((spec.deadline_ms, spec.idempotent), (deadline_ms, idempotent), "{}", spec.name);
+}
+
+#[test]
+fn a_command_says_how_long_it_may_take_and_whether_it_may_run_twice() {
+    check_calls(Home::spec(), None, false);
+    check_calls(Focus::spec(), Some(500), false);
+    check_calls(Dim::spec(), Some(1), true);
+    check_calls(Archive::spec(), Some(u64::MAX), true);
+}
+
+#[test]
+fn deadline_and_idempotence_are_no_part_of_the_fingerprint() {
+    let options = CommandOptions {
+        name: "Focus",
+        path: "derives::commands::Focus",
+        doc: "",
+        audience: "",
+        overflow: Overflow::Refuse,
+        script: false,
+        file: "tests/derives/commands.rs",
+        line: 1,
+        deadline_ms: None,
+        idempotent: true,
+    };
+    assert_eq!(CommandSpec::of::<Focus>(options).id, Focus::spec().id);
 }
 
 #[test]

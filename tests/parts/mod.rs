@@ -46,6 +46,8 @@ pub(crate) fn command(name: &str, delivery: DeliveryKind, line: u32) -> CommandS
         script: false,
         site: Site::new("src/commands.rs", line),
         reply: unit(),
+        deadline_ms: None,
+        idempotent: false,
     };
     identified(spec)
 }

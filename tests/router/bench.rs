@@ -36,12 +36,16 @@ pub(crate) const GHOST: CommandId = CommandId(7);
 /// Known to nobody.
 pub(crate) const UNKNOWN: CommandId = CommandId(8);
 
-/// How far the managers say that they have got.
-pub(crate) struct Progress(pub(crate) [u64; 3]);
+/// How far the managers say that they have got: commands that they have taken, and those of them that they are at.
+pub(crate) struct Progress(pub(crate) [u64; 3], pub(crate) [u64; 3]);
 
 impl Gauge for Progress {
     fn taken(&self, index: usize) -> u64 {
         self.0[index]
+    }
+
+    fn done(&self, index: usize) -> u64 {
+        self.0[index] - self.1[index]
     }
 }
 
@@ -144,7 +148,7 @@ impl Bench {
         let managers = (0..SCOPE).map(|index| Station::new(name(index), DEPTH).hearing(filters(index)));
         let scope = Station::new(name(SCOPE), DEPTH);
         let router = Router::new(managers.collect(), scope, routes(), Ping::spec());
-        Self { router, progress: Progress([0; 3]), now: Instant::now() }
+        Self { router, progress: Progress([0; 3], [0; 3]), now: Instant::now() }
     }
 
     /// Everyone is ready.
@@ -248,7 +252,7 @@ impl Bench {
     /// What was told to be undelivered since this was last asked: command, goal and reason.
     pub(crate) fn undelivered(&mut self) -> Vec<(String, String, String)> {
         let told = |effect| match effect {
-            Effect::Undelivered { command, to, reason } => Some((command, to, reason)),
+            Effect::Undelivered { news, .. } => Some((news.command, news.to, news.reason.to_string())),
             _ => None,
         };
         self.router.take_effects().into_iter().filter_map(told).collect()

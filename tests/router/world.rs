@@ -297,6 +297,8 @@ impl World {
                 Effect::Flush(_) => {}
                 Effect::Undelivered { .. } => self.history.seen.push(Seen::Undelivered),
                 Effect::Answer { caller, answer } => self.answered(token_of_caller(caller), answer),
+                Effect::Cancel { .. } => {}
+                other => panic!("nobody asked for {other:?}"),
             }
         }
         for station in 0..SCOPE {

@@ -1,7 +1,7 @@
 use labrig::prelude::*;
 
 #[derive(Command, Serialize, Deserialize, Schema)]
-#[command(idempotent)]
+#[command(hazardous)]
 struct MoveTo {
     height_um: f64,
 }

@@ -1,12 +1,14 @@
-//! How calls end: by an answer, by their deadline, or with their station.
+//! How calls end: by an answer, or with their station.
 
-use std::time::Instant;
+use std::time::Duration;
 
-use super::{Answer, Call, Caller, Effect, Gauge, Life, Router};
+use super::terms::{TracedEnding, word_of};
+use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Router};
+use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
     CodecId, CommandId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target,
-    TypeSchema, codec,
+    TypeSchema, UndeliveredReason, codec,
 };
 
 impl Router {
@@ -29,35 +31,20 @@ impl Router {
             return Ok(());
         }
         if let Some(call) = self.in_flight.complete(header.correlation) {
-            self.end(call, ending, header.codec);
+            self.trace(header.correlation, &call, &ending, Some(header.time_left_us));
+            self.end_untraced(header.correlation, call, ending, header.codec);
         }
         Ok(())
-    }
-
-    /// Ends every call whose deadline has passed. What is still queued here will not run.
-    pub fn expire(&mut self, now: Instant) {
-        for (id, call) in self.in_flight.expire(now) {
-            if call.ordinal.is_none() {
-                self.stations[call.station].withdraw(id);
-            }
-            self.end(call, Ending::NotDone(NotDone::Expired), CodecId::Postcard);
-        }
-    }
-
-    /// The caller waits no longer: the entry is freed and a late answer will be discarded. The command may
-    /// still run.
-    pub fn abandon(&mut self, caller: Caller) {
-        let broadcasts = self.abandon_broadcasts(caller);
-        let calls = self.in_flight.take_where(|call| call.caller == caller);
-        self.totals.expired += (broadcasts + calls.len()) as u64;
     }
 
     /// The station is gone. What it had taken is indeterminate; what it had not taken is lost.
     ///
     /// The calls that it has made go on: what was accepted runs, ends once and is counted. Nobody is told.
     pub fn gone(&mut self, index: usize, gauge: &dyn Gauge) {
-        let taken = self.taken(index, gauge);
-        self.leave(index, taken, &NotDone::Lost, "its manager died before taking it");
+        let (taken, done) = (self.taken(index, gauge), self.done(index, gauge));
+        self.waits.forget(index);
+        self.leave(index, taken, done, &NotDone::Lost, &UndeliveredReason::Lost);
+        self.close_streams_of(index);
     }
 
     /// The station was found absent: it is gone before it was ready, and is refused with this reason from now on.
@@ -71,8 +58,8 @@ impl Router {
         self.set_life(index, Life::Stopping);
         for queued in self.stations[index].take_commands() {
             match (queued.call, queued.command) {
-                (Some(id), Some(command)) => self.refuse_queued(id, command),
-                (None, Some(command)) => self.undelivered(command, index, "the rig quits"),
+                (Some(id), Some(ordered)) => self.refuse_queued(id, ordered.command),
+                (None, Some(ordered)) => self.undelivered(ordered, index, UndeliveredReason::Quitting),
                 (_, None) => {}
             }
         }
@@ -81,7 +68,7 @@ impl Router {
     fn refuse_queued(&mut self, id: u64, command: CommandId) {
         let refusal = Refusal::Quitting { command: self.command_name(command) };
         if let Some(call) = self.in_flight.complete(id) {
-            self.end(call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
+            self.end(id, call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
         }
     }
 
@@ -90,64 +77,103 @@ impl Router {
         self.is_quitting = true;
         self.stations.iter_mut().for_each(|station| station.life = Life::Dead);
         for index in 0..self.stations.len() {
-            self.leave(index, u64::MAX, &NotDone::Refused(Refusal::Closed), "the rig has ended");
+            let refused = NotDone::Refused(Refusal::Closed);
+            self.leave(index, u64::MAX, u64::MAX, &refused, &UndeliveredReason::Closed);
         }
     }
 
     /// Ends everything that a station was to do.
-    fn leave(&mut self, index: usize, taken: u64, not_taken: &NotDone, reason: &str) {
+    fn leave(
+        &mut self,
+        index: usize,
+        taken: u64,
+        done: u64,
+        not_taken: &NotDone,
+        not_sent: &UndeliveredReason,
+    ) {
         self.stations[index].life = Life::Dead;
-        for (_, call) in self.in_flight.take_where(|call| call.station == index) {
+        for (id, call) in self.in_flight.take_where(|call| call.station == index) {
             let was_taken = call.ordinal.is_some_and(|ordinal| ordinal <= taken);
             let why = if was_taken { NotDone::Indeterminate } else { not_taken.clone() };
-            self.end(call, Ending::NotDone(why), CodecId::Postcard);
+            self.end(id, call, Ending::NotDone(why), CodecId::Postcard);
         }
-        for command in self.stations[index].clear(taken) {
-            self.undelivered(command, index, reason);
+        let (begun, lost) = self.stations[index].clear(taken, done);
+        if let Some(ordered) = begun {
+            self.undelivered(ordered, index, UndeliveredReason::Indeterminate);
+        }
+        for ordered in lost {
+            self.undelivered(ordered, index, not_sent.clone());
         }
     }
 
-    fn end(&mut self, call: Call, ending: Ending, codec: CodecId) {
-        if let Caller::Gathering(id) = call.caller {
-            return self.gather(id, call.station, call.generation, ending);
+    /// A call that has left the table ends.
+    pub(super) fn end(&mut self, id: u64, call: Call, ending: Ending, codec: CodecId) {
+        self.trace(id, &call, &ending, None);
+        self.end_untraced(id, call, ending, codec);
+    }
+
+    fn end_untraced(&mut self, id: u64, call: Call, ending: Ending, codec: CodecId) {
+        if let Caller::Gathering(gathering) = call.caller {
+            return self.gather(gathering, id, &call, ending);
         }
         self.count(&ending);
-        if let Caller::Manager { index, generation, correlation } = call.caller {
-            let header = self.answer_header(&call, correlation, &ending, codec);
-            let payload = match ending {
-                Ending::Done(reply) => reply,
-                Ending::NotDone(why) => write_not_done(&why),
+        self.forget_asked(call.caller, Asked::Call(id));
+        if call.stream.is_some() && matches!(call.caller, Caller::Local(_)) {
+            let end = match ending {
+                Ending::Done(_) => Ok(()),
+                Ending::NotDone(why) => Err(why),
             };
-            return self.answer_manager(index, generation, &header, &payload);
+            let news = StreamNews::End(end);
+            return self.effects.push(Effect::Stream { caller: call.caller, news });
         }
         let by = self.stations[call.station].name.to_string();
         let answer = Answer::One { ending, by, generation: call.generation, chain: call.chain };
-        self.effects.push(Effect::Answer { caller: call.caller, answer });
+        self.hand_back(call.caller, answer, codec);
     }
 
-    fn count(&mut self, ending: &Ending) {
+    /// Gives an answer to whoever asked.
+    pub(super) fn hand_back(&mut self, caller: Caller, answer: Answer, codec: CodecId) {
+        let (index, life, correlation) = match caller {
+            Caller::Manager { index, generation, correlation } => (index, generation, correlation),
+            _ => return self.effects.push(Effect::Answer { caller, answer }),
+        };
+        let Answer::One { ending, by, generation, chain } = answer else { return };
+        let (kind, payload) = match ending {
+            Ending::Done(reply) => (Kind::Done, reply),
+            Ending::NotDone(why) => (Kind::Ended, write_not_done(&why)),
+        };
+        let target = if by.is_empty() { Target::Route } else { Target::Named(by) };
+        let header = Header { codec, generation, correlation, target, chain, ..Header::new(kind) };
+        self.answer_manager(index, life, &header, &payload);
+    }
+
+    fn trace(&mut self, id: u64, call: &Call, ending: &Ending, handler_us: Option<u64>) {
+        if !self.is_tracing {
+            return;
+        }
+        let ending = match ending {
+            Ending::Done(_) => "done",
+            Ending::NotDone(why) => word_of(why),
+        };
+        let (caller, station, generation) = (self.caller_of(call), call.station, call.generation);
+        let (command, accepted_at) = (call.command, call.accepted_at);
+        let handler = handler_us.map(Duration::from_micros);
+        let traced =
+            TracedEnding { caller, station, generation, command, call: id, accepted_at, handler, ending };
+        self.effects.push(Effect::Traced(Box::new(traced)));
+    }
+
+    pub(super) fn count(&mut self, ending: &Ending) {
         let counter = match ending {
             Ending::Done(_) => &mut self.totals.done,
             Ending::NotDone(NotDone::Failed(_)) => &mut self.totals.failed,
             Ending::NotDone(NotDone::Cancelled) => &mut self.totals.cancelled,
             Ending::NotDone(NotDone::Expired) => &mut self.totals.expired,
-            Ending::NotDone(NotDone::Refused(_)) => &mut self.totals.refused,
+            Ending::NotDone(NotDone::Refused(_) | NotDone::Deadlock { .. }) => &mut self.totals.refused,
             Ending::NotDone(NotDone::Lost) => &mut self.totals.lost,
             Ending::NotDone(NotDone::Indeterminate) => &mut self.totals.indeterminate,
         };
         *counter += 1;
-    }
-
-    fn answer_header(&self, call: &Call, correlation: u64, ending: &Ending, codec: CodecId) -> Header {
-        let kind = if matches!(ending, Ending::Done(_)) { Kind::Done } else { Kind::Ended };
-        Header {
-            codec,
-            generation: call.generation,
-            correlation,
-            target: Target::Named(self.stations[call.station].name.to_string()),
-            chain: call.chain.clone(),
-            ..Header::new(kind)
-        }
     }
 
     /// Queues an answer for a manager, unless the life that asked is over.
@@ -170,15 +196,11 @@ impl Router {
     /// Answers a manager whose command was refused. Nobody waits for a one-way command's answer: it is counted
     /// and told as undelivered.
     pub fn refuse(&mut self, index: usize, asked: &Header, refusal: Refusal) {
-        let station = &self.stations[index];
+        let generation = self.stations[index].generation;
         if asked.kind == Kind::Send {
-            let (command, to) = (self.command_name(asked.command), self.goal(asked));
-            let reason = format!("{refusal} (sent by `{}`)", station.name);
-            self.totals.undelivered += 1;
-            self.effects.push(Effect::Undelivered { command, to, reason });
-            return;
+            let sender = Caller::Manager { index, generation, correlation: asked.correlation };
+            return self.refuse_send(sender, asked, refusal);
         }
-        let generation = station.generation;
         let header =
             Header { correlation: asked.correlation, command: asked.command, ..Header::new(Kind::Ended) };
         self.answer_manager(index, generation, &header, &write_not_done(&NotDone::Refused(refusal)));

@@ -1,16 +1,18 @@
 //! Broadcasts: one command to many stations, one report back.
 
-use super::{Answer, Caller, Effect, Gauge, Life, Part, Router};
+use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Part, Router, Station};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
-    BroadcastOutcome, DeliveryKind, Ending, Failure, Generation, Header, Kind, NotDone, Refusal, codec,
+    BroadcastOutcome, CodecId, DeliveryKind, Ending, Failure, Generation, Header, Kind, NotDone, Refusal,
+    codec,
 };
 
 /// A broadcast whose outcomes are being gathered.
 #[derive(Debug)]
 pub(super) struct Gathering {
     caller: Caller,
-    outstanding: usize,
+    /// The calls that are still to end.
+    pub(super) parts: Vec<u64>,
     outcomes: Vec<BroadcastOutcome>,
 }
 
@@ -32,40 +34,48 @@ impl Router {
         let listeners = self.listeners(part.header.command, &self.stations[sender]);
         let id = self.next_gathering;
         self.next_gathering += 1;
-        let gathering = Gathering { caller: part.caller, outstanding: listeners.len(), outcomes: Vec::new() };
+        let gathering = Gathering { caller: part.caller, parts: Vec::new(), outcomes: Vec::new() };
         self.gatherings.insert(id, gathering);
+        self.note_asked(part.caller, Asked::Gathering(id), part.header.kind);
         for station in listeners {
             let part = Part { caller: Caller::Gathering(id), ..part };
-            if let Err(refusal) = self.enqueue(station, part, gauge) {
-                let generation = match self.stations[station].life {
-                    Life::Dead => Generation(0),
-                    _ => self.stations[station].generation,
-                };
-                self.gather(id, station, generation, Ending::NotDone(NotDone::Refused(refusal)));
-            }
+            match self.enqueue(station, part, gauge) {
+                Ok(call) => self.gatherings.entry(id).and_modify(|it| it.parts.extend(call)),
+                Err(refusal) => {
+                    let outcome = self.refused_at(station, refusal);
+                    self.gatherings.entry(id).and_modify(|it| it.outcomes.push(outcome))
+                }
+            };
         }
         self.report_if_complete(id);
         Ok(())
     }
 
+    fn refused_at(&self, station: usize, refusal: Refusal) -> BroadcastOutcome {
+        let Station { name, generation, life, .. } = &self.stations[station];
+        let generation = if *life == Life::Dead { 0 } else { generation.0 };
+        BroadcastOutcome { manager: name.to_string(), generation, outcome: Err(NotDone::Refused(refusal)) }
+    }
+
     /// Notes the outcome at one station; the last one completes the report.
-    pub(super) fn gather(&mut self, id: u64, station: usize, generation: Generation, ending: Ending) {
+    pub(super) fn gather(&mut self, id: u64, part: u64, call: &Call, ending: Ending) {
         let Some(gathering) = self.gatherings.get_mut(&id) else { return };
-        let manager = self.stations[station].name.to_string();
+        let (manager, generation) = (self.stations[call.station].name.to_string(), call.generation);
         let outcome = match ending {
             Ending::Done(reply) => Ok(reply),
             Ending::NotDone(why) => Err(why),
         };
         gathering.outcomes.push(BroadcastOutcome { manager, generation: generation.0, outcome });
-        gathering.outstanding -= 1;
+        gathering.parts.retain(|other| *other != part);
         self.report_if_complete(id);
     }
 
     fn report_if_complete(&mut self, id: u64) {
-        if self.gatherings.get(&id).is_some_and(|gathering| gathering.outstanding > 0) {
+        if self.gatherings.get(&id).is_some_and(|gathering| !gathering.parts.is_empty()) {
             return;
         }
         if let Some(mut whole) = self.gatherings.remove(&id) {
+            self.forget_asked(whole.caller, Asked::Gathering(id));
             self.totals.done += 1;
             whole.outcomes.sort_by(|a, b| a.manager.cmp(&b.manager));
             self.report(whole);
@@ -89,15 +99,43 @@ impl Router {
         }
     }
 
-    /// Forgets the broadcasts of a caller that waits no longer, and says how many there were.
-    pub(super) fn abandon_broadcasts(&mut self, caller: Caller) -> usize {
-        let whose = |gathering: &Gathering| gathering.caller == caller;
-        let ids: Vec<u64> = self.gatherings.iter().filter(|(_, it)| whose(it)).map(|(id, _)| *id).collect();
-        for id in &ids {
-            self.gatherings.remove(id);
-            self.in_flight.take_where(|call| call.caller == Caller::Gathering(*id));
+    /// The calls of a broadcast that are still to end.
+    pub(super) fn parts_of(&self, id: u64) -> Vec<u64> {
+        self.gatherings.get(&id).map(|gathering| gathering.parts.clone()).unwrap_or_default()
+    }
+
+    /// Forgets a broadcast whose caller waits no longer; says whether it was still to end.
+    pub(super) fn abandon_gathering(&mut self, id: u64) -> bool {
+        let Some(gathering) = self.gatherings.remove(&id) else { return false };
+        for part in gathering.parts {
+            self.in_flight.complete(part);
         }
-        ids.len()
+        true
+    }
+
+    /// Ends a broadcast as a whole. What is still queued here will not run.
+    pub(super) fn end_gathering(&mut self, id: u64, why: NotDone) {
+        let Some(gathering) = self.gatherings.remove(&id) else { return };
+        for part in gathering.parts {
+            if let Some(call) = self.in_flight.complete(part) {
+                self.stations[call.station].withdraw(part);
+            }
+        }
+        self.forget_asked(gathering.caller, Asked::Gathering(id));
+        let ending = Ending::NotDone(why);
+        self.count(&ending);
+        let (by, generation, chain) = (String::new(), Generation(0), Vec::new());
+        self.hand_back(gathering.caller, Answer::One { ending, by, generation, chain }, CodecId::Postcard);
+    }
+}
+
+impl Router {
+    /// Who asked for a call: for a part of a broadcast, whoever broadcast it.
+    pub(super) fn caller_of(&self, call: &Call) -> Caller {
+        match call.caller {
+            Caller::Gathering(id) => self.gatherings.get(&id).map_or(call.caller, |it| it.caller),
+            caller => caller,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::Caller;
 use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal};
 
 /// Where the time left stands in an envelope's bytes.
@@ -28,10 +29,19 @@ pub(super) struct Queued {
     pub(super) bytes: Vec<u8>,
     /// The call in flight that it belongs to, when it wants an answer.
     pub(super) call: Option<u64>,
-    /// Which command; none for answers and control words, which do not count against the depth.
-    pub(super) command: Option<CommandId>,
+    /// Which command, and who sent it; none for answers and control words, which do not count against the depth.
+    pub(super) command: Option<Ordered>,
     /// When it expires.
     pub(super) deadline: Option<Instant>,
+    /// Whose call's progress it tells; a newer word on that takes its place.
+    pub(super) progress_of: Option<u64>,
+}
+
+/// A command and who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ordered {
+    pub(super) command: CommandId,
+    pub(super) sender: Caller,
 }
 
 /// A command that asks for a place in a queue.
@@ -60,8 +70,10 @@ pub struct Station {
     sent: u64,
     queue: VecDeque<Queued>,
     commands_queued: usize,
-    /// One-way commands in the pipe that it has not taken yet, as far as was last seen.
-    in_pipe: VecDeque<(u64, CommandId)>,
+    /// One-way commands in the pipe that it has not ended yet, as far as was last seen.
+    in_pipe: VecDeque<(u64, Ordered)>,
+    /// How many of its one-way commands did not run of which it has not been told yet, because it reads too slowly.
+    pub(super) untold: u64,
 }
 
 impl Station {
@@ -78,6 +90,7 @@ impl Station {
             queue: VecDeque::new(),
             commands_queued: 0,
             in_pipe: VecDeque::new(),
+            untold: 0,
         }
     }
 
@@ -132,14 +145,15 @@ impl Station {
     }
 
     /// Takes the `most` oldest queued one-way commands of a type out.
-    pub(super) fn displace(&mut self, command: CommandId, most: usize) {
-        let mut left = most;
+    pub(super) fn displace(&mut self, command: CommandId, most: usize) -> Vec<Ordered> {
+        let mut displaced = Vec::new();
         self.queue.retain(|queued| {
-            let goes = left > 0 && queued.gives_way_to(command);
-            left -= usize::from(goes);
+            let goes = displaced.len() < most && queued.gives_way_to(command);
+            displaced.extend(queued.command.filter(|_| goes));
             !goes
         });
-        self.commands_queued -= most - left;
+        self.commands_queued -= displaced.len();
+        displaced
     }
 
     /// Takes a call out that has ended before it went into the pipe.
@@ -155,9 +169,38 @@ impl Station {
         self.queue.push_back(queued);
     }
 
+    /// A call that has not gone into the pipe expires at another time than it was to.
+    pub(super) fn set_deadline(&mut self, call: u64, deadline: Option<Instant>) {
+        for queued in self.queue.iter_mut().filter(|queued| queued.call == Some(call)) {
+            queued.deadline = deadline;
+            queued.bytes[TIME_LEFT].fill(0);
+        }
+    }
+
     /// Queues an answer or a control word.
     pub(super) fn push_word(&mut self, bytes: Vec<u8>) {
-        self.push(Queued { bytes, call: None, command: None, deadline: None });
+        self.push(Queued { bytes, call: None, command: None, deadline: None, progress_of: None });
+    }
+
+    /// Queues a word on how far a call of this station has come, in the place of an older one.
+    pub(super) fn push_progress(&mut self, call: u64, bytes: Vec<u8>) {
+        match self.queue.iter_mut().find(|queued| queued.progress_of == Some(call)) {
+            Some(older) => older.bytes = bytes,
+            None => {
+                self.push(Queued {
+                    bytes,
+                    call: None,
+                    command: None,
+                    deadline: None,
+                    progress_of: Some(call),
+                });
+            }
+        }
+    }
+
+    /// How many answers and control words wait.
+    pub(super) fn words_waiting(&self) -> usize {
+        self.queue.len() - self.commands_queued
     }
 
     /// The bytes at the front, with the time left as of now.
@@ -172,13 +215,13 @@ impl Station {
     }
 
     /// The front has gone into the pipe. For a command: its call, and its place among those that went.
-    pub(super) fn advance(&mut self, taken: u64) -> Option<(Option<u64>, u64)> {
+    pub(super) fn advance(&mut self, done: u64) -> Option<(Option<u64>, u64)> {
         let front = self.queue.pop_front()?;
         let command = front.command?;
         self.commands_queued -= 1;
         self.sent += 1;
         if front.call.is_none() {
-            while self.in_pipe.front().is_some_and(|(ordinal, _)| *ordinal <= taken) {
+            while self.in_pipe.front().is_some_and(|(ordinal, _)| *ordinal <= done) {
                 self.in_pipe.pop_front();
             }
             self.in_pipe.push_back((self.sent, command));
@@ -195,14 +238,21 @@ impl Station {
         commands
     }
 
-    /// Empties everything when the station is gone; gives the one-way commands that were not taken.
-    pub(super) fn clear(&mut self, taken: u64) -> Vec<CommandId> {
-        let in_pipe =
-            self.in_pipe.drain(..).filter(|(ordinal, _)| *ordinal > taken).map(|(_, command)| command);
-        let mut lost: Vec<_> = in_pipe.collect();
+    /// Empties everything when the station is gone. Gives the one-way command that it was at when it had taken
+    /// more than it had ended, and those that it had not taken.
+    pub(super) fn clear(&mut self, taken: u64, done: u64) -> (Option<Ordered>, Vec<Ordered>) {
+        let (mut begun, mut lost) = (None, Vec::new());
+        for (ordinal, ordered) in self.in_pipe.drain(..) {
+            match ordinal {
+                _ if ordinal > taken => lost.push(ordered),
+                _ if ordinal > done => begun = Some(ordered),
+                _ => {}
+            }
+        }
         lost.extend(self.queue.drain(..).filter(|queued| queued.call.is_none()).filter_map(|it| it.command));
         self.commands_queued = 0;
-        lost
+        self.untold = 0;
+        (begun, lost)
     }
 
     /// A new life. The end of the old one has left nothing behind.
@@ -217,6 +267,6 @@ impl Station {
 impl Queued {
     /// Whether a newer command of this type may take its place.
     fn gives_way_to(&self, command: CommandId) -> bool {
-        self.call.is_none() && self.command == Some(command)
+        self.call.is_none() && self.command.is_some_and(|ordered| ordered.command == command)
     }
 }

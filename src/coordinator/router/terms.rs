@@ -1,10 +1,12 @@
 //! What goes into the router and what comes out of it.
 
-use crate::remote::Answer;
-use crate::wire::{DeliveryKind, Generation, Overflow};
+use std::time::{Duration, Instant};
+
+use crate::remote::{Answer, StreamNews};
+use crate::wire::{CommandId, DeliveryKind, Generation, NotDone, Overflow, Progress, Undelivered};
 
 /// Who made a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Caller {
     /// A thread of the coordinator's process, by its own number for the call.
     Local(u64),
@@ -35,21 +37,92 @@ pub enum Effect {
         /// How.
         answer: Answer,
     },
+    /// A call of this process is answered by a stream that begins now.
+    Opened {
+        /// Whose call.
+        caller: Caller,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Something came out of the stream that answers a call of this process.
+    Stream {
+        /// Whose call.
+        caller: Caller,
+        /// What.
+        news: StreamNews,
+    },
+    /// A call of this process has come so far.
+    Progress {
+        /// Whose call.
+        caller: Caller,
+        /// How far.
+        progress: Progress,
+    },
+    /// The station at that place is to cancel a call, which it has in its pipe or is at.
+    Cancel {
+        /// Its place.
+        station: usize,
+        /// The router's number of the call.
+        call: u64,
+    },
+    /// The scope streams the answer to a call, and may send more of it.
+    Grant {
+        /// The router's number of the call.
+        call: u64,
+        /// How many chunks more.
+        chunks: u32,
+    },
     /// A one-way command was accepted, or offered by a manager, and will not run.
     Undelivered {
-        /// The command's name.
-        command: String,
-        /// Where it was to go.
-        to: String,
-        /// Why it will not run.
-        reason: String,
+        /// Who sent it.
+        sender: Caller,
+        /// Which, and why.
+        news: Undelivered,
     },
+    /// A call has ended, and endings are traced.
+    Traced(Box<TracedEnding>),
+}
+
+/// How one call ended, for the trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracedEnding {
+    /// Who asked.
+    pub caller: Caller,
+    /// The place of the station that was asked.
+    pub station: usize,
+    /// Which life of it.
+    pub generation: Generation,
+    /// Which command.
+    pub command: CommandId,
+    /// The router's number of the call.
+    pub call: u64,
+    /// When it was accepted.
+    pub accepted_at: Instant,
+    /// How long its handler ran, as far as the station has said so.
+    pub handler: Option<Duration>,
+    /// How it ended, in a word.
+    pub ending: &'static str,
+}
+
+/// An ending that is not done, in a word.
+pub(super) fn word_of(why: &NotDone) -> &'static str {
+    match why {
+        NotDone::Failed(_) => "failed",
+        NotDone::Cancelled => "cancelled",
+        NotDone::Expired => "expired",
+        NotDone::Refused(_) => "refused",
+        NotDone::Lost => "lost",
+        NotDone::Indeterminate => "indeterminate",
+        NotDone::Deadlock { .. } => "deadlock",
+    }
 }
 
 /// How far managers have got; read from their status pages.
 pub trait Gauge {
     /// How many commands the manager at that place has taken in its present life.
     fn taken(&self, index: usize) -> u64;
+    /// How many of them it has ended.
+    fn done(&self, index: usize) -> u64;
 }
 
 /// A command and who serves it.
@@ -78,7 +151,8 @@ pub struct Totals {
     pub cancelled: u64,
     /// Ended by their deadline, or because their caller waits no longer.
     pub expired: u64,
-    /// Refused after they were accepted, because the rig quit.
+    /// Refused after they were accepted: because the rig quit, or because waiting for them would have been for
+    /// ever.
     pub refused: u64,
     /// Ended because their manager died before taking them.
     pub lost: u64,
@@ -88,9 +162,17 @@ pub struct Totals {
     pub not_accepted: u64,
     /// One-way commands that were accepted.
     pub sends: u64,
-    /// One-way commands that did not run: accepted ones, and those that a manager offered in vain, since it
-    /// has nobody else to learn that from.
+    /// One-way commands that did not run, or of which that is not known: accepted ones, and those that a
+    /// manager offered in vain.
     pub undelivered: u64,
+    /// Those of them that gave way to newer ones.
+    pub undelivered_displaced: u64,
+    /// Those of them whose manager died before taking them.
+    pub undelivered_lost: u64,
+    /// Those of them whose manager died while at them.
+    pub undelivered_indeterminate: u64,
+    /// Those of them that were refused, when they were offered or because the rig quit.
+    pub undelivered_refused: u64,
     /// Answers that nobody waited for: their call had ended, or the life of their caller.
     pub late_answers: u64,
 }

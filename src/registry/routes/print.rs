@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::{CommandRoute, RouteHandler, RouteTable};
 use crate::wire::schema::short_path;
-use crate::wire::{Audience, Field, TypeSchema};
+use crate::wire::{Audience, CommandSpec, Field, TypeSchema};
 
 const HEADINGS: [&str; 5] = ["COMMAND", "DELIVERY", "MANAGERS", "HANDLER", "SITE"];
 
-/// One line for each handler, grouped by delivery and sorted by command; columns are aligned.
+/// One line for each handler, grouped by delivery and sorted by command; columns are aligned. Behind a line
+/// stands what its command says of its deadline and of being run twice.
 impl fmt::Display for RouteTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = vec![HEADINGS.map(str::to_owned)];
@@ -34,7 +35,8 @@ impl RouteTable {
             if route.scope { "(coordinator)".to_owned() } else { self.names(&handler.managers).join(", ") };
         let owner = if route.scope { short_path(&handler.owner) } else { handler.owner.clone() };
         let method = format!("{owner}: {}", handler.method);
-        [route.spec.name.clone(), route.delivery.to_string(), managers, method, handler.site.to_string()]
+        let place = format!("{}{}", handler.site, note(&route.spec));
+        [route.spec.name.clone(), route.delivery.to_string(), managers, method, place]
     }
 
     fn names(&self, managers: &[usize]) -> Vec<&str> {
@@ -56,6 +58,8 @@ impl RouteTable {
             "delivery": route.delivery.to_string(),
             "audience": audience(&spec.audience),
             "script": spec.script,
+            "deadline_ms": spec.deadline_ms,
+            "idempotent": spec.idempotent,
             "file": spec.site.file,
             "line": spec.site.line,
             "fields": fields(&spec.schema),
@@ -76,6 +80,14 @@ impl RouteTable {
             "line": handler.site.line,
         })
     }
+}
+
+/// What calls of the command may rely on; nothing for most.
+fn note(spec: &CommandSpec) -> String {
+    let deadline = spec.deadline_ms.map(|limit| format!("deadline {limit} ms"));
+    let idempotent = spec.idempotent.then(|| "idempotent".to_owned());
+    let notes: Vec<_> = deadline.into_iter().chain(idempotent).collect();
+    if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) }
 }
 
 fn audience(audience: &Audience) -> &str {

@@ -1,6 +1,7 @@
 //! Full queues, frozen managers, floods and garbage: one part of the rig never holds up another.
 
 use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of};
+use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::{CallError, Refusal};
 use labrig_testbed::commands::*;
 use rustix::process::{Signal, kill_process};
@@ -125,10 +126,10 @@ fn a_manager_that_says_too_much_is_left_unread_for_a_while_and_loses_nothing() {
 #[test]
 fn garbage_on_a_pipe_ends_that_connection_with_a_named_reason() {
     for (bytes, zeros, reason) in [
-        (vec![1, 2, 3], 0, "torn envelope"),
+        (vec![PROTOCOL_VERSION, 2, 3], 0, "torn envelope"),
         (vec![99; 64], 0, "protocol version 99"),
-        (vec![1], 200_000, "exceeds 131073 bytes"),
-        ([&[1, 7, 0, 0], &[0; 29][..], &[200, 200]].concat(), 0, "malformed payload"),
+        (vec![PROTOCOL_VERSION], 200_000, "exceeds 131073 bytes"),
+        ([&[PROTOCOL_VERSION, 7, 0, 0], &[0; 29][..], &[200, 200]].concat(), 0, "malformed payload"),
     ] {
         let rig = launch(SHORT_QUEUE);
         let scope = rig.scope();

@@ -1,9 +1,13 @@
 //! Panics of handlers: where and with which words, kept for the caller.
+//!
+//! A hook of the process notes where the panics of a thread happen while it runs a handler, besides what the
+//! program's own hook does.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Once;
 
 use crate::wire::{Failure, FailureKind, Site};
 
@@ -15,15 +19,21 @@ struct LastPanic {
 
 thread_local! {
     static LAST: RefCell<LastPanic> = RefCell::default();
+    /// Whether this thread runs a handler.
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes where panics happen, besides what the program's own hook does.
-pub(super) fn install() {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        note(info);
-        before(info);
-    }));
+fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if IS_WATCHED.get() {
+                note(info);
+            }
+            before(info);
+        }));
+    });
 }
 
 fn note(info: &PanicHookInfo<'_>) {
@@ -36,8 +46,12 @@ fn note(info: &PanicHookInfo<'_>) {
 }
 
 /// Runs a handler; its panic is a failure of that call alone.
-pub(super) fn catch<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+pub(crate) fn catch<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    install();
+    let was_watched = IS_WATCHED.replace(true);
+    let end = panic::catch_unwind(AssertUnwindSafe(run));
+    IS_WATCHED.set(was_watched);
+    end.unwrap_or_else(|payload| {
         let LastPanic { location, backtrace } = LAST.take();
         Err(Failure { kind: FailureKind::Panic, location, backtrace, ..Failure::text(message(&*payload)) })
     })

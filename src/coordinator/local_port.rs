@@ -1,0 +1,155 @@
+//! The way into the rig for threads of the coordinator's own process: straight to the router.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+
+use super::core::{Core, CoreState, Request};
+use super::router::Caller;
+use crate::remote::{Need, OnUndelivered, Outgoing, Port, StreamError, StreamParts, Wait, Waited};
+use crate::shm::ReadMode;
+use crate::wire::{CommandSpec, Header, Hop, Kind, Progress, Refusal, codec};
+
+impl Core {
+    /// A command that no program of the rig handles is absent, under its name; unless one handles another shape
+    /// of it.
+    fn named(&self, refusal: Refusal, spec: &CommandSpec) -> Refusal {
+        let command = spec.name.clone();
+        match refusal {
+            Refusal::UnknownCommand { .. }
+                if self.blueprint.routes.values().any(|it| it.name == spec.name) =>
+            {
+                Refusal::UnknownCommand { command }
+            }
+            Refusal::UnknownCommand { .. } => Refusal::Absent { manager: None, command },
+            other => other,
+        }
+    }
+}
+
+impl Port for Core {
+    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
+        let Outgoing { mut header, spec, payload, slot } = outgoing;
+        if header.kind == Kind::Call && !self.is_scope_thread() {
+            header.kind = Kind::Request;
+        }
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(Refusal::Closed);
+        }
+        let call = state.next_call;
+        state.next_call += 1;
+        let wants_answer = slot.is_some();
+        if let Some(slot) = slot {
+            state.slots.insert(call, slot);
+        }
+        let CoreState { router, pages, .. } = &mut *state;
+        let offered = router.submit(Caller::Local(call), &header, &payload, Instant::now(), pages);
+        if offered.is_err() && wants_answer {
+            state.slots.remove(&call);
+        }
+        let answers = self.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+        offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
+    }
+
+    fn wait(&self, wait: Wait<'_>) -> Waited {
+        let Wait { slot, need, until, .. } = wait;
+        if !self.is_scope_thread() {
+            slot.wait_until(need, until, &|| false);
+            return Waited::Over;
+        }
+        let is_edge = need == Need::Answer && !slot.has(need);
+        if is_edge && !wait.is_announced {
+            self.with_router(|router| router.begin_wait(Caller::Local(wait.call)));
+        }
+        // Whoever was cancelled before may still wait: perhaps for what leaves its device well.
+        let work = self.scope_desk.work();
+        let was_cancelled = work.is_cancelled();
+        let is_to_stop = || !was_cancelled && work.is_cancelled();
+        self.lock().scope_waits = Some(Arc::clone(slot));
+        let is_there = slot.wait_until(need, until, &is_to_stop);
+        self.lock().scope_waits = None;
+        if is_edge && !is_there {
+            self.with_router(|router| router.end_wait(Caller::Local(wait.call)));
+        }
+        if !is_there && is_to_stop() { Waited::Cancelled } else { Waited::Over }
+    }
+
+    fn attend(&self, _: u64) {}
+
+    fn cancel(&self, call: u64) {
+        self.with_router(|router| router.cancel(Caller::Local(call)));
+    }
+
+    fn set_expiry(&self, call: u64, time_left: Option<Duration>) {
+        let deadline = time_left.and_then(|left| Instant::now().checked_add(left));
+        self.with_router(|router| router.set_expiry(Caller::Local(call), deadline));
+    }
+
+    fn abandon(&self, call: u64) {
+        if self.lock().slots.remove(&call).is_some() {
+            self.with_router(|router| router.abandon(Caller::Local(call)));
+        }
+    }
+
+    fn grant(&self, call: u64, chunks: u32) {
+        self.with_router(|router| router.grant(Caller::Local(call), chunks));
+    }
+
+    fn report_progress(&self, call: u64, progress: Progress) {
+        let told = codec::to_postcard(&progress).map(|payload| {
+            self.with_router(|router| {
+                let scope = router.scope_index();
+                let generation = router.station(scope).generation;
+                let header = Header { generation, correlation: call, ..Header::new(Kind::Progress) };
+                router.told(scope, &header, &payload)
+            })
+        });
+        if !matches!(told, Ok(Ok(()))) {
+            log::error!("the scope's progress cannot be told: {told:?}");
+        }
+    }
+
+    fn on_undelivered(&self, callback: OnUndelivered) {
+        self.lock().on_undelivered.push(callback);
+    }
+
+    fn quit(&self, reason: &str) {
+        let reason = if reason.is_empty() { "asked by the program" } else { reason };
+        self.ask(Request::Quit(reason.to_owned()));
+    }
+
+    fn report_loss(&self, what: &str, detail: &str) {
+        self.ask(Request::Loss { what: what.to_owned(), detail: detail.to_owned() });
+    }
+
+    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
+        let known: Vec<_> = self.blueprint.streams.iter().map(|known| known.name.clone()).collect();
+        if known.iter().any(|name| name == stream) {
+            return Ok(());
+        }
+        Err(StreamError::Unknown { stream: stream.to_owned(), known })
+    }
+
+    fn open_stream(&self, stream: &str, mode: ReadMode) -> Result<StreamParts, StreamError> {
+        let (sender, receiver) = bounded(1);
+        let request = Request::OpenStream { stream: stream.to_owned(), mode, asker: sender };
+        self.ask(request);
+        receiver.recv().unwrap_or(Err(StreamError::Closed))
+    }
+
+    fn default_deadline(&self) -> Duration {
+        self.blueprint.default_deadline
+    }
+
+    fn name_of(&self, who: u16) -> String {
+        match self.blueprint.managers.get(usize::from(who)) {
+            Some(manager) => manager.name.to_string(),
+            None if who == Hop::SCOPE => "scope".to_owned(),
+            None => format!("#{who}"),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Calls that are taken back, given more time, or awaited by nobody.
+
+use std::time::Instant;
+
+use super::{Asked, Caller, Effect, Router};
+use crate::wire::{CodecId, Ending, NotDone};
+
+impl Router {
+    /// The caller takes a call back. One that has not gone into its pipe ends here and does not run; else its
+    /// station is told, and says how it ended.
+    pub fn cancel(&mut self, caller: Caller) {
+        match self.asked.get(&caller) {
+            Some(Asked::Call(id)) => self.cancel_call(*id),
+            Some(Asked::Gathering(id)) => self.parts_of(*id).into_iter().for_each(|id| self.cancel_call(id)),
+            None => {}
+        }
+    }
+
+    pub(super) fn cancel_call(&mut self, id: u64) {
+        let Some(call) = self.in_flight.get(id) else { return };
+        if call.ordinal.is_some() {
+            let station = call.station;
+            self.effects.push(Effect::Cancel { station, call: id });
+        } else if let Some(call) = self.in_flight.complete(id) {
+            self.stations[call.station].withdraw(id);
+            self.end(id, call, Ending::NotDone(NotDone::Cancelled), CodecId::Postcard);
+        }
+    }
+
+    /// From now on a call expires at that time, or never. How much time its handler has been told of does not
+    /// change.
+    pub fn set_expiry(&mut self, caller: Caller, deadline: Option<Instant>) {
+        let ids = match self.asked.get(&caller) {
+            Some(Asked::Call(id)) => vec![*id],
+            Some(Asked::Gathering(id)) => self.parts_of(*id),
+            None => return,
+        };
+        for id in ids {
+            let Some(call) = self.in_flight.get(id) else { continue };
+            // A stream that has been opened has no deadline.
+            if call.stream.is_none() {
+                self.stations[call.station].set_deadline(id, deadline);
+                self.in_flight.set_deadline(id, deadline);
+            }
+        }
+    }
+
+    /// Ends every call whose deadline has passed. What is still queued here will not run; the others are told
+    /// to cancel what they are at.
+    pub fn expire(&mut self, now: Instant) {
+        for (id, call) in self.in_flight.expire(now) {
+            match call.ordinal {
+                None => self.stations[call.station].withdraw(id),
+                Some(_) => self.effects.push(Effect::Cancel { station: call.station, call: id }),
+            }
+            self.end(id, call, Ending::NotDone(NotDone::Expired), CodecId::Postcard);
+        }
+    }
+
+    /// The caller waits no longer: the entry is freed and a late answer will be discarded. The command may
+    /// still run.
+    pub fn abandon(&mut self, caller: Caller) {
+        let Some(asked) = self.asked.get(&caller).copied() else { return };
+        let ended = match asked {
+            Asked::Call(id) => self.in_flight.complete(id).is_some(),
+            Asked::Gathering(id) => self.abandon_gathering(id),
+        };
+        self.forget_asked(caller, asked);
+        self.totals.expired += u64::from(ended);
+    }
+}

@@ -1,0 +1,120 @@
+//! Who waits for whom: the wait-for graph.
+//!
+//! A station that blocks in a handler, for a call or a broadcast that it made, does nothing else until that
+//! has ended. So it waits for whoever is to answer, and if that one waits in turn, directly or not, for this
+//! station, neither would ever go on. An edge that would close such a cycle is refused, however the calls on
+//! it came about. Only threads that run handlers are stations; other threads may wait for anybody.
+
+use super::{Asked, Caller, Router};
+use crate::wire::{CodecId, Ending, NotDone};
+
+/// What each station waits for.
+#[derive(Debug)]
+pub(super) struct Waits(Vec<Vec<Asked>>);
+
+impl Waits {
+    /// Nobody waits, of that many stations.
+    pub(super) fn among(stations: usize) -> Self {
+        Self(vec![Vec::new(); stations])
+    }
+
+    pub(super) fn begin(&mut self, waiter: usize, asked: Asked) {
+        if !self.0[waiter].contains(&asked) {
+            self.0[waiter].push(asked);
+        }
+    }
+
+    pub(super) fn end(&mut self, waiter: usize, asked: Asked) {
+        self.0[waiter].retain(|other| *other != asked);
+    }
+
+    /// The station is gone, and waits for nothing.
+    pub(super) fn forget(&mut self, waiter: usize) {
+        self.0[waiter].clear();
+    }
+}
+
+impl Router {
+    /// A handler is about to do nothing until that call has ended. When that would be for ever, the call ends
+    /// here instead: refused while it is still queued, else as [`NotDone::Deadlock`].
+    pub fn begin_wait(&mut self, caller: Caller) {
+        let Some((&asked, waiter)) = self.asked.get(&caller).zip(self.waiter(caller)) else { return };
+        let goals = self.stations_of(asked);
+        match goals.into_iter().find_map(|goal| self.check_wait(caller, goal).err()) {
+            None => self.waits.begin(waiter, asked),
+            Some(cycle) => self.refuse_wait(asked, cycle),
+        }
+    }
+
+    /// It waits no longer, though the call goes on.
+    pub fn end_wait(&mut self, caller: Caller) {
+        if let Some((&asked, waiter)) = self.asked.get(&caller).zip(self.waiter(caller)) {
+            self.waits.end(waiter, asked);
+        }
+    }
+
+    fn refuse_wait(&mut self, asked: Asked, cycle: Vec<String>) {
+        match asked {
+            Asked::Call(id) => {
+                let Some(call) = self.in_flight.complete(id) else { return };
+                self.stations[call.station].withdraw(id);
+                self.end(id, call, Ending::NotDone(NotDone::Deadlock { cycle }), CodecId::Postcard);
+            }
+            Asked::Gathering(id) => self.end_gathering(id, NotDone::Deadlock { cycle }),
+        }
+    }
+
+    /// Whether the caller may wait for that station.
+    ///
+    /// # Errors
+    /// The cycle that would be closed, by names: it begins and ends with the caller.
+    pub(super) fn check_wait(&self, caller: Caller, station: usize) -> Result<(), Vec<String>> {
+        let Some(waiter) = self.waiter(caller) else { return Ok(()) };
+        let mut path = vec![waiter];
+        match self.leads_back(station, waiter, &mut path, &mut vec![false; self.stations.len()]) {
+            false => Ok(()),
+            true => Err(path.iter().map(|index| self.stations[*index].name.to_string()).collect()),
+        }
+    }
+
+    /// Whether whoever waits for `at` waits for `goal`; then `path` says through whom.
+    fn leads_back(&self, at: usize, goal: usize, path: &mut Vec<usize>, seen: &mut [bool]) -> bool {
+        path.push(at);
+        if at == goal {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            let next = self.waits.0[at].iter().flat_map(|asked| self.stations_of(*asked));
+            for next in next {
+                if self.leads_back(next, goal, path, seen) {
+                    return true;
+                }
+            }
+        }
+        path.pop();
+        false
+    }
+
+    /// The stations that are still to answer.
+    fn stations_of(&self, asked: Asked) -> Vec<usize> {
+        let call = |id: &u64| self.in_flight.get(*id).map(|call| call.station);
+        match asked {
+            Asked::Call(id) => call(&id).into_iter().collect(),
+            Asked::Gathering(id) => {
+                let parts = self.gatherings.get(&id).map(|gathering| &gathering.parts);
+                parts.into_iter().flatten().filter_map(call).collect()
+            }
+        }
+    }
+
+    /// The station whose handler made a call; none for threads that run no handlers.
+    pub(super) fn waiter(&self, caller: Caller) -> Option<usize> {
+        match caller {
+            Caller::Manager { index, generation, .. } => {
+                (self.stations[index].generation == generation).then_some(index)
+            }
+            Caller::Local(_) => Some(self.scope_index()),
+            Caller::Startup(_) | Caller::Gathering(_) => None,
+        }
+    }
+}

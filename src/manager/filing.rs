@@ -1,0 +1,126 @@
+//! What becomes of that which arrives: news of calls go to their slots, everything else to the worker.
+
+use std::os::fd::OwnedFd;
+
+use super::link::{Arrived, Link};
+use crate::remote::{Answer, Slot, StreamNews, callbacks};
+use crate::wire::control::{self, CoordinatorWord};
+use crate::wire::{
+    BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Kind, NotDone, Progress, Refusal, Schema,
+    Target, TypeSchema, Undelivered, codec,
+};
+
+impl Link {
+    pub(super) fn file(
+        &self,
+        envelope: Envelope<'_>,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), EnvelopeError> {
+        match envelope.header.kind {
+            Kind::Done | Kind::Ended | Kind::Report => self.file_answer(envelope)?,
+            Kind::Opened => self.file_opening(envelope)?,
+            Kind::Progress | Kind::Chunk => self.file_news(&envelope)?,
+            Kind::Control if self.heed(envelope.payload) => {}
+            _ => {
+                let Envelope { header, payload } = envelope;
+                self.deliver(Arrived { header, payload: payload.to_vec(), descriptors });
+            }
+        }
+        Ok(())
+    }
+
+    /// A call has ended, or the stream that answered it.
+    fn file_answer(&self, envelope: Envelope<'_>) -> Result<(), EnvelopeError> {
+        let correlation = envelope.header.correlation;
+        let answer = read_answer(envelope)?;
+        let mut state = self.lock();
+        state.attended.remove(&correlation);
+        let slot = state.calls.remove(&correlation);
+        drop(state);
+        if let Some(slot) = slot {
+            if let Err(answer) = slot.fill(answer) {
+                slot.push(StreamNews::End(end_of(answer)));
+            }
+            self.tell_waiters();
+        }
+        Ok(())
+    }
+
+    /// A call is answered by a stream, which begins now.
+    fn file_opening(&self, envelope: Envelope<'_>) -> Result<(), EnvelopeError> {
+        let slot = self.lock().calls.get(&envelope.header.correlation).cloned();
+        let answer = read_answer(envelope)?;
+        if let Some(slot) = slot {
+            // It was answered by a stream before: the coordinator opens one once.
+            let _ = slot.fill(answer);
+            self.tell_waiters();
+        }
+        Ok(())
+    }
+
+    fn file_news(&self, envelope: &Envelope<'_>) -> Result<(), EnvelopeError> {
+        let Some(slot) = self.lock().calls.get(&envelope.header.correlation).cloned() else { return Ok(()) };
+        if envelope.header.kind == Kind::Progress {
+            slot.report(read::<Progress>(envelope.payload)?);
+        } else {
+            slot.push(StreamNews::Chunk(envelope.payload.to_vec()));
+            self.tell_waiters();
+        }
+        Ok(())
+    }
+
+    /// Words that need not wait for the worker; says whether it was one of those.
+    fn heed(&self, payload: &[u8]) -> bool {
+        match control::open::<CoordinatorWord>(payload) {
+            Ok(CoordinatorWord::Grant { correlation, chunks }) => {
+                self.desk().streams().grant(correlation, chunks);
+            }
+            Ok(CoordinatorWord::Undelivered(news)) => self.note_undelivered(&news),
+            _ => return false,
+        }
+        true
+    }
+
+    /// One-way commands that were sent from here do not run.
+    fn note_undelivered(&self, news: &Undelivered) {
+        for told in self.lock().on_undelivered.clone() {
+            let news = news.clone();
+            callbacks::run_later(Box::new(move || told(&news)));
+        }
+    }
+}
+
+/// The rig has ended: so has whatever a slot waits for.
+pub(super) fn close(slot: &Slot) {
+    let ending = Ending::NotDone(NotDone::Refused(Refusal::Closed));
+    let (by, generation, chain) = (String::new(), Generation(0), Vec::new());
+    if let Err(answer) = slot.fill(Answer::One { ending, by, generation, chain }) {
+        slot.push(StreamNews::End(end_of(answer)));
+    }
+}
+
+fn end_of(answer: Answer) -> Result<(), NotDone> {
+    match answer {
+        Answer::One { ending: Ending::NotDone(why), .. } => Err(why),
+        _ => Ok(()),
+    }
+}
+
+fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
+    let Envelope { header, payload } = envelope;
+    let by = match header.target {
+        Target::Named(name) => name,
+        Target::Route => String::new(),
+    };
+    let ending = match header.kind {
+        Kind::Report => return Ok(Answer::Many(read::<Vec<BroadcastOutcome>>(payload)?)),
+        Kind::Done | Kind::Opened => Ending::Done(payload.to_vec()),
+        _ => Ending::NotDone(read::<NotDone>(payload)?),
+    };
+    Ok(Answer::One { ending, by, generation: header.generation, chain: header.chain })
+}
+
+fn read<T: serde::de::DeserializeOwned + Schema + 'static>(payload: &[u8]) -> Result<T, EnvelopeError> {
+    codec::from_postcard(payload, TypeSchema::known::<T>())
+        .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
+}

@@ -1,0 +1,147 @@
+//! The way out of a manager's process: over its pipe.
+
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+use crate::remote::{Need, OnUndelivered, Outgoing, Port, StreamError, StreamParts, Wait, Waited};
+use crate::shm::ReadMode;
+use crate::transport::PipeError;
+use crate::wire::control::ManagerWord;
+use crate::wire::{Generation, Header, Hop, Kind, Progress, Refusal, codec};
+
+/// How long a full pipe may hold a sender up. The coordinator never blocks, so a pipe stays full only while
+/// this manager is throttled or the coordinator is frozen.
+const SEND_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Port for Link {
+    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
+        let Outgoing { mut header, spec, payload, slot } = outgoing;
+        if header.kind == Kind::Call && !self.is_worker() {
+            header.kind = Kind::Request;
+        }
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(Refusal::Closed);
+        }
+        header.correlation = state.next_call;
+        state.next_call += 1;
+        if let Some(slot) = slot {
+            state.calls.insert(header.correlation, slot);
+        }
+        drop(state);
+        let sent = self.send_until(&header.seal(&payload), Some(Instant::now() + SEND_PATIENCE));
+        sent.map(|()| header.correlation).map_err(|error| {
+            self.lock().calls.remove(&header.correlation);
+            match error {
+                PipeError::NotReady => Refusal::PipeFull { command: spec.name.clone() },
+                _ => Refusal::Closed,
+            }
+        })
+    }
+
+    fn wait(&self, wait: Wait<'_>) -> Waited {
+        let Wait { call: correlation, slot, need, until, is_announced } = wait;
+        if slot.has(need) {
+            return Waited::Over;
+        }
+        let is_worker = self.is_worker();
+        let is_edge = is_worker && need == Need::Answer;
+        if is_edge && !is_announced {
+            self.tell(&ManagerWord::Wait { correlation });
+        }
+        // Whoever was cancelled before may still wait: perhaps for what leaves its device well.
+        let work = self.desk().work();
+        let was_cancelled = work.is_cancelled();
+        let is_to_stop = || is_worker && !was_cancelled && work.is_cancelled();
+        self.wait_for(slot, need, until, &is_to_stop);
+        let is_there = slot.has(need);
+        if is_edge && !is_there {
+            self.tell(&ManagerWord::WaitEnded { correlation });
+        }
+        if !is_there && is_to_stop() { Waited::Cancelled } else { Waited::Over }
+    }
+
+    fn attend(&self, call: u64) {
+        let mut state = self.lock();
+        if state.calls.contains_key(&call) {
+            state.attended.insert(call);
+            drop(state);
+            self.call_attention();
+        }
+    }
+
+    fn cancel(&self, correlation: u64) {
+        self.tell_of(correlation, || ManagerWord::Cancel { correlation });
+    }
+
+    fn set_expiry(&self, correlation: u64, time_left: Option<Duration>) {
+        let time_left_us = time_left.map(|left| u64::try_from(left.as_micros()).unwrap_or(u64::MAX));
+        self.tell_of(correlation, || ManagerWord::SetExpiry { correlation, time_left_us });
+    }
+
+    fn abandon(&self, correlation: u64) {
+        let mut state = self.lock();
+        state.attended.remove(&correlation);
+        let was_open = state.calls.remove(&correlation).is_some();
+        drop(state);
+        if was_open {
+            self.tell(&ManagerWord::Abandon { correlation });
+        }
+    }
+
+    fn grant(&self, correlation: u64, chunks: u32) {
+        self.tell_of(correlation, || ManagerWord::Grant { correlation, chunks });
+    }
+
+    fn report_progress(&self, call: u64, progress: Progress) {
+        let generation = Generation(self.configure.get().map_or(0, |configure| configure.generation));
+        let header = Header { generation, correlation: call, ..Header::new(Kind::Progress) };
+        match codec::to_postcard(&progress) {
+            // Only the newest word on it counts: where there is no room for one, another will come.
+            Ok(payload) => drop(self.pipe().send(&header.seal(&payload))),
+            Err(error) => log::error!("progress cannot be told: {error}"),
+        }
+    }
+
+    fn on_undelivered(&self, callback: OnUndelivered) {
+        self.lock().on_undelivered.push(callback);
+    }
+
+    fn quit(&self, reason: &str) {
+        self.tell(&ManagerWord::Quit { reason: reason.to_owned() });
+    }
+
+    fn report_loss(&self, what: &str, detail: &str) {
+        self.tell(&ManagerWord::Lost { what: what.to_owned(), detail: detail.to_owned() });
+    }
+
+    fn find_stream(&self, stream: &str) -> Result<(), StreamError> {
+        Err(StreamError::InAManager { stream: stream.to_owned() })
+    }
+
+    fn open_stream(&self, stream: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
+        Err(StreamError::InAManager { stream: stream.to_owned() })
+    }
+
+    fn default_deadline(&self) -> Duration {
+        Duration::from_millis(self.configure.get().map_or(5000, |configure| configure.default_deadline_ms))
+    }
+
+    fn name_of(&self, who: u16) -> String {
+        let name = self.configure.get().and_then(|configure| configure.roster.get(usize::from(who)));
+        name.map_or_else(
+            || if who == Hop::SCOPE { "scope".to_owned() } else { format!("#{who}") },
+            String::clone,
+        )
+    }
+}
+
+impl Link {
+    /// Tells the coordinator something of a call, unless that has ended.
+    fn tell_of(&self, call: u64, word: impl FnOnce() -> ManagerWord) {
+        let is_open = self.lock().calls.contains_key(&call);
+        if is_open {
+            self.tell(&word());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a thread that runs handlers is at, and what becomes of a command there.
+//!
+//! The same in every manager and in the scope: a command that was cancelled before does not run; a panic is
+//! a failure of that call alone; one that gave up because it was cancelled ends as cancelled, whatever error
+//! it gave up with; a stream in its reply is sent after it, by a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::handler::HandlerEnd;
+use super::panics;
+use super::streaming::OutgoingStreams;
+use crate::remote::Cancellations;
+use crate::remote::reply_stream::{ChunkSource, collect_outgoing};
+use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone};
+
+/// See the module's words.
+#[derive(Default)]
+pub(crate) struct Desk {
+    work: Arc<Cancellations>,
+    streams: Arc<OutgoingStreams>,
+    withholds_traces: AtomicBool,
+}
+
+/// How a command ended at its handler.
+pub(crate) struct Finished {
+    pub(crate) end: Result<Vec<u8>, NotDone>,
+    /// What is to be streamed after the reply.
+    pub(crate) stream: Option<Box<dyn ChunkSource>>,
+    /// How long the handler ran.
+    pub(crate) took: Duration,
+}
+
+impl Desk {
+    /// From now on failures do not say where they happened.
+    pub(crate) fn withhold_traces(&self) {
+        self.withholds_traces.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn work(&self) -> &Arc<Cancellations> {
+        &self.work
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<OutgoingStreams> {
+        &self.streams
+    }
+
+    /// Cancels a call: the one that runs, one that is still to come, or one whose answer is still streamed.
+    pub(crate) fn cancel(&self, call: u64) {
+        if !self.work.cancel(call) {
+            self.streams.cancel(call);
+        }
+    }
+
+    /// The process ends: everything is to give up.
+    pub(crate) fn cancel_all(&self) {
+        self.work.cancel_all();
+        self.streams.cancel_all();
+    }
+
+    /// Runs the handler of a command, unless that was cancelled.
+    pub(crate) fn run(&self, asked: &Header, handle: impl FnOnce() -> HandlerEnd) -> Finished {
+        if !self.work.begin(asked.correlation) {
+            self.work.finish();
+            return Finished::without_running(NotDone::Cancelled);
+        }
+        let begun = Instant::now();
+        let (end, stream) = collect_outgoing(|| panics::catch(handle));
+        let took = begun.elapsed();
+        let was_cancelled = self.work.finish();
+        let end = end.map_err(|failure| self.not_done(failure, was_cancelled));
+        Finished { end, stream, took }
+    }
+
+    fn not_done(&self, mut failure: Failure, was_cancelled: bool) -> NotDone {
+        if was_cancelled && !matches!(failure.kind, FailureKind::Panic | FailureKind::Malformed) {
+            log::info!("a cancelled command ended with: {failure}");
+            return NotDone::Cancelled;
+        }
+        if self.withholds_traces.load(Ordering::Relaxed) {
+            failure.location = None;
+            failure.backtrace = None;
+        }
+        NotDone::Failed(failure)
+    }
+}
+
+impl Finished {
+    /// A command that ends before its handler.
+    pub(crate) fn without_running(why: NotDone) -> Self {
+        Self { end: Err(why), stream: None, took: Duration::ZERO }
+    }
+
+    /// The answer, and the stream that is to follow it.
+    pub(crate) fn answer(self, asked: &Header) -> (Header, Vec<u8>, Option<Box<dyn ChunkSource>>) {
+        let (kind, payload) = wire::answer(self.end);
+        let stream = self.stream.filter(|_| kind == Kind::Done);
+        let header = Header {
+            codec: asked.codec,
+            generation: asked.generation,
+            correlation: asked.correlation,
+            time_left_us: u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+            ..Header::new(if stream.is_some() { Kind::Opened } else { kind })
+        };
+        (header, payload, stream)
+    }
+}

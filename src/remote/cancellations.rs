@@ -1,0 +1,166 @@
+//! What a thread that runs handlers knows of commands that are taken back.
+//!
+//! A command may be cancelled before it begins, while it runs, or too late; this is where the three meet.
+//! Numbers of calls grow, and a station is given its commands in that order: what is cancelled and smaller
+//! than the last that began has ended already.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// The command being handled was cancelled, or its process ends: give up, and leave the device well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+/// See the module's words.
+#[derive(Debug, Default)]
+pub struct Cancellations {
+    state: Mutex<State>,
+    /// Whether whoever runs now is to give up; beside the lock, because handlers ask often.
+    is_cancelled: AtomicBool,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    current: Option<u64>,
+    last_begun: u64,
+    early: BTreeSet<u64>,
+    ends: bool,
+}
+
+impl Cancellations {
+    /// A command begins, by the number of its call (0 for one that has none); says whether it may still run.
+    pub fn begin(&self, call: u64) -> bool {
+        let mut state = self.state.lock();
+        state.current = Some(call);
+        if call == 0 {
+            return true;
+        }
+        let was_cancelled = state.early.remove(&call);
+        state.last_begun = call;
+        // What is smaller will not come any more.
+        state.early = state.early.split_off(&call);
+        if was_cancelled {
+            self.is_cancelled.store(true, Ordering::Release);
+        }
+        !was_cancelled
+    }
+
+    /// The command that began last has ended; says whether it was cancelled meanwhile.
+    pub fn finish(&self) -> bool {
+        let mut state = self.state.lock();
+        state.current = None;
+        self.is_cancelled.swap(state.ends, Ordering::AcqRel)
+    }
+
+    /// Cancels a call that runs or is still to come; says whether it is one of those.
+    pub fn cancel(&self, call: u64) -> bool {
+        let mut state = self.state.lock();
+        if state.current == Some(call) {
+            self.is_cancelled.store(true, Ordering::Release);
+            drop(state);
+            self.changed.notify_all();
+            return true;
+        }
+        let is_to_come = call > state.last_begun;
+        if is_to_come {
+            state.early.insert(call);
+        }
+        is_to_come
+    }
+
+    /// The process ends: whatever runs from now on is to give up.
+    pub fn cancel_all(&self) {
+        let mut state = self.state.lock();
+        state.ends = true;
+        // Within the lock, or a sleeper that has just looked would miss the call that wakes it.
+        self.is_cancelled.store(true, Ordering::Release);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Whether whoever runs now is to give up.
+    pub fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Acquire)
+    }
+
+    /// Sleeps, unless whoever runs now is to give up: then it ends at once.
+    ///
+    /// # Errors
+    /// [`Cancelled`], when the sleep was cut short.
+    pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
+        let until = Instant::now().checked_add(duration);
+        let mut state = self.state.lock();
+        while !self.is_cancelled() {
+            match until {
+                None => self.changed.wait(&mut state),
+                Some(until) if self.changed.wait_until(&mut state, until).timed_out() => break,
+                Some(_) => {}
+            }
+        }
+        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What happens to one call, and whether it may run and is cancelled in the end.
+    fn check_call(happens: impl FnOnce(&Cancellations), may_run: bool, is_cancelled: bool) {
+        let work = Cancellations::default();
+        work.begin(4);
+        work.finish();
+        happens(&work);
+        assert_eq!(work.begin(5), may_run);
+        assert_eq!(work.is_cancelled(), is_cancelled);
+        assert_eq!(work.finish(), is_cancelled);
+    }
+
+    #[test]
+    fn a_call_is_cancelled_before_it_begins_or_not_at_all() {
+        check_call(|_| {}, true, false);
+        check_call(|work| assert!(work.cancel(5)), false, true);
+        check_call(|work| assert!(work.cancel(6)), true, false);
+    }
+
+    #[test]
+    fn a_cancellation_that_comes_too_late_is_forgotten() {
+        check_call(|work| assert!(!work.cancel(4)), true, false);
+        check_call(|work| assert!(!work.cancel(3) && work.state.lock().early.is_empty()), true, false);
+    }
+
+    #[test]
+    fn what_was_not_sent_after_all_is_forgotten_too() {
+        let work = Cancellations::default();
+        assert!(work.cancel(5) && work.begin(9) && !work.finish());
+        assert!(work.state.lock().early.is_empty());
+    }
+
+    #[test]
+    fn a_sleep_ends_with_the_call() {
+        let work = Cancellations::default();
+        work.begin(5);
+        assert_eq!(work.sleep(Duration::from_millis(1)), Ok(()));
+        std::thread::scope(|threads| {
+            let sleeper = threads.spawn(|| work.sleep(Duration::MAX));
+            assert!(work.cancel(5));
+            assert_eq!(sleeper.join().expect("it does not panic"), Err(Cancelled));
+        });
+        assert_eq!(work.sleep(Duration::from_secs(60)), Err(Cancelled));
+        assert!(work.finish());
+        assert_eq!(work.sleep(Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn when_the_process_ends_everything_is_to_give_up() {
+        let work = Cancellations::default();
+        work.begin(1);
+        work.cancel_all();
+        assert!(work.is_cancelled() && work.finish() && work.is_cancelled());
+    }
+}

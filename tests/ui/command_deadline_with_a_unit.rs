@@ -1,0 +1,9 @@
+use labrig::prelude::*;
+
+#[derive(Command, Serialize, Deserialize, Schema)]
+#[command(deadline_ms = 5s)]
+struct MoveTo {
+    height_um: f64,
+}
+
+fn main() {}
