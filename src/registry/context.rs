@@ -247,6 +247,12 @@ impl Context {
         self.scope.to(manager)
     }
 
+    /// The scope of this handler for calls that may take so long, from when they are sent, whatever their types
+    /// ask for; they end with the command being handled all the same.
+    pub fn with_deadline(&self, deadline: Duration) -> Scope {
+        self.scope.with_deadline(deadline)
+    }
+
     /// Asks the rig to quit in good order.
     pub fn quit(&self) {
         self.scope.quit();

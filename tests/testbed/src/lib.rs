@@ -3,4 +3,6 @@
 pub mod commands;
 pub mod lab;
 pub mod listener;
+pub mod patient;
+pub mod study;
 pub mod worker;
