@@ -8,3 +8,4 @@ mod pressure;
 mod routing;
 mod startup;
 mod support;
+mod typed_errors;
