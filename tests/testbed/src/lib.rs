@@ -1,8 +1,10 @@
 //! Managers that do as they are told, good or bad, for the tests of labrig's processes.
 
+pub mod awaiter;
 pub mod commands;
 pub mod lab;
 pub mod listener;
 pub mod patient;
+pub mod ringer;
 pub mod study;
 pub mod worker;
