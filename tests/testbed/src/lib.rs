@@ -6,5 +6,6 @@ pub mod lab;
 pub mod listener;
 pub mod patient;
 pub mod ringer;
+pub mod stirrer;
 pub mod study;
 pub mod worker;
