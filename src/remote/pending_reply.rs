@@ -274,7 +274,11 @@ impl<R> fmt::Debug for PendingReply<R> {
 pub(super) fn read_reply<R: DeserializeOwned>(waiting: &Waiting, answer: &Answer) -> Result<R, CallError> {
     match answer {
         Answer::One { ending: Ending::Done(reply), by, generation, chain } => {
-            decode(reply, waiting.spec, || waiting.facts_of(by, *generation, chain))
+            let facts = || waiting.facts_of(by, *generation, chain);
+            match &waiting.stream {
+                Some(claim) => claim.while_reading(facts(), || decode(reply, waiting.spec, facts)),
+                None => decode(reply, waiting.spec, facts),
+            }
         }
         Answer::One { ending: Ending::NotDone(why), by, generation, chain } => {
             Err(CallError::from_ending(why.clone(), waiting.facts_of(by, *generation, chain)))

@@ -20,6 +20,7 @@ mod broadcasts;
 mod chaining;
 mod deadlines;
 mod errors;
+mod streams;
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::call_error::CallFacts;
 use super::callbacks::Job;
+use super::claim::Claim;
 use super::port::{Port, Wait, Waited};
+use super::reply_stream::holds_stream;
 use super::slot::{Answer, Need, Slot};
 use crate::wire::{CommandSpec, Ending, Generation, Hop, NotDone, Progress};
 
@@ -69,12 +71,16 @@ pub(super) struct Waiting {
     pub(super) spec: &'static CommandSpec,
     /// Whether the command itself said that its sender waits.
     pub(super) is_announced: bool,
+    /// For a reply that is followed by a stream.
+    pub(super) stream: Option<Arc<Claim>>,
     is_attended: AtomicBool,
 }
 
 impl Waiting {
     pub(super) fn new(port: Arc<dyn Port>, slot: Arc<Slot>, call: u64, spec: &'static CommandSpec) -> Self {
-        Self { port, slot, call, spec, is_announced: false, is_attended: AtomicBool::new(false) }
+        let claim = || Claim::new(Arc::clone(&port), Arc::clone(&slot), call);
+        let stream = holds_stream(&spec.reply).then(claim);
+        Self { port, slot, call, spec, is_announced: false, stream, is_attended: AtomicBool::new(false) }
     }
 
     /// The command itself says that its sender does nothing but wait.
@@ -99,10 +105,13 @@ impl Waiting {
 
 impl Clone for Waiting {
     fn clone(&self) -> Self {
-        let Self { port, slot, call, spec, is_announced, is_attended } = self;
-        let is_attended = AtomicBool::new(is_attended.load(Ordering::Relaxed));
-        let (port, slot) = (Arc::clone(port), Arc::clone(slot));
-        Self { port, slot, call: *call, spec, is_announced: *is_announced, is_attended }
+        Self {
+            port: Arc::clone(&self.port),
+            slot: Arc::clone(&self.slot),
+            stream: self.stream.clone(),
+            is_attended: AtomicBool::new(self.is_attended.load(Ordering::Relaxed)),
+            ..*self
+        }
     }
 }
 
@@ -140,7 +149,8 @@ impl Course for Waiting {
     }
 
     fn abandon(&self) {
-        if !self.is_attended.load(Ordering::Relaxed) {
+        // Whether there is a stream to be ended is known when the call is answered.
+        if !self.is_attended.load(Ordering::Relaxed) && self.stream.is_none() {
             self.port.abandon(self.call);
         }
     }

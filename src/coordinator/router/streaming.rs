@@ -5,7 +5,7 @@
 
 use super::{Answer, Caller, Effect, Life, Router};
 use crate::remote::StreamNews;
-use crate::remote::reply_stream::WINDOW;
+use crate::remote::WINDOW;
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::{
     CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Progress, Target, TypeSchema,

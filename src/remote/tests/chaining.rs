@@ -7,15 +7,18 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::*;
 use crate::remote::{CallError, CallFacts, PendingReply};
 
-/// Two calls as one. What begins the second says so with the first one's number, and with which thread it is.
-fn chain() -> (Arc<ByHand>, PendingReply<u32>, Receiver<(u32, Option<String>)>) {
+/// The first call's number, and which thread begins the second.
+type Begun = (u32, Option<String>);
+
+/// Two calls as one. What begins the second says so.
+fn chain() -> (Arc<ByHand>, PendingReply<u32>, Receiver<Begun>) {
     let port = Arc::new(ByHand::default());
     let (told, heard) = unbounded();
     let whole = chain_on(&port, told);
     (port, whole, heard)
 }
 
-fn chain_on(port: &Arc<ByHand>, told: Sender<(u32, Option<String>)>) -> PendingReply<u32> {
+fn chain_on(port: &Arc<ByHand>, told: Sender<Begun>) -> PendingReply<u32> {
     let scope = port.scope();
     let first = scope.request(Count {}).expect("accepted");
     first.then(move |count| {
@@ -30,7 +33,7 @@ fn settle() {
 }
 
 /// Answers the first call, and waits for the second to be made.
-fn go_on(port: &ByHand, heard: &Receiver<(u32, Option<String>)>) {
+fn go_on(port: &ByHand, heard: &Receiver<Begun>) {
     port.done(1, 7);
     assert_eq!(heard.recv_timeout(PATIENCE).expect("it goes on").0, 7);
     settle();
