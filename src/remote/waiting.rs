@@ -37,6 +37,9 @@ pub(super) trait Course: Send + Sync {
     /// Sleeps until it has ended or `until` has passed, or the handler that sleeps is to give up.
     fn sleep(&self, until: Instant) -> Waited;
 
+    /// Somebody looks for news without sleeping for them; they are to come in all the same.
+    fn attend(&self);
+
     /// How it has ended, when it has.
     fn end(&self) -> Option<End>;
 
@@ -73,14 +76,18 @@ pub(super) struct Waiting {
     pub(super) is_announced: bool,
     /// For a reply that is followed by a stream.
     pub(super) stream: Option<Arc<Claim>>,
+    /// Whether the port knows that somebody looks for news.
     is_attended: AtomicBool,
+    /// Whether somebody else than its owner is to be told of its end.
+    has_callbacks: AtomicBool,
 }
 
 impl Waiting {
     pub(super) fn new(port: Arc<dyn Port>, slot: Arc<Slot>, call: u64, spec: &'static CommandSpec) -> Self {
         let claim = || Claim::new(Arc::clone(&port), Arc::clone(&slot), call);
         let stream = holds_stream(&spec.reply).then(claim);
-        Self { port, slot, call, spec, is_announced: false, stream, is_attended: AtomicBool::new(false) }
+        let (is_attended, has_callbacks) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { port, slot, call, spec, is_announced: false, stream, is_attended, has_callbacks }
     }
 
     /// The command itself says that its sender does nothing but wait.
@@ -94,13 +101,6 @@ impl Waiting {
         let (command, manager) = (self.spec.name.clone(), manager.to_owned());
         CallFacts { command, manager, generation: generation.0, chain }
     }
-
-    /// Somebody is to be told of the answer without sleeping for it.
-    fn attend(&self) {
-        if !self.is_attended.swap(true, Ordering::Relaxed) {
-            self.port.attend(self.call);
-        }
-    }
 }
 
 impl Clone for Waiting {
@@ -110,6 +110,7 @@ impl Clone for Waiting {
             slot: Arc::clone(&self.slot),
             stream: self.stream.clone(),
             is_attended: AtomicBool::new(self.is_attended.load(Ordering::Relaxed)),
+            has_callbacks: AtomicBool::new(self.has_callbacks.load(Ordering::Relaxed)),
             ..*self
         }
     }
@@ -121,6 +122,12 @@ impl Course for Waiting {
         match slot.has(Need::Answer) {
             true => Waited::Over,
             false => self.port.wait(Wait { call, slot, need: Need::Answer, until, is_announced }),
+        }
+    }
+
+    fn attend(&self) {
+        if !self.is_attended.swap(true, Ordering::Relaxed) {
+            self.port.attend(self.call);
         }
     }
 
@@ -150,7 +157,7 @@ impl Course for Waiting {
 
     fn abandon(&self) {
         // Whether there is a stream to be ended is known when the call is answered.
-        if !self.is_attended.load(Ordering::Relaxed) && self.stream.is_none() {
+        if !self.has_callbacks.load(Ordering::Relaxed) && self.stream.is_none() {
             self.port.abandon(self.call);
         }
     }
@@ -158,6 +165,7 @@ impl Course for Waiting {
     fn when_ended(&self, job: Job) -> Option<Job> {
         let given_back = self.slot.on_answer(Box::new(move |_| job()));
         if given_back.is_none() {
+            self.has_callbacks.store(true, Ordering::Relaxed);
             self.attend();
         }
         given_back.map(|(callback, answer)| -> Job { Box::new(move || callback(&answer)) })

@@ -49,7 +49,7 @@ fn a_mapped_reply_is_made_anew_for_everyone_who_asks() {
     assert!(pending.is_ready() && !pending.is_error());
     let pending = pending.map(|name| name.len());
     assert_eq!((pending.try_value(), pending.wait(PATIENCE)), (Some(Ok(2)), Ok(2)));
-    assert_eq!(port.told(), [Told::Cancel(1)]);
+    assert_eq!(port.told(), [Told::Attend(1), Told::Cancel(1)]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_is_asked_of_a_chain_is_asked_of_the_call_under_way() {
     assert_eq!(whole.progress(), None);
     whole.set_expiry(None);
     whole.cancel();
-    assert_eq!(port.told(), [Told::Expire(2, None), Told::Cancel(2)]);
+    assert_eq!(port.told(), [Told::Attend(2), Told::Expire(2, None), Told::Cancel(2)]);
 }
 
 #[test]
