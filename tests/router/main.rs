@@ -2,9 +2,11 @@
 
 mod bench;
 mod broadcasts;
+mod cancelling;
 mod endings;
 mod histories;
 mod history;
+mod waiting;
 mod world;
 
 use std::time::Duration;
