@@ -22,8 +22,9 @@ fn chain_on(port: &Arc<ByHand>, told: Sender<Begun>) -> PendingReply<u32> {
     let scope = port.scope();
     let first = scope.request(Count {}).expect("accepted");
     first.then(move |count| {
+        let second = scope.request(Count {});
         told.send((count, thread::current().name().map(str::to_owned))).expect("the test listens");
-        scope.request(Count {})
+        second
     })
 }
 
