@@ -8,6 +8,7 @@ use labrig::coordinator::router::{
 };
 use labrig::remote::scope::Ping;
 use labrig::remote::{Answer, StreamNews};
+use labrig::wire::control::{self, CoordinatorWord};
 use labrig::wire::{
     BroadcastOutcome, Command, CommandId, DeliveryKind, Ending, Envelope, EnvelopeError, Filter, Generation,
     Header, Kind, ManagerName, NotDone, Overflow, Progress, Refusal, Target, TypeSchema, Undelivered, codec,
@@ -339,9 +340,21 @@ impl News {
 }
 
 impl Sent {
+    /// The word of the coordinator that this is.
+    pub(crate) fn word(&self) -> CoordinatorWord {
+        assert_eq!(self.header.kind, Kind::Control);
+        control::open(&self.payload).expect("the router's words can be read")
+    }
+
     /// Why a call was not done, as a manager is told.
     pub(crate) fn not_done(&self) -> NotDone {
         assert_eq!(self.header.kind, Kind::Ended);
         codec::from_postcard(&self.payload, TypeSchema::known::<NotDone>()).expect("an ending can be read")
     }
+}
+
+/// How far a handler has come.
+pub(crate) fn progress(done: f64) -> Vec<u8> {
+    let progress = Progress { done, total: 10.0, note: String::new() };
+    codec::to_postcard(&progress).expect("progress can be written")
 }

@@ -92,6 +92,10 @@ impl Router {
     /// The answer has come, and a stream follows: from now on the call has no deadline, and nobody waits for it.
     fn opened(&mut self, header: &Header, caller: Caller, generation: Generation, payload: &[u8]) {
         let id = header.correlation;
+        let Some(call) = self.in_flight.get_mut(id).filter(|call| call.stream.is_none()) else { return };
+        // What was to stop the handler came too late for that, and may have come too early for the stream.
+        call.is_cancelled = false;
+        let (by, chain) = (self.stations[call.station].name.to_string(), call.chain.clone());
         if !matches!(caller, Caller::Local(_) | Caller::Manager { .. }) {
             let why = Failure::text("a stream answers a call of one caller, not a broadcast");
             return self.fail_stream(id, Ending::NotDone(NotDone::Failed(why)));
@@ -99,11 +103,7 @@ impl Router {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return self.fail_stream(id, too_large(payload.len()));
         }
-        let Some(call) = self.in_flight.get_mut(id).filter(|call| call.stream.is_none()) else { return };
         call.stream = Some(Window { left: WINDOW, handler_us: header.time_left_us });
-        // What was to stop the handler came too late for that, and may have come too early for the stream.
-        call.is_cancelled = false;
-        let (by, chain) = (self.stations[call.station].name.to_string(), call.chain.clone());
         self.in_flight.set_deadline(id, None);
         self.unlink(caller, Asked::Call(id));
         match caller {
