@@ -97,7 +97,7 @@ impl Waiting {
 
     /// Who was asked what, and who answered.
     pub(super) fn facts_of(&self, manager: &str, generation: Generation, chain: &[Hop]) -> CallFacts {
-        let chain = chain.iter().map(|hop| self.port.name_of(hop.who)).collect();
+        let chain = chain.iter().map(|hop| self.port.name_of(*hop)).collect();
         let (command, manager) = (self.spec.name.clone(), manager.to_owned());
         CallFacts { command, manager, generation: generation.0, chain }
     }
