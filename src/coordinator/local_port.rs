@@ -42,6 +42,9 @@ impl Port for Core {
         state.next_call += 1;
         let wants_answer = slot.is_some();
         if let Some(slot) = slot {
+            if self.is_scope_thread() {
+                self.scope_desk.work().note_asked(&slot);
+            }
             state.slots.insert(call, slot);
         }
         let CoreState { router, pages, .. } = &mut *state;
@@ -65,10 +68,7 @@ impl Port for Core {
         if is_edge && !wait.is_announced {
             self.with_router(|router| router.begin_wait(Caller::Local(wait.call)));
         }
-        // Whoever was cancelled before may still wait: perhaps for what leaves its device well.
-        let work = self.scope_desk.work();
-        let was_cancelled = work.is_cancelled();
-        let is_to_stop = || !was_cancelled && work.is_cancelled();
+        let is_to_stop = || self.scope_desk.work().ends_wait(slot);
         self.lock().scope_waits = Some(Arc::clone(slot));
         let is_there = slot.wait_until(need, until, &is_to_stop);
         self.lock().scope_waits = None;

@@ -26,8 +26,6 @@ impl Cancels {
             return;
         }
         let _taking = self.taking.lock();
-        while let Some(call) = self.page.take_cancel() {
-            self.desk.cancel(call);
-        }
+        while self.page.take_cancel(|call| self.desk.cancel(call)) {}
     }
 }

@@ -26,6 +26,9 @@ impl Port for Link {
         header.correlation = state.next_call;
         state.next_call += 1;
         if let Some(slot) = slot {
+            if self.is_worker() {
+                self.desk().work().note_asked(&slot);
+            }
             state.calls.insert(header.correlation, slot);
         }
         drop(state);
@@ -49,10 +52,7 @@ impl Port for Link {
         if is_edge && !is_announced {
             self.tell(&ManagerWord::Wait { correlation });
         }
-        // Whoever was cancelled before may still wait: perhaps for what leaves its device well.
-        let work = self.desk().work();
-        let was_cancelled = work.is_cancelled();
-        let is_to_stop = || is_worker && !was_cancelled && work.is_cancelled();
+        let is_to_stop = || is_worker && self.desk().work().ends_wait(slot);
         self.wait_for(slot, need, until, &is_to_stop);
         let is_there = slot.has(need);
         if is_edge && !is_there {

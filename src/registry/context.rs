@@ -247,10 +247,10 @@ impl Context {
         self.scope.to(manager)
     }
 
-    /// The same way into the rig, for calls that may take so long; never longer than what is left of the command
-    /// being handled. See [`Scope::with_deadline`].
-    pub fn with_deadline(&self, limit: Duration) -> Scope {
-        self.scope.with_deadline(limit)
+    /// The scope of this handler for calls that may take so long, from when they are sent, whatever their types
+    /// ask for; they end with the command being handled all the same.
+    pub fn with_deadline(&self, deadline: Duration) -> Scope {
+        self.scope.with_deadline(deadline)
     }
 
     /// From now on the callback is told of one-way commands of this process that were accepted and do not run.

@@ -5,10 +5,12 @@
 //! than the last that began has ended already.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+use super::slot::Slot;
 
 /// The command being handled was cancelled, or its process ends: give up, and leave the device well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +23,8 @@ pub struct Cancellations {
     state: Mutex<State>,
     /// Whether whoever runs now is to give up; beside the lock, because handlers ask often.
     is_cancelled: AtomicBool,
+    /// How many commands have begun.
+    turn: AtomicU64,
     changed: Condvar,
 }
 
@@ -37,6 +41,7 @@ impl Cancellations {
     pub fn begin(&self, call: u64) -> bool {
         let mut state = self.state.lock();
         state.current = Some(call);
+        self.turn.fetch_add(1, Ordering::Relaxed);
         if call == 0 {
             return true;
         }
@@ -86,6 +91,19 @@ impl Cancellations {
     /// Whether whoever runs now is to give up.
     pub fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whoever runs now asks for something. When it has been cancelled, it does so to leave its device well, and
+    /// may wait for that.
+    pub fn note_asked(&self, slot: &Slot) {
+        if self.is_cancelled() {
+            slot.outlast(self.turn.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Whether whoever runs now is to give up waiting for what it has asked for.
+    pub fn ends_wait(&self, slot: &Slot) -> bool {
+        self.is_cancelled() && !slot.outlasts(self.turn.load(Ordering::Relaxed))
     }
 
     /// Sleeps, unless whoever runs now is to give up: then it ends at once.
@@ -139,6 +157,19 @@ mod tests {
         let work = Cancellations::default();
         assert!(work.cancel(5) && work.begin(9) && !work.finish());
         assert!(work.state.lock().early.is_empty());
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_cancellation_is_not_waited_for_after_it() {
+        let (work, [before, after]) = (Cancellations::default(), [Slot::default(), Slot::default()]);
+        work.begin(5);
+        work.note_asked(&before);
+        assert!(!work.ends_wait(&before) && work.cancel(5));
+        work.note_asked(&after);
+        assert!(work.ends_wait(&before) && !work.ends_wait(&after));
+        work.finish();
+        work.begin(6);
+        assert!(!work.ends_wait(&after) && work.cancel(6) && work.ends_wait(&after));
     }
 
     #[test]

@@ -322,14 +322,15 @@ impl StatusPage {
         self.words().cancels.0.put(call)
     }
 
-    /// Whether a command that is to be cancelled waits to be taken.
+    /// Whether a command that is to be cancelled waits to be taken, or is being taken.
     pub fn has_cancels(&self) -> bool {
         self.words().cancels.0.has_any()
     }
 
-    /// The manager takes the oldest command that is to be cancelled. Only one thread at a time may do so.
-    pub fn take_cancel(&self) -> Option<u64> {
-        self.words().cancels.0.take()
+    /// The manager takes the oldest command that is to be cancelled, when it has heeded that, and is told whether
+    /// there was one. Only one thread at a time may do so.
+    pub fn take_cancel(&self, heed: impl FnOnce(u64)) -> bool {
+        self.words().cancels.0.take(heed)
     }
 
     /// An argument of an urgent request.
