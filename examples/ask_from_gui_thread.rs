@@ -18,7 +18,7 @@ schema = 1
 name = \"window\"
 [managers.focus]
 kind = \"motor.sim\"
-config = { max_um = 200.0, speed_um_per_s = 300.0 }
+config = { max_um = 200.0, speed_um_per_s = 150.0 }
 ";
 
 /// What a window draws at most once every.

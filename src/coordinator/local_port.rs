@@ -145,11 +145,8 @@ impl Port for Core {
         self.blueprint.default_deadline
     }
 
-    fn name_of(&self, who: u16) -> String {
-        match self.blueprint.managers.get(usize::from(who)) {
-            Some(manager) => manager.name.to_string(),
-            None if who == Hop::SCOPE => "scope".to_owned(),
-            None => format!("#{who}"),
-        }
+    fn name_of(&self, hop: Hop) -> String {
+        let manager = self.blueprint.managers.get(usize::from(hop.who)).map(|manager| manager.name.as_str());
+        hop.in_words(manager, self.blueprint.routes.get(&hop.command).map(|route| route.name.as_str()))
     }
 }

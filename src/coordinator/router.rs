@@ -20,6 +20,7 @@ mod undelivered;
 mod waits;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::remote::{Answer, InFlight};
@@ -32,7 +33,7 @@ use gathering::Gathering;
 use station::{Entrant, Ordered, Queued};
 pub use station::{Life, Station};
 use streaming::Window;
-pub use terms::{Caller, Effect, Gauge, Route, Totals, TracedEnding};
+pub use terms::{Caller, Effect, Gauge, Remembered, Route, Totals, TracedEnding};
 use waits::Waits;
 
 /// How many calls may be in flight in a rig.
@@ -76,6 +77,8 @@ struct Call {
     accepted_at: Instant,
     /// Its place among the commands that went into the pipe; none while it is still queued here.
     ordinal: Option<u64>,
+    /// Whether its station was told to cancel it.
+    is_cancelled: bool,
     /// When a stream answers it: how much of that may come.
     stream: Option<Window>,
 }
@@ -142,6 +145,12 @@ impl Router {
     /// How many calls are in flight, and how many were at most.
     pub fn in_flight(&self) -> (usize, usize) {
         (self.in_flight.len(), self.in_flight.high_water())
+    }
+
+    /// How much is remembered of calls that have not ended.
+    pub fn remembered(&self) -> Remembered {
+        let (calls, asked, gatherings) = (self.in_flight.len(), self.asked.len(), self.gatherings.len());
+        Remembered { calls, asked, gatherings, waits: self.waits.count() }
     }
 
     /// When the next call expires.
@@ -245,12 +254,12 @@ impl Router {
 
     /// What a caller has asked for has ended.
     fn forget_asked(&mut self, caller: Caller, asked: Asked) {
-        if self.asked.get(&caller) == Some(&asked) {
-            self.asked.remove(&caller);
+        if let Entry::Occupied(entry) = self.asked.entry(caller)
+            && *entry.get() == asked
+        {
+            entry.remove();
         }
-        if let Some(waiter) = self.waiter(caller) {
-            self.waits.end(waiter, asked);
-        }
+        self.unlink(caller, asked);
     }
 
     /// Puts one command into one station's queue, and remembers the call if it wants an answer: under the
@@ -271,7 +280,7 @@ impl Router {
         let displaced = station.displace(command, displaced);
         let ordered = Ordered { command, sender: part.caller };
         let deadline = part.deadline;
-        station.push(Queued { bytes, call, command: Some(ordered), deadline, progress_of: None });
+        station.push(Queued { bytes, call, command: Some(ordered), deadline, tells: None });
         for older in displaced {
             self.undelivered(older, index, UndeliveredReason::Displaced);
         }
@@ -303,8 +312,9 @@ impl Router {
         let generation = self.stations[station].generation;
         let (caller, chain) = (part.caller, part.chain.to_vec());
         let (command, accepted_at) = (part.header.command, part.now);
+        let (ordinal, is_cancelled, stream) = (None, false, None);
         let call =
-            Call { caller, station, generation, command, chain, accepted_at, ordinal: None, stream: None };
+            Call { caller, station, generation, command, chain, accepted_at, ordinal, is_cancelled, stream };
         self.in_flight.register(call, part.deadline).map_err(|_| Refusal::TooManyCalls {
             command: self.command_name(part.header.command),
             limit: self.in_flight.limit(),
@@ -316,9 +326,12 @@ impl Router {
         if index == self.scope_index() { u64::MAX } else { gauge.taken(index) }
     }
 
-    /// How many of them it has ended.
+    /// How many of them it has ended. It is at one at a time, whatever its page says.
     fn done(&self, index: usize, gauge: &dyn Gauge) -> u64 {
-        if index == self.scope_index() { u64::MAX } else { gauge.done(index) }
+        if index == self.scope_index() {
+            return u64::MAX;
+        }
+        gauge.done(index).max(gauge.taken(index).saturating_sub(1))
     }
 
     /// Queues a word of the coordinator for a manager, if there is one to hear it.

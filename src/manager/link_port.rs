@@ -127,12 +127,11 @@ impl Port for Link {
         Duration::from_millis(self.configure.get().map_or(5000, |configure| configure.default_deadline_ms))
     }
 
-    fn name_of(&self, who: u16) -> String {
-        let name = self.configure.get().and_then(|configure| configure.roster.get(usize::from(who)));
-        name.map_or_else(
-            || if who == Hop::SCOPE { "scope".to_owned() } else { format!("#{who}") },
-            String::clone,
-        )
+    fn name_of(&self, hop: Hop) -> String {
+        let Some(configure) = self.configure.get() else { return hop.in_words(None, None) };
+        let manager = configure.roster.get(usize::from(hop.who)).map(String::as_str);
+        let mut commands = configure.commands.iter();
+        hop.in_words(manager, commands.find(|(id, _)| *id == hop.command).map(|(_, name)| name.as_str()))
     }
 }
 

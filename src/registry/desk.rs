@@ -12,7 +12,7 @@ use super::handler::HandlerEnd;
 use super::panics;
 use super::streaming::OutgoingStreams;
 use crate::remote::Cancellations;
-use crate::remote::reply_stream::{ChunkSource, collect_outgoing};
+use crate::remote::{ChunkSource, collect_outgoing};
 use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone};
 
 /// See the module's words.

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use labrig::coordinator::router::{Caller, Effect, Gauge, Life, Route, Router, Station};
-use labrig::remote::Answer;
+use labrig::coordinator::router::{
+    Caller, Effect, Gauge, Life, Remembered, Route, Router, Station, TracedEnding,
+};
 use labrig::remote::scope::Ping;
+use labrig::remote::{Answer, StreamNews};
+use labrig::wire::control::{self, CoordinatorWord};
 use labrig::wire::{
-    BroadcastOutcome, Command, CommandId, DeliveryKind, Ending, Envelope, Filter, Generation, Header, Kind,
-    ManagerName, NotDone, Overflow, Refusal, Target, codec,
+    BroadcastOutcome, Command, CommandId, DeliveryKind, Ending, Envelope, EnvelopeError, Filter, Generation,
+    Header, Kind, ManagerName, NotDone, Overflow, Progress, Refusal, Target, TypeSchema, Undelivered, codec,
 };
 
 pub(crate) const CAMERA: usize = 0;
@@ -37,9 +40,9 @@ pub(crate) const GHOST: CommandId = CommandId(7);
 pub(crate) const UNKNOWN: CommandId = CommandId(8);
 
 /// How far the managers say that they have got: commands that they have taken, and those of them that they are at.
-pub(crate) struct Progress(pub(crate) [u64; 3], pub(crate) [u64; 3]);
+pub(crate) struct Pages(pub(crate) Vec<u64>, pub(crate) Vec<u64>);
 
-impl Gauge for Progress {
+impl Gauge for Pages {
     fn taken(&self, index: usize) -> u64 {
         self.0[index]
     }
@@ -63,6 +66,11 @@ pub(crate) fn sending(kind: Kind, command: CommandId) -> Sending {
 
 pub(crate) fn request(command: CommandId) -> Sending {
     sending(Kind::Request, command)
+}
+
+/// A command whose caller, a handler, does nothing else until it has ended.
+pub(crate) fn call(command: CommandId) -> Sending {
+    sending(Kind::Call, command)
 }
 
 pub(crate) fn send(command: CommandId) -> Sending {
@@ -112,7 +120,7 @@ pub(crate) struct Sent {
 
 pub(crate) struct Bench {
     pub(crate) router: Router,
-    pub(crate) progress: Progress,
+    pub(crate) progress: Pages,
     pub(crate) now: Instant,
 }
 
@@ -148,7 +156,20 @@ impl Bench {
         let managers = (0..SCOPE).map(|index| Station::new(name(index), DEPTH).hearing(filters(index)));
         let scope = Station::new(name(SCOPE), DEPTH);
         let router = Router::new(managers.collect(), scope, routes(), Ping::spec());
-        Self { router, progress: Progress([0; 3], [0; 3]), now: Instant::now() }
+        Self { router, progress: Pages(vec![0; SCOPE], vec![0; SCOPE]), now: Instant::now() }
+    }
+
+    /// So many managers that all serve the same command, and all are ready.
+    pub(crate) fn of(managers: usize) -> Self {
+        let name = |index| ManagerName::new(&format!("manager_{index}")).expect("a valid name");
+        let stations = (0..managers).map(|index| Station::new(name(index), DEPTH)).collect();
+        let scope = Station::new(self::name(SCOPE), DEPTH);
+        let (overflow, stations_of) = (Overflow::Refuse, (0..managers).collect());
+        let route =
+            Route { name: "Move".into(), delivery: DeliveryKind::Direct, overflow, stations: stations_of };
+        let mut router = Router::new(stations, scope, HashMap::from([(MOVE, route)]), Ping::spec());
+        (0..=managers).for_each(|index| router.set_life(index, Life::Ready));
+        Self { router, progress: Pages(vec![0; managers], vec![0; managers]), now: Instant::now() }
     }
 
     /// Everyone is ready.
@@ -223,6 +244,26 @@ impl Bench {
         self.router.expire(self.now);
     }
 
+    /// A station tells something of a command before its end.
+    pub(crate) fn tell(
+        &mut self,
+        index: usize,
+        asked: &Sent,
+        kind: Kind,
+        payload: &[u8],
+    ) -> Result<(), EnvelopeError> {
+        let Header { codec, generation, correlation, .. } = asked.header;
+        let header = Header { codec, generation, correlation, ..Header::new(kind) };
+        self.router.told(index, &header, payload)
+    }
+
+    /// What has happened since this was last asked.
+    pub(crate) fn news(&mut self) -> News {
+        let mut news = News::default();
+        self.router.take_effects().into_iter().for_each(|effect| news.note(effect));
+        news
+    }
+
     /// Which answers have come to callers of this process since this was last asked, without who and where.
     pub(crate) fn endings(&mut self) -> Vec<(Caller, Ending)> {
         let one = |(caller, answer)| match answer {
@@ -233,11 +274,7 @@ impl Bench {
     }
 
     pub(crate) fn answers(&mut self) -> Vec<(Caller, Answer)> {
-        let answer = |effect| match effect {
-            Effect::Answer { caller, answer } => Some((caller, answer)),
-            _ => None,
-        };
-        self.router.take_effects().into_iter().filter_map(answer).collect()
+        self.news().answers
     }
 
     /// The only report that has come since this was last asked.
@@ -251,17 +288,73 @@ impl Bench {
 
     /// What was told to be undelivered since this was last asked: command, goal and reason.
     pub(crate) fn undelivered(&mut self) -> Vec<(String, String, String)> {
-        let told = |effect| match effect {
-            Effect::Undelivered { news, .. } => Some((news.command, news.to, news.reason.to_string())),
-            _ => None,
-        };
-        self.router.take_effects().into_iter().filter_map(told).collect()
+        let told = |(_, news): (_, Undelivered)| (news.command, news.to, news.reason.to_string());
+        self.news().undelivered.into_iter().map(told).collect()
     }
 
-    /// Everything that was accepted has ended, and the totals add up.
+    /// Everything that was accepted has ended, nothing is remembered of it, and the totals add up.
     pub(crate) fn check_settled(&self) {
         let totals = self.router.totals();
         assert_eq!(self.router.in_flight().0, 0, "calls are in flight");
+        assert_eq!(self.router.remembered(), Remembered::default());
         assert_eq!(totals.accepted, totals.ended(), "{totals:?}");
     }
+}
+
+/// Effects, each kind by itself.
+#[derive(Default)]
+pub(crate) struct News {
+    pub(crate) answers: Vec<(Caller, Answer)>,
+    pub(crate) opened: Vec<(Caller, Answer)>,
+    pub(crate) streamed: Vec<(Caller, StreamNews)>,
+    pub(crate) progress: Vec<(Caller, Progress)>,
+    pub(crate) cancels: Vec<(usize, u64)>,
+    pub(crate) grants: Vec<(u64, u32)>,
+    pub(crate) undelivered: Vec<(Caller, Undelivered)>,
+    pub(crate) traced: Vec<TracedEnding>,
+}
+
+impl News {
+    fn note(&mut self, effect: Effect) {
+        match effect {
+            Effect::Flush(_) => {}
+            Effect::Answer { caller, answer } => self.answers.push((caller, answer)),
+            Effect::Opened { caller, answer } => self.opened.push((caller, answer)),
+            Effect::Stream { caller, news } => self.streamed.push((caller, news)),
+            Effect::Progress { caller, progress } => self.progress.push((caller, progress)),
+            Effect::Cancel { station, call } => self.cancels.push((station, call)),
+            Effect::Grant { call, chunks } => self.grants.push((call, chunks)),
+            Effect::Undelivered { sender, news } => self.undelivered.push((sender, news)),
+            Effect::Traced(traced) => self.traced.push(*traced),
+        }
+    }
+
+    /// How calls of this process have ended.
+    pub(crate) fn endings(&self) -> Vec<(Caller, Ending)> {
+        let ending = |(caller, answer): &(Caller, Answer)| match answer {
+            Answer::One { ending, .. } => Some((*caller, ending.clone())),
+            Answer::Many(_) => None,
+        };
+        self.answers.iter().filter_map(ending).collect()
+    }
+}
+
+impl Sent {
+    /// The word of the coordinator that this is.
+    pub(crate) fn word(&self) -> CoordinatorWord {
+        assert_eq!(self.header.kind, Kind::Control);
+        control::open(&self.payload).expect("the router's words can be read")
+    }
+
+    /// Why a call was not done, as a manager is told.
+    pub(crate) fn not_done(&self) -> NotDone {
+        assert_eq!(self.header.kind, Kind::Ended);
+        codec::from_postcard(&self.payload, TypeSchema::known::<NotDone>()).expect("an ending can be read")
+    }
+}
+
+/// How far a handler has come.
+pub(crate) fn progress(done: f64) -> Vec<u8> {
+    let progress = Progress { done, total: 10.0, note: String::new() };
+    codec::to_postcard(&progress).expect("progress can be written")
 }

@@ -2,9 +2,14 @@
 
 mod bench;
 mod broadcasts;
+mod cancelling;
 mod endings;
 mod histories;
 mod history;
+mod streams;
+mod tracing;
+mod undelivered;
+mod waiting;
 mod world;
 
 use std::time::Duration;
@@ -357,6 +362,18 @@ fn the_chain_says_who_called() {
     let mut nested = request(EXPOSE).by_manager(STAGE_X, 1);
     nested.header.chain = vec![hop(Hop::SCOPE), Hop { who: STAGE_X as u16, command: MOVE }];
     check(nested.clone(), nested.header.chain);
+    // Whoever says that somebody else called last is not believed, in nothing that it says.
+    for (last, by) in [(STAGE_Y, STAGE_X), (SCOPE, STAGE_X)] {
+        let mut lying = request(EXPOSE).by_manager(by, 1);
+        lying.header.chain = vec![hop(by as u16), hop(last as u16)];
+        check(lying, vec![hop(by as u16)]);
+    }
+    let mut lying = request(EXPOSE);
+    lying.header.chain = vec![hop(Hop::SCOPE), hop(CAMERA as u16)];
+    check(lying, vec![hop(Hop::SCOPE)]);
+    let mut scope_as_manager = request(EXPOSE).by_manager(STAGE_X, 1);
+    scope_as_manager.header.chain = vec![hop(Hop::SCOPE)];
+    check(scope_as_manager, vec![hop(STAGE_X as u16)]);
 }
 
 #[test]

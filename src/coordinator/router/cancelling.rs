@@ -7,7 +7,7 @@ use crate::wire::{CodecId, Ending, NotDone};
 
 impl Router {
     /// The caller takes a call back. One that has not gone into its pipe ends here and does not run; else its
-    /// station is told, and says how it ended.
+    /// station is told, once, and says how it ended.
     pub fn cancel(&mut self, caller: Caller) {
         match self.asked.get(&caller) {
             Some(Asked::Call(id)) => self.cancel_call(*id),
@@ -17,10 +17,13 @@ impl Router {
     }
 
     pub(super) fn cancel_call(&mut self, id: u64) {
-        let Some(call) = self.in_flight.get(id) else { return };
+        let Some(call) = self.in_flight.get_mut(id) else { return };
         if call.ordinal.is_some() {
+            let was_told = std::mem::replace(&mut call.is_cancelled, true);
             let station = call.station;
-            self.effects.push(Effect::Cancel { station, call: id });
+            if !was_told {
+                self.effects.push(Effect::Cancel { station, call: id });
+            }
         } else if let Some(call) = self.in_flight.complete(id) {
             self.stations[call.station].withdraw(id);
             self.end(id, call, Ending::NotDone(NotDone::Cancelled), CodecId::Postcard);
@@ -45,12 +48,13 @@ impl Router {
         }
     }
 
-    /// Ends every call whose deadline has passed. What is still queued here will not run; the others are told
-    /// to cancel what they are at.
+    /// Ends every call whose deadline has passed. What is still queued here will not run; of the others their
+    /// stations are told.
     pub fn expire(&mut self, now: Instant) {
         for (id, call) in self.in_flight.expire(now) {
             match call.ordinal {
                 None => self.stations[call.station].withdraw(id),
+                Some(_) if call.is_cancelled => {}
                 Some(_) => self.effects.push(Effect::Cancel { station: call.station, call: id }),
             }
             self.end(id, call, Ending::NotDone(NotDone::Expired), CodecId::Postcard);
@@ -58,14 +62,24 @@ impl Router {
     }
 
     /// The caller waits no longer: the entry is freed and a late answer will be discarded. The command may
-    /// still run.
+    /// still run; a stream that answers it is stopped.
     pub fn abandon(&mut self, caller: Caller) {
         let Some(asked) = self.asked.get(&caller).copied() else { return };
         let ended = match asked {
-            Asked::Call(id) => self.in_flight.complete(id).is_some(),
+            Asked::Call(id) => self.abandon_call(id),
             Asked::Gathering(id) => self.abandon_gathering(id),
         };
         self.forget_asked(caller, asked);
         self.totals.expired += u64::from(ended);
+    }
+
+    /// Forgets a call; says whether it was still to end.
+    pub(super) fn abandon_call(&mut self, id: u64) -> bool {
+        let Some(call) = self.in_flight.complete(id) else { return false };
+        if call.stream.is_some() && !call.is_cancelled {
+            self.effects.push(Effect::Cancel { station: call.station, call: id });
+        }
+        self.trace(id, &call, "abandoned", None);
+        true
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::terms::{TracedEnding, word_of};
-use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Router};
+use super::terms::{TracedEnding, word_for};
+use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Router, Window};
 use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
@@ -31,7 +31,7 @@ impl Router {
             return Ok(());
         }
         if let Some(call) = self.in_flight.complete(header.correlation) {
-            self.trace(header.correlation, &call, &ending, Some(header.time_left_us));
+            self.trace(header.correlation, &call, word_for(&ending), Some(header.time_left_us));
             self.end_untraced(header.correlation, call, ending, header.codec);
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Router {
 
     /// A call that has left the table ends.
     pub(super) fn end(&mut self, id: u64, call: Call, ending: Ending, codec: CodecId) {
-        self.trace(id, &call, &ending, None);
+        self.trace(id, &call, word_for(&ending), None);
         self.end_untraced(id, call, ending, codec);
     }
 
@@ -147,17 +147,16 @@ impl Router {
         self.answer_manager(index, life, &header, &payload);
     }
 
-    fn trace(&mut self, id: u64, call: &Call, ending: &Ending, handler_us: Option<u64>) {
+    /// Tells that a call has left the table, when endings are traced. What its answer says of its handler's
+    /// time holds, unless it was answered by a stream before.
+    pub(super) fn trace(&mut self, id: u64, call: &Call, ending: &'static str, answered_us: Option<u64>) {
         if !self.is_tracing {
             return;
         }
-        let ending = match ending {
-            Ending::Done(_) => "done",
-            Ending::NotDone(why) => word_of(why),
-        };
         let (caller, station, generation) = (self.caller_of(call), call.station, call.generation);
         let (command, accepted_at) = (call.command, call.accepted_at);
-        let handler = handler_us.map(Duration::from_micros);
+        let opened_us = call.stream.as_ref().map(Window::handler_us);
+        let handler = opened_us.or(answered_us).map(Duration::from_micros);
         let traced =
             TracedEnding { caller, station, generation, command, call: id, accepted_at, handler, ending };
         self.effects.push(Effect::Traced(Box::new(traced)));
@@ -208,7 +207,7 @@ impl Router {
 }
 
 /// A reply, or the reason why there is none, that would not fit the envelope of an answer.
-fn too_large(bytes: usize) -> Ending {
+pub(super) fn too_large(bytes: usize) -> Ending {
     let text = format!("the answer of {bytes} bytes exceeds the limit of {MAX_PAYLOAD_BYTES}");
     Ending::NotDone(NotDone::Failed(Failure::text(text)))
 }

@@ -1,5 +1,6 @@
 //! Broadcasts: one command to many stations, one report back.
 
+use super::terms::word_for;
 use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Part, Router, Station};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
@@ -106,23 +107,23 @@ impl Router {
 
     /// Forgets a broadcast whose caller waits no longer; says whether it was still to end.
     pub(super) fn abandon_gathering(&mut self, id: u64) -> bool {
-        let Some(gathering) = self.gatherings.remove(&id) else { return false };
-        for part in gathering.parts {
-            self.in_flight.complete(part);
+        for part in self.parts_of(id) {
+            self.abandon_call(part);
         }
-        true
+        self.gatherings.remove(&id).is_some()
     }
 
     /// Ends a broadcast as a whole. What is still queued here will not run.
     pub(super) fn end_gathering(&mut self, id: u64, why: NotDone) {
-        let Some(gathering) = self.gatherings.remove(&id) else { return };
-        for part in gathering.parts {
+        let ending = Ending::NotDone(why);
+        for part in self.parts_of(id) {
             if let Some(call) = self.in_flight.complete(part) {
                 self.stations[call.station].withdraw(part);
+                self.trace(part, &call, word_for(&ending), None);
             }
         }
+        let Some(gathering) = self.gatherings.remove(&id) else { return };
         self.forget_asked(gathering.caller, Asked::Gathering(id));
-        let ending = Ending::NotDone(why);
         self.count(&ending);
         let (by, generation, chain) = (String::new(), Generation(0), Vec::new());
         self.hand_back(gathering.caller, Answer::One { ending, by, generation, chain }, CodecId::Postcard);

@@ -33,8 +33,17 @@ pub(super) struct Queued {
     pub(super) command: Option<Ordered>,
     /// When it expires.
     pub(super) deadline: Option<Instant>,
-    /// Whose call's progress it tells; a newer word on that takes its place.
-    pub(super) progress_of: Option<u64>,
+    /// What it tells of a call before its end.
+    pub(super) tells: Option<Tells>,
+}
+
+/// Something about a call in flight, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// How far it has come; a newer word on that takes its place.
+    Progress(u64),
+    /// Some items of the stream that answers it.
+    Chunk(u64),
 }
 
 /// A command and who sent it.
@@ -179,23 +188,22 @@ impl Station {
 
     /// Queues an answer or a control word.
     pub(super) fn push_word(&mut self, bytes: Vec<u8>) {
-        self.push(Queued { bytes, call: None, command: None, deadline: None, progress_of: None });
+        self.push(Queued { bytes, call: None, command: None, deadline: None, tells: None });
     }
 
-    /// Queues a word on how far a call of this station has come, in the place of an older one.
-    pub(super) fn push_progress(&mut self, call: u64, bytes: Vec<u8>) {
-        match self.queue.iter_mut().find(|queued| queued.progress_of == Some(call)) {
-            Some(older) => older.bytes = bytes,
-            None => {
-                self.push(Queued {
-                    bytes,
-                    call: None,
-                    command: None,
-                    deadline: None,
-                    progress_of: Some(call),
-                });
-            }
+    /// Queues news of a call that this station has made; of its progress, in the place of older news.
+    pub(super) fn push_news(&mut self, tells: Tells, bytes: Vec<u8>) {
+        let is_older = |queued: &&mut Queued| queued.tells == Some(tells);
+        match (tells, self.queue.iter_mut().find(is_older)) {
+            (Tells::Progress(_), Some(older)) => older.bytes = bytes,
+            _ => self.push(Queued { bytes, call: None, command: None, deadline: None, tells: Some(tells) }),
         }
+    }
+
+    /// How many chunks of the stream that answers a call of this station have not gone into its pipe.
+    pub(super) fn chunks_waiting(&self, call: u64) -> u32 {
+        let waiting = self.queue.iter().filter(|queued| queued.tells == Some(Tells::Chunk(call))).count();
+        u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
     /// How many answers and control words wait.

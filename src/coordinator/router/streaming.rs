@@ -3,18 +3,35 @@
 //! A station sends no more of a stream than it was granted, so that a reader which is slow or gone fills no
 //! queue: what was granted is remembered here and held against what comes.
 
-use super::{Answer, Caller, Effect, Life, Router};
+use super::endings::too_large;
+use super::station::Tells;
+use super::{Answer, Asked, Caller, Effect, Life, Router};
 use crate::remote::StreamNews;
-use crate::remote::reply_stream::WINDOW;
+use crate::remote::WINDOW;
 use crate::wire::control::{self, CoordinatorWord};
+use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
     CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Progress, Target, TypeSchema,
     codec,
 };
 
-/// How many chunks of a stream may come before its reader has asked for more.
+/// The longest note of a handler's progress, in bytes; what is longer is cut.
+const LONGEST_NOTE: usize = 4096;
+
+/// A stream that answers a call.
 #[derive(Debug)]
-pub(super) struct Window(u32);
+pub(super) struct Window {
+    /// How many chunks may come before its reader has asked for more.
+    left: u32,
+    /// How long the handler ran that opened it.
+    handler_us: u64,
+}
+
+impl Window {
+    pub(super) fn handler_us(&self) -> u64 {
+        self.handler_us
+    }
+}
 
 impl Router {
     /// A station tells something about a call that it is at: its progress, or more of the stream that answers
@@ -25,9 +42,12 @@ impl Router {
     pub fn told(&mut self, index: usize, header: &Header, payload: &[u8]) -> Result<(), EnvelopeError> {
         let is_progress = header.kind == Kind::Progress;
         let progress = if is_progress { Some(read_progress(payload)?) } else { None };
-        let Some((caller, generation)) = self.caller_asking(index, header) else { return Ok(()) };
+        let Some((caller, generation)) = self.caller_asking(index, header) else {
+            self.told_in_vain(index, header);
+            return Ok(());
+        };
         match (header.kind, progress) {
-            (_, Some(progress)) => self.progressed(caller, progress, payload),
+            (_, Some(progress)) => self.progressed(header.correlation, caller, progress),
             (Kind::Opened, _) => self.opened(header, caller, generation, payload),
             _ => self.chunk(header.correlation, caller, payload)?,
         }
@@ -42,12 +62,26 @@ impl Router {
         is_theirs.then_some((call.caller, call.generation))
     }
 
-    fn progressed(&mut self, caller: Caller, progress: Progress, payload: &[u8]) {
+    /// A stream that answers a call which has ended meanwhile is to end too, or it would wait for ever to be read.
+    fn told_in_vain(&mut self, index: usize, header: &Header) {
+        if header.kind != Kind::Opened {
+            return;
+        }
+        self.totals.late_answers += 1;
+        let is_alive = self.stations[index].generation == header.generation;
+        if is_alive && self.in_flight.get(header.correlation).is_none() {
+            self.effects.push(Effect::Cancel { station: index, call: header.correlation });
+        }
+    }
+
+    fn progressed(&mut self, id: u64, caller: Caller, progress: Progress) {
+        let has_answer = self.in_flight.get(id).is_some_and(|call| call.stream.is_some());
         match caller {
+            _ if has_answer => {}
             Caller::Local(_) => self.effects.push(Effect::Progress { caller, progress }),
             Caller::Manager { index, correlation, .. } if self.is_present(caller) => {
                 let header = Header { correlation, ..Header::new(Kind::Progress) };
-                self.stations[index].push_progress(correlation, header.seal(payload));
+                self.stations[index].push_news(Tells::Progress(id), header.seal(&write_progress(&progress)));
                 self.effects.push(Effect::Flush(index));
             }
             // A broadcast has many handlers, and start-up commands nobody who looks.
@@ -58,14 +92,20 @@ impl Router {
     /// The answer has come, and a stream follows: from now on the call has no deadline, and nobody waits for it.
     fn opened(&mut self, header: &Header, caller: Caller, generation: Generation, payload: &[u8]) {
         let id = header.correlation;
-        if !matches!(caller, Caller::Local(_) | Caller::Manager { .. }) {
-            return self.refuse_stream(id, "a stream answers a call of one caller, not a broadcast");
-        }
         let Some(call) = self.in_flight.get_mut(id).filter(|call| call.stream.is_none()) else { return };
-        call.stream = Some(Window(WINDOW));
+        // What was to stop the handler came too late for that, and may have come too early for the stream.
+        call.is_cancelled = false;
         let (by, chain) = (self.stations[call.station].name.to_string(), call.chain.clone());
+        if !matches!(caller, Caller::Local(_) | Caller::Manager { .. }) {
+            let why = Failure::text("a stream answers a call of one caller, not a broadcast");
+            return self.fail_stream(id, Ending::NotDone(NotDone::Failed(why)));
+        }
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return self.fail_stream(id, too_large(payload.len()));
+        }
+        call.stream = Some(Window { left: WINDOW, handler_us: header.time_left_us });
         self.in_flight.set_deadline(id, None);
-        self.end_wait(caller);
+        self.unlink(caller, Asked::Call(id));
         match caller {
             Caller::Manager { index, generation: life, correlation } if self.is_present(caller) => {
                 let (codec, target) = (header.codec, Target::Named(by));
@@ -82,24 +122,31 @@ impl Router {
         }
     }
 
-    fn refuse_stream(&mut self, id: u64, why: &str) {
+    /// A stream that cannot be passed on ends, here and at its station.
+    fn fail_stream(&mut self, id: u64, ending: Ending) {
         self.cancel_call(id);
         if let Some(call) = self.in_flight.complete(id) {
-            let why = NotDone::Failed(Failure::text(why));
-            self.end(id, call, Ending::NotDone(why), CodecId::Postcard);
+            self.end(id, call, ending, CodecId::Postcard);
         }
     }
 
     fn chunk(&mut self, id: u64, caller: Caller, payload: &[u8]) -> Result<(), EnvelopeError> {
         let window = self.in_flight.get_mut(id).and_then(|call| call.stream.as_mut());
-        let left = window.filter(|window| window.0 > 0);
+        let window = window.filter(|window| window.left > 0);
         let reason = || "a chunk of a stream came that nobody had asked for".to_owned();
-        left.ok_or_else(|| EnvelopeError::Payload { reason: reason() })?.0 -= 1;
+        window.ok_or_else(|| EnvelopeError::Payload { reason: reason() })?.left -= 1;
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            self.fail_stream(id, too_large(payload.len()));
+            return Ok(());
+        }
         match caller {
-            Caller::Manager { index, generation, correlation } => {
+            Caller::Manager { index, correlation, .. } if self.is_present(caller) => {
                 let header = Header { correlation, ..Header::new(Kind::Chunk) };
-                self.answer_manager(index, generation, &header, payload);
+                self.stations[index].push_news(Tells::Chunk(id), header.seal(payload));
+                self.effects.push(Effect::Flush(index));
             }
+            // Whoever asked is gone, and the stream was cancelled then.
+            Caller::Manager { .. } => {}
             _ => {
                 let news = StreamNews::Chunk(payload.to_vec());
                 self.effects.push(Effect::Stream { caller, news });
@@ -110,12 +157,19 @@ impl Router {
 
     /// Whoever reads the stream that answers a call has taken so many chunks of it.
     pub fn grant(&mut self, caller: Caller, chunks: u32) {
-        let Some(super::Asked::Call(id)) = self.asked.get(&caller).copied() else { return };
+        let Some(Asked::Call(id)) = self.asked.get(&caller).copied() else { return };
+        let waiting = match caller {
+            Caller::Manager { index, .. } => self.stations[index].chunks_waiting(id),
+            _ => 0,
+        };
         let Some(call) = self.in_flight.get_mut(id) else { return };
         let Some(window) = &mut call.stream else { return };
-        // Nobody can have taken more than has come.
-        let chunks = chunks.min(WINDOW.saturating_sub(window.0));
-        window.0 += chunks;
+        // Nobody can have taken more than has come, or what still waits for room in the pipe.
+        let chunks = chunks.min(WINDOW.saturating_sub(window.left).saturating_sub(waiting));
+        if chunks == 0 {
+            return;
+        }
+        window.left += chunks;
         let station = call.station;
         if station == self.scope_index() {
             self.effects.push(Effect::Grant { call: id, chunks });
@@ -131,8 +185,8 @@ impl Router {
         let asked = self.asked.iter().filter(|(caller, _)| is_its(caller)).map(|(_, asked)| *asked);
         let mut streams: Vec<u64> = asked
             .filter_map(|asked| match asked {
-                super::Asked::Call(id) => self.in_flight.get(id)?.stream.as_ref().map(|_| id),
-                super::Asked::Gathering(_) => None,
+                Asked::Call(id) => self.in_flight.get(id)?.stream.as_ref().map(|_| id),
+                Asked::Gathering(_) => None,
             })
             .collect();
         streams.sort_unstable();
@@ -151,7 +205,14 @@ impl Router {
     }
 }
 
+/// Reads progress; a note that is too long for a word on the way is cut.
 fn read_progress(payload: &[u8]) -> Result<Progress, EnvelopeError> {
-    codec::from_postcard(payload, TypeSchema::known::<Progress>())
-        .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
+    let read = codec::from_postcard::<Progress>(payload, TypeSchema::known::<Progress>());
+    let mut progress = read.map_err(|error| EnvelopeError::Payload { reason: error.to_string() })?;
+    progress.note.truncate(progress.note.floor_char_boundary(LONGEST_NOTE));
+    Ok(progress)
+}
+
+fn write_progress(progress: &Progress) -> Vec<u8> {
+    codec::to_postcard(progress).expect("progress holds only plain values, which postcard writes")
 }

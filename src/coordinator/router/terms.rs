@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::remote::{Answer, StreamNews};
-use crate::wire::{CommandId, DeliveryKind, Generation, NotDone, Overflow, Progress, Undelivered};
+use crate::wire::{CommandId, DeliveryKind, Ending, Generation, NotDone, Overflow, Progress, Undelivered};
 
 /// Who made a call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -100,20 +100,21 @@ pub struct TracedEnding {
     pub accepted_at: Instant,
     /// How long its handler ran, as far as the station has said so.
     pub handler: Option<Duration>,
-    /// How it ended, in a word.
+    /// How it ended, in a word; `abandoned` when its caller waits no longer.
     pub ending: &'static str,
 }
 
-/// An ending that is not done, in a word.
-pub(super) fn word_of(why: &NotDone) -> &'static str {
-    match why {
-        NotDone::Failed(_) => "failed",
-        NotDone::Cancelled => "cancelled",
-        NotDone::Expired => "expired",
-        NotDone::Refused(_) => "refused",
-        NotDone::Lost => "lost",
-        NotDone::Indeterminate => "indeterminate",
-        NotDone::Deadlock { .. } => "deadlock",
+/// An ending in a word.
+pub(super) fn word_for(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Done(_) => "done",
+        Ending::NotDone(NotDone::Failed(_)) => "failed",
+        Ending::NotDone(NotDone::Cancelled) => "cancelled",
+        Ending::NotDone(NotDone::Expired) => "expired",
+        Ending::NotDone(NotDone::Refused(_)) => "refused",
+        Ending::NotDone(NotDone::Lost) => "lost",
+        Ending::NotDone(NotDone::Indeterminate) => "indeterminate",
+        Ending::NotDone(NotDone::Deadlock { .. }) => "deadlock",
     }
 }
 
@@ -136,6 +137,19 @@ pub struct Route {
     pub overflow: Overflow,
     /// The stations that serve it, by place.
     pub stations: Vec<usize>,
+}
+
+/// How much is remembered of commands; nothing, when all have ended and every pipe is empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Calls in flight.
+    pub calls: usize,
+    /// What callers have asked for, by their own numbers.
+    pub asked: usize,
+    /// Broadcasts whose report is not complete.
+    pub gatherings: usize,
+    /// Handlers that wait.
+    pub waits: usize,
 }
 
 /// How calls ended, and what became of one-way commands.

@@ -5,7 +5,7 @@
 //! station, neither would ever go on. An edge that would close such a cycle is refused, however the calls on
 //! it came about. Only threads that run handlers are stations; other threads may wait for anybody.
 
-use super::{Asked, Caller, Router};
+use super::{Asked, Call, Caller, Router};
 use crate::wire::{CodecId, Ending, NotDone};
 
 /// What each station waits for.
@@ -28,6 +28,10 @@ impl Waits {
         self.0[waiter].retain(|other| *other != asked);
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
     /// The station is gone, and waits for nothing.
     pub(super) fn forget(&mut self, waiter: usize) {
         self.0[waiter].clear();
@@ -35,11 +39,14 @@ impl Waits {
 }
 
 impl Router {
-    /// A handler is about to do nothing until that call has ended. When that would be for ever, the call ends
-    /// here instead: refused while it is still queued, else as [`NotDone::Deadlock`].
+    /// A handler is about to do nothing until that call has ended, or is answered by a stream. When that would
+    /// be for ever, the call ends here instead, as [`NotDone::Deadlock`]; while it is queued, it does not run.
     pub fn begin_wait(&mut self, caller: Caller) {
         let Some((&asked, waiter)) = self.asked.get(&caller).zip(self.waiter(caller)) else { return };
         let goals = self.stations_of(asked);
+        if goals.is_empty() {
+            return;
+        }
         match goals.into_iter().find_map(|goal| self.check_wait(caller, goal).err()) {
             None => self.waits.begin(waiter, asked),
             Some(cycle) => self.refuse_wait(asked, cycle),
@@ -48,7 +55,14 @@ impl Router {
 
     /// It waits no longer, though the call goes on.
     pub fn end_wait(&mut self, caller: Caller) {
-        if let Some((&asked, waiter)) = self.asked.get(&caller).zip(self.waiter(caller)) {
+        if let Some(&asked) = self.asked.get(&caller) {
+            self.unlink(caller, asked);
+        }
+    }
+
+    /// Whoever waited for that waits no longer.
+    pub(super) fn unlink(&mut self, caller: Caller, asked: Asked) {
+        if let Some(waiter) = self.asking(caller) {
             self.waits.end(waiter, asked);
         }
     }
@@ -97,7 +111,8 @@ impl Router {
 
     /// The stations that are still to answer.
     fn stations_of(&self, asked: Asked) -> Vec<usize> {
-        let call = |id: &u64| self.in_flight.get(*id).map(|call| call.station);
+        let is_awaited = |call: &&Call| call.stream.is_none();
+        let call = |id: &u64| self.in_flight.get(*id).filter(is_awaited).map(|call| call.station);
         match asked {
             Asked::Call(id) => call(&id).into_iter().collect(),
             Asked::Gathering(id) => {
@@ -107,12 +122,15 @@ impl Router {
         }
     }
 
-    /// The station whose handler made a call; none for threads that run no handlers.
+    /// The station whose handler waits for a call that it made: in the life that goes on.
     pub(super) fn waiter(&self, caller: Caller) -> Option<usize> {
+        self.asking(caller).filter(|_| self.is_present(caller))
+    }
+
+    /// The station whose handler made a call; none for threads that run no handlers.
+    fn asking(&self, caller: Caller) -> Option<usize> {
         match caller {
-            Caller::Manager { index, generation, .. } => {
-                (self.stations[index].generation == generation).then_some(index)
-            }
+            Caller::Manager { index, .. } => Some(index),
             Caller::Local(_) => Some(self.scope_index()),
             Caller::Startup(_) | Caller::Gathering(_) => None,
         }

@@ -80,7 +80,7 @@ pub enum MotorError {
         max_um: f64,
     },
     /// The move was taken back on its way; the motor stays where it is.
-    #[error("stopped at {height_um} µm")]
+    #[error("stopped at {height_um:.1} µm")]
     Stopped {
         /// Where it is.
         height_um: f64,
