@@ -129,7 +129,7 @@ fn a_manager_that_sends_to_a_dead_one_hears_that_it_was_refused() {
 }
 
 #[test]
-fn a_manager_hears_of_what_is_lost_while_its_worker_is_idle_or_busy() {
+fn a_manager_hears_of_each_of_its_commands_that_a_death_has_lost() {
     let (rig, heard) = listening();
     occupy(&rig);
     let send = SendNotes { whom: "left".to_owned(), count: 200 };
