@@ -55,6 +55,11 @@ impl Port for Core {
         let answers = self.perform(&mut state);
         drop(state);
         answers.hand_over();
+        if let Err(refusal) = &offered
+            && self.is_scope_thread()
+        {
+            self.scope_desk.work().note_refused(refusal);
+        }
         offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
     }
 
@@ -72,6 +77,9 @@ impl Port for Core {
         self.lock().scope_waits = Some(Arc::clone(slot));
         let is_there = slot.wait_until(need, until, &is_to_stop);
         self.lock().scope_waits = None;
+        if is_edge && let Some(refusal) = slot.refusal() {
+            self.scope_desk.work().note_refused(&refusal);
+        }
         if is_edge && !is_there {
             self.with_router(|router| router.end_wait(Caller::Local(wait.call)));
         }

@@ -61,7 +61,7 @@ fn an_error_deep_in_a_chain_of_calls_says_which_handlers_led_there() {
         check_facts(&error, "Relay", "right", &["scope"]);
         let text = error.to_string();
         assert!(text.contains("`Relay` at `next` failed"), "{text}");
-        assert!(text.contains("called by `scope` → `right`"), "{text}");
+        assert!(text.contains("called by `scope` → `right: Relay`"), "{text}");
         assert!(text.contains("no manager is called `nobody`"), "{text}");
     });
 }
