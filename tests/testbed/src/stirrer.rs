@@ -221,8 +221,8 @@ impl Spoon {
     }
 
     fn send(&self, random: u64, whom: &str) -> bool {
-        // Whether it is taken or not: it is counted there.
-        let _ = self.scope.to(whom).send(Drip { number: random });
+        // Whether they are taken or not: they are counted there.
+        (0..random % 64).for_each(|number| drop(self.scope.to(whom).send(Drip { number })));
         false
     }
 
@@ -238,7 +238,16 @@ impl Spoon {
         let Some(depth) = self.depth.checked_sub(1) else { return false };
         let (seed, steps, managers) = (scatter(random), 3, self.whom.clone());
         match whom {
-            "scope" => self.scope.call(ScopeStirs { seed, steps, depth, whom: managers }).is_ok(),
+            "scope" => {
+                let Ok(pending) = self.scope.request(ScopeStirs { seed, steps, depth, whom: managers })
+                else {
+                    return false;
+                };
+                if random & (1 << 21) == 0 {
+                    pending.cancel();
+                }
+                pending.wait(10 * MOMENT).is_ok()
+            }
             whom => self.scope.to(whom).call(Stir { seed, steps, depth, whom: managers }).is_ok(),
         }
     }

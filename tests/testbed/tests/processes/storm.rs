@@ -17,10 +17,15 @@ const MANAGERS: [&str; 4] = ["a", "b", "c", "d"];
 struct Ledger(Mutex<Vec<Arc<AtomicU8>>>);
 
 impl Ledger {
-    /// Asks for something, and counts its endings.
-    fn ask(&self, scope: &Scope, random: u64) {
+    /// Asks one of the managers for many things at once.
+    fn ask_for_many(&self, scope: &Scope, random: u64) {
         let whom = MANAGERS[random as usize % MANAGERS.len()];
-        let nap = Nap { number: random >> 40, duration_us: (random >> 24) % 500 };
+        (0..random >> 4 & 0x3f).for_each(|number| self.ask(scope, whom, scatter(random + number)));
+    }
+
+    /// Asks for something, and counts its endings.
+    fn ask(&self, scope: &Scope, whom: &str, random: u64) {
+        let nap = Nap { number: random >> 40, duration_us: (random >> 24) % 300 };
         let Ok(pending) = scope.to(whom).request(nap) else { return };
         let ends = Arc::new(AtomicU8::new(0));
         self.0.lock().expect("nobody panics with it").push(Arc::clone(&ends));
@@ -30,7 +35,7 @@ impl Ledger {
         match random >> 60 {
             0..4 => pending.cancel(),
             4..8 => pending.set_expiry(Some(Duration::from_micros(random >> 50 & 0x3ff))),
-            8..12 => drop(pending.wait(Duration::from_micros(random >> 50 & 0x3ff))),
+            8 => drop(pending.wait(Duration::from_micros(random >> 50 & 0x3ff))),
             _ => {}
         }
     }
@@ -63,7 +68,7 @@ fn in_a_storm_every_call_ends_once_and_nothing_is_left_behind() {
     let managers = MANAGERS.map(|name| format!("[managers.{name}]\nkind = \"stirrer\"\n")).concat();
     let rig = launch(&format!("default_deadline_ms = 2000\n{managers}"));
     let (is_over, done) = (AtomicBool::new(false), AtomicU64::new(0));
-    let ledgers = [Ledger::default(), Ledger::default()];
+    let ledgers: [Ledger; 3] = Default::default();
     thread::scope(|threads| {
         for (number, ledger) in (1..).zip(&ledgers) {
             let (scope, is_over, done) = (rig.scope(), &is_over, &done);
@@ -92,10 +97,7 @@ fn stir_until_over(number: u64, scope: Scope, ledger: &Ledger, is_over: &AtomicB
         assert!(begin.elapsed() < 10 * span(), "a call hangs");
         seed = scatter(seed);
         done.fetch_add(stir(&spoon, seed, 4), Ordering::SeqCst);
-        for _ in 0..4 {
-            seed = scatter(seed);
-            ledger.ask(&spoon.scope, seed);
-        }
+        ledger.ask_for_many(&spoon.scope, seed);
     }
 }
 
