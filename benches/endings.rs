@@ -149,6 +149,10 @@ fn bench_busy(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures) {
     });
     drop(freezer);
     bench_flood(group, figures, "busy_flooded", |scope| send_in_vain(scope, 0));
+    bench_flood(group, figures, "busy_flooded_yielding", |scope| {
+        send_in_vain(scope, 0);
+        thread::yield_now();
+    });
     bench_flood(group, figures, "busy_spun", |_| hint::spin_loop());
 }
 
