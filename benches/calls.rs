@@ -18,7 +18,7 @@ use labrig::prelude::PendingReply;
 use crate::dozer::{BLOCK_BYTES, PourBlocks, PourNumbers};
 use crate::figures::{Figures, Pair, SAMPLES, Sample};
 use crate::managers::{Exchange, shade};
-use crate::placement::Placement;
+use crate::placement::{Placement, stay_on};
 use crate::rigs::{BenchRig, PATIENCE, dozer, traced_echo};
 
 /// How many numbers are streamed at once.
@@ -48,8 +48,8 @@ fn bench_trace(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures, 
     let mut is_turned = false;
     figures.bench(group, ("calls", &format!("trace_{}", placement.word())), 1, |count| {
         let (_place, traced, plain) = rigs.get_or_insert_with(|| {
-            let traced = BenchRig::launch(traced_echo(placement));
-            (placement.take(), traced, BenchRig::of_echoes(1, 1024, placement))
+            let place = placement.take();
+            (place, BenchRig::launch(traced_echo(placement)), BenchRig::of_echoes(1, 1024, placement))
         });
         is_turned = !is_turned;
         let times = |rig: &BenchRig| Sample::of(count, |id| check(&by_waiting(ask(&rig.scope, id)), id));
@@ -85,13 +85,25 @@ fn bench_way(
     figures.bench(group, ("calls", &format!("{name}_{}", placement.word())), 1, |count| {
         let (_place, rig) = side.get_or_insert_with(|| {
             let place = placement.take();
-            (place, BenchRig::of_echoes(1, 1024, placement))
+            let rig = BenchRig::of_echoes(1, 1024, placement);
+            keep_callbacks_near(&rig.scope, placement);
+            (place, rig)
         });
         is_turned = !is_turned;
         let ours = || Sample::of(count, |id| check(&get(ask(&rig.scope, id)), id));
         let reference = || Sample::of(count, |id| check(&by_waiting(ask(&rig.scope, id)), id));
         in_turn(is_turned, ours, reference)
     });
+}
+
+/// Keeps the thread for callbacks, which outlives every rig, where the asking side belongs.
+fn keep_callbacks_near(scope: &Scope, placement: Placement) {
+    let (told, heard) = channel();
+    ask(scope, 0).on_complete(move |_| {
+        placement.near().map_or(Ok(()), stay_on).expect("a processor that this thread may use can be chosen");
+        told.send(()).expect("whoever measures listens");
+    });
+    heard.recv_timeout(PATIENCE).expect("the callback is run");
 }
 
 fn ask(scope: &Scope, id: u64) -> PendingReply<Exchange> {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::hint;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,19 +148,36 @@ fn bench_busy(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures) {
         (beside, Some(before))
     });
     drop(freezer);
-    bench_flood(group, figures);
+    bench_flood(group, figures, "busy_flooded", |scope| send_in_vain(scope, 0));
+    bench_flood(group, figures, "busy_flooded_yielding", |scope| {
+        send_in_vain(scope, 0);
+        thread::yield_now();
+    });
+    bench_flood(group, figures, "busy_spun", |_| hint::spin_loop());
 }
 
-fn bench_flood(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures) {
+/// Round trips with `echo1` while another thread does something without a pause, wherever the scheduler puts it;
+/// the reference is those before.
+fn bench_flood(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    figures: &mut Figures,
+    name: &str,
+    act: impl Fn(&Scope) + Sync,
+) {
     let placement = if Placement::Split.is_possible() { Placement::Split } else { Placement::Free };
     let mut freezer = None;
-    figures.bench(group, ("calls", "busy_flooded"), 1, |count| {
+    figures.bench(group, ("calls", name), 1, |count| {
         let freezer = freezer.get_or_insert_with(|| Freezer::start(placement));
-        let before = Sample::of(count, |id| ask_the_other(&freezer.rig.scope, id));
-        freezer.freeze();
         let (scope, place, is_over) = (&freezer.rig.scope, &freezer.place, AtomicBool::new(false));
+        let before = Sample::of(count, |id| ask_the_other(scope, id));
+        freezer.freeze();
         let flooded = thread::scope(|threads| {
-            threads.spawn(|| flood(scope, place, &is_over));
+            threads.spawn(|| {
+                place.leave();
+                while !is_over.load(Ordering::Relaxed) {
+                    act(scope);
+                }
+            });
             let flooded = Sample::of(count, |id| ask_the_other(scope, id));
             is_over.store(true, Ordering::Relaxed);
             flooded
@@ -193,14 +211,6 @@ impl Freezer {
             }
         };
         assert_eq!(pending.wait(PATIENCE).expect("it answers"), 1024, "the queue was full");
-    }
-}
-
-/// Sends to `echo0` as fast as it goes, wherever the scheduler puts this thread.
-fn flood(scope: &Scope, place: &Place, is_over: &AtomicBool) {
-    place.leave();
-    while !is_over.load(Ordering::Relaxed) {
-        send_in_vain(scope, 0);
     }
 }
 
@@ -239,9 +249,17 @@ fn note(told: &Sender<u64>) {
 fn bench_death(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures, calls: usize) {
     group.measurement_time(Duration::from_millis(100));
     let name = format!("death_of_{calls}");
-    figures.bench_parts(group, ("calls", &name), ["_first", "_last"], 1, |count| {
+    let die = |count| -> (Sample, Sample) {
         let (first, last): (Vec<_>, Vec<_>) = (0..count).map(|_| die_with(calls)).unzip();
-        [(Sample::of_durations(first), None), (Sample::of_durations(last), None)]
+        (Sample::of_durations(first), Sample::of_durations(last))
+    };
+    if calls == 1 {
+        // The first is the last.
+        return figures.bench(group, ("calls", &name), 1, |count| (die(count).0, None));
+    }
+    figures.bench_parts(group, ("calls", &name), ["", "_last"], 1, |count| {
+        let (first, last) = die(count);
+        [(first, None), (last, None)]
     });
 }
 

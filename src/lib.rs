@@ -131,7 +131,7 @@ pub use config::Topology;
 pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
 pub use remote::{
-    BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Scope,
+    BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, ReplyStream, Scope,
 };
 pub use wire::{Command, Progress, Refusal, Schema};
 

@@ -24,8 +24,8 @@ use crate::wire::{Command, Ending, Header, ManagerName, NotDone, Refusal, Undeli
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
-/// How many traced endings wait at most for the main loop to have something else to do.
-const TRACED_AT_ONCE: usize = 4096;
+/// How many traced endings wait until the main loop writes them down in any case.
+pub(super) const TRACED_AT_ONCE: usize = 4096;
 
 /// See the module's words.
 pub(crate) struct Core {

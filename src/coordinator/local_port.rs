@@ -1,6 +1,7 @@
 //! The way into the rig for threads of the coordinator's own process: straight to the router.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
@@ -12,6 +13,16 @@ use crate::shm::ReadMode;
 use crate::wire::{CommandSpec, Header, Hop, Kind, Progress, Refusal, codec};
 
 impl Core {
+    fn note_refused(&self, refusal: &Refusal) {
+        if matches!(refusal, Refusal::Busy { .. }) {
+            // Whoever tries again at once would keep the lock, and the processor, from those who make room.
+            thread::yield_now();
+        }
+        if self.is_scope_thread() {
+            self.scope_desk.work().note_refused(refusal);
+        }
+    }
+
     /// A command that no program of the rig handles is absent, under its name; unless one handles another shape
     /// of it.
     fn named(&self, refusal: Refusal, spec: &CommandSpec) -> Refusal {
@@ -55,6 +66,9 @@ impl Port for Core {
         let answers = self.perform(&mut state);
         drop(state);
         answers.hand_over();
+        if let Err(refusal) = &offered {
+            self.note_refused(refusal);
+        }
         offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
     }
 
@@ -72,6 +86,9 @@ impl Port for Core {
         self.lock().scope_waits = Some(Arc::clone(slot));
         let is_there = slot.wait_until(need, until, &is_to_stop);
         self.lock().scope_waits = None;
+        if is_edge && let Some(refusal) = slot.refusal() {
+            self.scope_desk.work().note_refused(&refusal);
+        }
         if is_edge && !is_there {
             self.with_router(|router| router.end_wait(Caller::Local(wait.call)));
         }

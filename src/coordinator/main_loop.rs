@@ -14,7 +14,7 @@ use log::Level;
 use rustix::process::Signal;
 
 use super::blueprint::ManagerBlueprint;
-use super::core::{Core, Request};
+use super::core::{Core, Request, TRACED_AT_ONCE};
 use super::launch_error::LaunchError;
 use super::process::{Phase, Process};
 use super::router::{Caller, TracedEnding};
@@ -126,7 +126,7 @@ impl MainLoop {
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.log.flush();
-                self.write_trace();
+                self.write_trace(false);
             }
             match self.core.poller.wait(patience) {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
@@ -137,17 +137,22 @@ impl MainLoop {
         self.finish()
     }
 
-    /// Writes down the endings that have been traced.
-    pub(super) fn write_trace(&mut self) {
+    /// Writes down the endings that have been traced, when it is time to, or at the end of the run.
+    pub(super) fn write_trace(&mut self, is_end: bool) {
         let Some(mut trace) = self.trace.take() else { return };
-        let traced = std::mem::take(&mut self.core.lock().traced);
+        let mut state = self.core.lock();
+        let is_due = is_end || trace.is_due() || state.traced.len() >= TRACED_AT_ONCE;
+        let traced = if is_due { std::mem::take(&mut state.traced) } else { Vec::new() };
+        drop(state);
         for (at, ending) in &traced {
             let (sender, target) = (self.sender(ending), self.station_name(ending.station));
             let route = self.core.blueprint.routes.get(&ending.command);
             let command = route.map_or_else(|| ending.command.to_string(), |route| route.name.clone());
             trace.line(*at, ending, [&sender, &target, &command]);
         }
-        trace.flush();
+        if is_due {
+            trace.flush();
+        }
         self.trace = Some(trace);
     }
 

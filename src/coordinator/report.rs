@@ -46,7 +46,7 @@ impl MainLoop {
 
     pub(super) fn finish(mut self) -> RunSummary {
         self.core.close();
-        self.write_trace();
+        self.write_trace(true);
         let summary = self.summary();
         if let Some(error) = self.failure.take() {
             self.launched(Err(error));

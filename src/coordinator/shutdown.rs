@@ -121,6 +121,8 @@ impl MainLoop {
     }
 
     fn insist(&mut self, signal: Signal, fault: &str) {
+        // All are told before the first one ends: none is to take the end of another for an error.
+        self.processes.iter().filter_map(|process| process.page.as_ref()).for_each(|page| page.give_up());
         for index in 0..self.processes.len() {
             if !self.processes[index].is_alive() {
                 continue;

@@ -1,6 +1,7 @@
 //! `trace.csv`: the end of every call, one a line, with who asked whom and how long it took.
 //!
-//! Written by the main loop when it has nothing else to do, so that no call waits for a disk. Columns:
+//! Written by the main loop when it has nothing else to do, at most twice a second and at the end of the run, so
+//! that no call waits for a disk. Columns:
 //! `time_s` since the rig began, `sender`, `target`, `generation` of the target, `command`, `call` (the
 //! coordinator's number of it), `queue_us` (in queues and pipes, both ways), `handler_us` (in its handler; empty
 //! when the target has not said), `ending`.
@@ -8,9 +9,12 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::router::TracedEnding;
+
+/// How long endings are kept in memory, as long as there are new ones: writing each by itself costs more than its call.
+const BETWEEN_WRITES: Duration = Duration::from_millis(500);
 
 const HEADER: &str = "time_s,sender,target,generation,command,call,queue_us,handler_us,ending";
 
@@ -18,6 +22,7 @@ const HEADER: &str = "time_s,sender,target,generation,command,call,queue_us,hand
 pub(super) struct Trace {
     file: Option<BufWriter<File>>,
     begun_at: Instant,
+    written_at: Instant,
 }
 
 impl Trace {
@@ -25,7 +30,13 @@ impl Trace {
     pub(super) fn create(run_dir: &Path) -> std::io::Result<Self> {
         let mut file = BufWriter::new(File::create(run_dir.join("trace.csv"))?);
         writeln!(file, "{HEADER}")?;
-        Ok(Self { file: Some(file), begun_at: Instant::now() })
+        let now = Instant::now();
+        Ok(Self { file: Some(file), begun_at: now, written_at: now })
+    }
+
+    /// Whether it is time to write again.
+    pub(super) fn is_due(&self) -> bool {
+        self.written_at.elapsed() >= BETWEEN_WRITES
     }
 
     /// Writes how a call ended, at that time. The names are who asked, who was
@@ -44,6 +55,7 @@ impl Trace {
 
     /// Brings everything to the file.
     pub(super) fn flush(&mut self) {
+        self.written_at = Instant::now();
         let flushed = self.file.as_mut().map_or(Ok(()), Write::flush);
         self.give_up_on(flushed);
     }

@@ -55,6 +55,9 @@ impl Port for Link {
         let is_to_stop = || is_worker && self.desk().work().ends_wait(slot);
         self.wait_for(slot, need, until, &is_to_stop);
         let is_there = slot.has(need);
+        if is_edge && let Some(refusal) = slot.refusal() {
+            self.desk().work().note_refused(&refusal);
+        }
         if is_edge && !is_there {
             self.tell(&ManagerWord::WaitEnded { correlation });
         }

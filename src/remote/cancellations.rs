@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::slot::Slot;
+use crate::wire::Refusal;
 
 /// The command being handled was cancelled, or its process ends: give up, and leave the device well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +77,15 @@ impl Cancellations {
             state.early.insert(call);
         }
         is_to_come
+    }
+
+    /// What runs now was refused something because the rig quits: whatever error it ends with, that is no failure
+    /// of its own.
+    pub fn note_refused(&self, refusal: &Refusal) {
+        let state = self.state.lock();
+        if state.current.is_some() && refusal.is_shutdown() {
+            self.is_cancelled.store(true, Ordering::Release);
+        }
     }
 
     /// The process ends: whatever runs from now on is to give up.
@@ -170,6 +180,19 @@ mod tests {
         work.finish();
         work.begin(6);
         assert!(!work.ends_wait(&after) && work.cancel(6) && work.ends_wait(&after));
+    }
+
+    #[test]
+    fn a_command_that_is_refused_something_because_the_rig_quits_is_cancelled() {
+        let quitting = Refusal::Quitting { command: "MoveTo".to_owned() };
+        let busy = Refusal::NotEncodable { command: "MoveTo".to_owned(), reason: String::new() };
+        for (refusal, is_cancelled) in [(quitting, true), (Refusal::Closed, true), (busy, false)] {
+            check_call(|work| work.note_refused(&refusal), true, false);
+            let work = Cancellations::default();
+            work.begin(1);
+            work.note_refused(&refusal);
+            assert_eq!(work.finish(), is_cancelled, "{refusal}");
+        }
     }
 
     #[test]

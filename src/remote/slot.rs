@@ -12,7 +12,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::callbacks;
-use crate::wire::{BroadcastOutcome, Ending, Generation, Hop, NotDone, Progress};
+use crate::wire::{BroadcastOutcome, Ending, Generation, Hop, NotDone, Progress, Refusal};
 
 /// What a call is answered with.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,6 +123,16 @@ impl Slot {
     /// The answer, if it is there. It stays.
     pub fn answer(&self) -> Option<Arc<Answer>> {
         self.state.lock().answer.clone()
+    }
+
+    /// Why it was refused, when it was.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self.state.lock().answer.as_deref() {
+            Some(Answer::One { ending: Ending::NotDone(NotDone::Refused(refusal)), .. }) => {
+                Some(refusal.clone())
+            }
+            _ => None,
+        }
     }
 
     /// The newest word on how far the command has come.

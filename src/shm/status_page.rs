@@ -144,6 +144,8 @@ struct ActivityWords {
 #[repr(C)]
 struct RequestWords {
     urgent: AtomicU64,
+    /// 1 when whatever runs is to give up, for good.
+    gives_up: AtomicU64,
     lease_until_ns: AtomicU64,
     arguments: [AtomicU64; StatusPage::ARGUMENTS],
 }
@@ -295,6 +297,17 @@ impl StatusPage {
             busy_since_ns: (since != 0).then_some(since),
             allowance_ns: (allowance != 0).then_some(allowance),
         }
+    }
+
+    /// Whatever the manager is at is to give up, because it ends; for good. A manager looks by itself when a handler
+    /// has returned.
+    pub fn give_up(&self) {
+        self.requests().gives_up.store(1, Ordering::Release);
+    }
+
+    /// Whether whatever the manager is at is to give up.
+    pub fn is_to_give_up(&self) -> bool {
+        self.requests().gives_up.load(Ordering::Acquire) != 0
     }
 
     /// The coordinator asks for something urgent, on top of what it has asked for; ring the manager's bell afterwards.

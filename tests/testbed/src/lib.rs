@@ -7,5 +7,6 @@ pub mod listener;
 pub mod patient;
 pub mod ringer;
 pub mod stirrer;
+pub mod streamer;
 pub mod study;
 pub mod worker;

@@ -11,6 +11,7 @@ mod pressure;
 mod routing;
 mod startup;
 mod storm;
+mod streams;
 mod support;
 mod tracing;
 mod typed_errors;
