@@ -1,7 +1,8 @@
 //! Every duration that was measured, and the table at the end: percentiles, and ratios within one run.
 //!
 //! criterion's own figures are means of whole samples, and it never sees two contestants at once. Here each
-//! sample of labrig is taken right after one of the hand-written code, and the ratio is that of the two.
+//! sample of labrig is taken right beside one of a reference, and the ratio is that of the two. The reference
+//! is hand-written code, or labrig itself doing the same in another way.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -61,90 +62,120 @@ struct Row {
     name: String,
     /// How many things one duration stands for.
     per_duration: u64,
-    /// labrig's samples, each with the one of the hand-written code that was taken just before.
-    samples: VecDeque<(Sample, Option<Sample>)>,
+    samples: VecDeque<Pair>,
 }
 
-/// The table.
-#[derive(Default)]
+/// A sample, with the one of the reference that was taken beside it.
+pub(crate) type Pair = (Sample, Option<Sample>);
+
+/// A table, all of whose rows have the same kind of reference.
 pub(crate) struct Figures {
+    reference: &'static str,
     rows: Vec<Row>,
 }
 
 impl Figures {
+    /// An empty table; `reference`: what samples are compared with, in a word or two.
+    pub(crate) fn beside(reference: &'static str) -> Self {
+        Self { reference, rows: Vec::new() }
+    }
+
     /// Whether nothing was measured, as when benchmarks are only listed.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// Runs a benchmark under criterion: `take` gets a count and gives a sample of that many durations, and one
-    /// of the hand-written code if there is such a thing. `per_duration`: how many things one duration stands for.
+    /// of the reference if there is such a thing. `per_duration`: how many things one duration stands for.
     pub(crate) fn bench(
         &mut self,
         group: &mut BenchmarkGroup<'_, WallTime>,
         name: (&str, &str),
         per_duration: u64,
-        mut take: impl FnMut(u64) -> (Sample, Option<Sample>),
+        mut take: impl FnMut(u64) -> Pair,
     ) {
-        let mut samples = VecDeque::new();
+        self.bench_parts(group, name, [""], per_duration, |count| [take(count)]);
+    }
+
+    /// As [`bench`](Self::bench), of something that is measured at several points, each of which gets a row: its
+    /// name is the benchmark's, and a part's. criterion looks at the first.
+    pub(crate) fn bench_parts<const N: usize>(
+        &mut self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        name: (&str, &str),
+        parts: [&str; N],
+        per_duration: u64,
+        mut take: impl FnMut(u64) -> [Pair; N],
+    ) {
+        let mut samples = [const { VecDeque::new() }; N];
         group.bench_function(name.1, |bencher| {
             bencher.iter_custom(|count| {
-                let pair = take(count);
-                let total = pair.0.total();
-                samples.push_back(pair);
-                samples.drain(..samples.len().saturating_sub(SAMPLES));
+                let taken = take(count);
+                let total = taken[0].0.total();
+                for (samples, pair) in samples.iter_mut().zip(taken) {
+                    samples.push_back(pair);
+                    samples.drain(..samples.len().saturating_sub(SAMPLES));
+                }
                 total
             });
         });
+        for (part, samples) in parts.into_iter().zip(samples) {
+            self.keep(format!("{}/{}{part}", name.0, name.1), per_duration, samples);
+        }
+    }
+
+    fn keep(&mut self, name: String, per_duration: u64, mut samples: VecDeque<Pair>) {
         // The first ones were short, to find out how long it takes.
         let longest = samples.iter().map(|(ours, _)| ours.each_ns.len()).max();
         samples.retain(|(ours, _)| longest.is_some_and(|longest| ours.each_ns.len() * 4 >= longest));
         // A single one is no measurement: under `--test` everything runs once.
         if samples.len() > 1 {
-            self.rows.push(Row { name: format!("{}/{}", name.0, name.1), per_duration, samples });
+            self.rows.push(Row { name, per_duration, samples });
         }
     }
 }
 
-const HEADING: &str =
-    "| benchmark | p50 µs | p99 µs | per s | by hand p50 µs | p99 µs | × by hand (10 % to 90 %) |";
-
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{HEADING}\n|---|--:|--:|--:|--:|--:|--:|")?;
+        let reference = self.reference;
+        write!(f, "| benchmark | p50 µs | p99 µs | max µs | per s | {reference} p50 µs | p99 µs ")?;
+        writeln!(f, "| × {reference} (10 % to 90 %) |\n|---|--:|--:|--:|--:|--:|--:|--:|")?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [p50, p99] = percentiles(self.samples.iter().map(|(ours, _)| ours));
+        let [p50, p99, max] = percentiles(self.samples.iter().map(|(ours, _)| ours));
         let per_s = 1e6 * self.per_duration as f64 / p50;
-        write!(f, "| {} | {} | {} | {}", self.name, short(p50), short(p99), short(per_s))?;
-        if self.samples.iter().all(|(_, hand)| hand.is_none()) {
+        write!(f, "| {} | {} | {} | {} | {}", self.name, short(p50), short(p99), short(max), short(per_s))?;
+        if self.samples.iter().all(|(_, reference)| reference.is_none()) {
             return write!(f, " | – | – | – |");
         }
-        let [hand_p50, hand_p99] = percentiles(self.samples.iter().filter_map(|(_, hand)| hand.as_ref()));
+        let references = self.samples.iter().filter_map(|(_, reference)| reference.as_ref());
+        let [reference_p50, reference_p99, _] = percentiles(references);
         let [low, middle, high] = self.ratios();
-        write!(f, " | {} | {} | {middle:.2} ({low:.2} to {high:.2}) |", short(hand_p50), short(hand_p99))
+        write!(f, " | {} | {}", short(reference_p50), short(reference_p99))?;
+        write!(f, " | {middle:.2} ({low:.2} to {high:.2}) |")
     }
 }
 
 impl Row {
-    /// The ratio to the hand-written code, sample by sample: a tenth of them below, the middle, a tenth above.
+    /// The ratio to the reference, sample by sample: a tenth of them below, the middle, a tenth above.
     fn ratios(&self) -> [f64; 3] {
-        let pairs = self.samples.iter().filter_map(|(ours, hand)| Some((ours, hand.as_ref()?)));
-        let mut ratios: Vec<f64> = pairs.map(|(ours, hand)| ours.median() / hand.median()).collect();
+        let pairs = self.samples.iter().filter_map(|(ours, reference)| Some((ours, reference.as_ref()?)));
+        let mut ratios: Vec<f64> =
+            pairs.map(|(ours, reference)| ours.median() / reference.median()).collect();
         ratios.sort_unstable_by(f64::total_cmp);
         [0.1, 0.5, 0.9].map(|part| percentile(&ratios, part))
     }
 }
 
-/// The median and the 99th percentile of all durations, in µs.
-fn percentiles<'a>(samples: impl Iterator<Item = &'a Sample>) -> [f64; 2] {
+/// The median, the 99th percentile and the greatest of all durations, in µs.
+fn percentiles<'a>(samples: impl Iterator<Item = &'a Sample>) -> [f64; 3] {
     let mut all: Vec<u64> = samples.flat_map(|sample| &sample.each_ns).copied().collect();
     all.sort_unstable();
-    [0.5, 0.99].map(|part| percentile(&all, part) as f64 / 1e3)
+    [0.5, 0.99, 1.0].map(|part| percentile(&all, part) as f64 / 1e3)
 }
 
 /// The element below or at which that part of a sorted list lies.

@@ -6,6 +6,9 @@
 //! `README.md` beside this file says how to read them.
 
 mod broadcast;
+mod calls;
+mod dozer;
+mod endings;
 mod figures;
 mod frames;
 mod hand;
@@ -41,7 +44,8 @@ fn main() -> ExitCode {
 
 fn measure() {
     let mut criterion = Criterion::default().configure_from_args();
-    let mut figures = Figures::default();
+    let mut figures = Figures::beside("by hand");
+    let mut of_calls = Figures::beside("reference");
     let machine = Machine::watch();
     round_trip::bench(&mut criterion, &mut figures);
     sends::bench(&mut criterion, &mut figures);
@@ -49,8 +53,14 @@ fn measure() {
     frames::bench(&mut criterion, &mut figures);
     startup::bench(&mut criterion, &mut figures);
     tracker::bench(&mut criterion, &mut figures);
+    endings::bench(&mut criterion, &mut of_calls);
+    calls::bench(&mut criterion, &mut of_calls);
     criterion.final_summary();
-    if !figures.is_empty() {
-        println!("{machine}\n\n{figures}");
+    let tables = [figures, of_calls];
+    if tables.iter().any(|table| !table.is_empty()) {
+        println!("{machine}");
+    }
+    for table in tables.iter().filter(|table| !table.is_empty()) {
+        println!("\n{table}");
     }
 }

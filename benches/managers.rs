@@ -158,7 +158,7 @@ impl Source {
     }
 }
 
-/// What a frame is filled with.
+/// What a frame or a block is filled with.
 pub(crate) fn shade(index: u64) -> u8 {
     index.to_le_bytes()[0]
 }

@@ -60,11 +60,18 @@ pub(crate) struct Place {
     before: Option<CpuSet>,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Gives the thread that asks all its processors back: one that was started in this place.
+    pub(crate) fn leave(&self) {
         if let Some(before) = &self.before {
             sched_setaffinity(None, before).expect("what was allowed before is still allowed");
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -1,10 +1,12 @@
 //! The rigs that are measured, and their orderly end.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use labrig::{Rig, Scope, Topology};
+use rustix::process::Pid;
 
 use crate::managers::{Desk, FramesSeen};
 use crate::placement::Placement;
@@ -34,6 +36,30 @@ impl BenchRig {
     }
 }
 
+impl BenchRig {
+    /// The number of a manager's process, to be stopped or killed.
+    pub(crate) fn pid_of(&self, manager: &str) -> Pid {
+        let status = self.rig.as_ref().and_then(Rig::status).expect("the rig runs");
+        let found = status.managers.iter().find(|one| one.name == manager);
+        let pid = found.and_then(|one| Pid::from_raw(i32::try_from(one.pid).ok()?));
+        pid.expect("the rig has started that manager")
+    }
+
+    /// Where the rig's files are, as long as it runs.
+    pub(crate) fn run_dir(&self) -> &Path {
+        self.rig.as_ref().expect("it is there until it is dropped").run_dir()
+    }
+
+    /// Ends the rig, and demands that one manager was killed and nothing else went wrong.
+    pub(crate) fn end_without(mut self, manager: &str) {
+        let Some(rig) = self.rig.take() else { return };
+        let summary = rig.shutdown();
+        let failed: Vec<_> = summary.failed().collect();
+        let is_expected = matches!(failed[..], [(name, why)] if name == manager && why.contains("SIGKILL"));
+        assert!(is_expected && !summary.has_losses(), "the rig did not end as expected: {summary:#?}");
+    }
+}
+
 impl Drop for BenchRig {
     fn drop(&mut self) {
         let Some(rig) = self.rig.take() else { return };
@@ -46,7 +72,24 @@ impl Drop for BenchRig {
 
 /// The config of a rig of echoes.
 pub(crate) fn echoes(count: usize, depth: u32, placement: Placement) -> Topology {
-    let mut toml = head("echoes");
+    echoes_in(head("echoes"), count, depth, placement)
+}
+
+/// The config of a rig of one echo that writes down the end of every call.
+pub(crate) fn traced_echo(placement: Placement) -> Topology {
+    echoes_in(format!("{}trace = true\n", head("traced")), 1, 1024, placement)
+}
+
+/// The config of a rig of one `dozer`.
+pub(crate) fn dozer(depth: u32, placement: Placement) -> Topology {
+    Topology::from_toml(format!(
+        "{}[managers.dozer]\nkind = \"dozer\"\nqueue = {{ depth = {depth} }}\n[managers.dozer.config]\n{}",
+        head("dozer"),
+        cpu(placement.far())
+    ))
+}
+
+fn echoes_in(mut toml: String, count: usize, depth: u32, placement: Placement) -> Topology {
     for index in 0..count {
         let table = format!("managers.echo{index}");
         write!(toml, "[{table}]\nkind = \"echo\"\nqueue = {{ depth = {depth} }}\n")

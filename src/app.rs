@@ -57,6 +57,13 @@ impl App {
         self
     }
 
+    /// What the first Ctrl-C does in place of quitting, such as taking back what the program is at; the next one
+    /// quits. It runs on a thread of its own.
+    pub fn on_interrupt(mut self, interrupted: impl FnOnce() + Send + 'static) -> Self {
+        self.program.on_interrupt = Some(Box::new(interrupted));
+        self
+    }
+
     /// Plays the role that this process was started in, or reads the command line.
     pub fn main(self) -> ExitCode {
         self.play(|program| cli::main(program, None))

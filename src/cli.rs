@@ -35,7 +35,12 @@ pub(crate) struct Program {
     pub(crate) default_config: Option<&'static str>,
     /// How long that config runs when the command line does not say.
     pub(crate) default_duration: Option<Duration>,
+    /// What the first Ctrl-C does in place of quitting.
+    pub(crate) on_interrupt: Option<OnInterrupt>,
 }
+
+/// Something that is done once, on a thread of its own.
+pub(crate) type OnInterrupt = Box<dyn FnOnce() + Send>;
 
 /// Reads the command line and does what it says.
 pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {

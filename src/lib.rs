@@ -142,7 +142,7 @@ pub mod prelude {
     pub use crate::macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, SafeReason, SetupError};
-    pub use crate::remote::{BroadcastReport, CallError, Cancelled, PendingReply, Scope};
+    pub use crate::remote::{BroadcastReport, CallError, Cancelled, PendingReply, ReplyStream, Scope};
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
     pub use crate::wire::{Command, Progress, Refusal, Schema};
 }

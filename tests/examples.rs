@@ -3,8 +3,11 @@
 //! `cargo test` builds the examples beside this test. The packages below `examples/` have tests of their own.
 
 use std::env;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs an example and looks for these texts, in this order, in what it prints.
 fn check_example(name: &str, expected: &[&str]) {
@@ -53,4 +56,36 @@ fn roles_share_and_override_a_handler() {
         "roles",
         &["`Park` needs an address: `shutter` and `wheel` serve it", "shutter: parked at closed", overridden],
     );
+}
+
+#[test]
+fn a_slow_move_is_watched_to_its_end() {
+    let watched = ["moving 600 µm", "50 % done, at 3", "settled at 600.0 µm", "home again, at 0.0 µm"];
+    check_example("progress", &[&watched[..], &["2 accepted, 2 done"]].concat());
+}
+
+#[test]
+fn ctrl_c_takes_a_slow_move_back_and_the_motor_stays_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut example = Command::new(program("progress"))
+        .args([Path::new("--run-dir"), &folder.path().join("run")])
+        .args([Path::new("--state-dir"), &folder.path().join("state")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example can be run");
+    let mut lines = BufReader::new(example.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("25 % done")), "it does not move");
+    kill_process(Pid::from_child(&example), Signal::INT).expect("it lives");
+    let said: Vec<String> = lines.collect();
+    let stopped = said.iter().position(|line| line.starts_with("stopped on the way, at "));
+    let home = said.iter().position(|line| line.contains("home again, at 0.0 µm"));
+    assert!(stopped.is_some() && stopped < home, "{said:#?}");
+    assert_eq!(example.wait().expect("it ends").code(), Some(0), "{said:#?}");
+}
+
+#[test]
+fn a_window_goes_on_drawing_while_it_asks() {
+    let moves = ["click: focus to 150 µm", "replaced by a newer move", "settled at 60.0 µm"];
+    let refused = ["outside the travel of 0 to 200 µm", "the longest frame took"];
+    check_example("ask_from_gui_thread", &[&moves[..], &refused[..]].concat());
 }

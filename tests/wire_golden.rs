@@ -184,6 +184,7 @@ fn coordinator_words(lines: &mut Lines) {
         generation: 1,
         index: 2,
         roster: vec!["camera".into(), "motor".into()],
+        commands: vec![(CommandId(9), "MoveTo".into())],
         config_json: "{}".into(),
         run_dir: "runs/1".into(),
         default_deadline_ms: 5_000,

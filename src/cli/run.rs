@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::MultiProgress;
@@ -15,7 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::RunArgs;
 use super::live::Live;
-use super::{Program, Then, check, exit, logging, topology};
+use super::{OnInterrupt, Program, Then, check, exit, logging, topology};
 use crate::config::Topology;
 use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary, default_state_dir};
 
@@ -70,15 +71,28 @@ fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<R
     };
     let topology = topology.state_dir(state_dir).run_dir(run_dir);
     let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
-    let signals = signals().map_err(LaunchError::System)?;
+    let signals = signals(program.on_interrupt).map_err(LaunchError::System)?;
     Rig::builder(topology).scopes_from(program.scopes).log_level(level).signals(signals).launch()
 }
 
-/// Ctrl-C and SIGTERM as bytes to read.
-fn signals() -> std::io::Result<UnixStream> {
+/// Ctrl-C and SIGTERM as bytes to read; the first Ctrl-C may be for the program itself.
+fn signals(on_interrupt: Option<OnInterrupt>) -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(SIGINT, write.try_clone()?)?;
-    signal_hook::low_level::pipe::register(SIGTERM, write)?;
+    signal_hook::low_level::pipe::register(SIGTERM, write.try_clone()?)?;
+    match on_interrupt {
+        None => drop(signal_hook::low_level::pipe::register(SIGINT, write)?),
+        Some(interrupted) => {
+            let (mut first, interrupt) = UnixStream::pair()?;
+            signal_hook::low_level::pipe::register(SIGINT, interrupt)?;
+            let pass_on = move || {
+                if first.read_exact(&mut [0]).is_ok() {
+                    interrupted();
+                }
+                io::copy(&mut first, &mut &write)
+            };
+            thread::Builder::new().name("labrig-interrupts".to_owned()).spawn(pass_on)?;
+        }
+    }
     Ok(read)
 }
 

@@ -57,6 +57,9 @@ pub(crate) struct CoreState {
     pub(super) next_call: u64,
     /// What the scope's thread waits for.
     pub(super) scope_waits: Option<Arc<Slot>>,
+    /// Whether the scope's thread is at a command.
+    is_scope_busy: bool,
+    is_quitting: bool,
     pub(super) on_undelivered: Vec<OnUndelivered>,
 }
 
@@ -125,6 +128,8 @@ impl Core {
             slots: HashMap::new(),
             next_call: 1,
             scope_waits: None,
+            is_scope_busy: false,
+            is_quitting: false,
             on_undelivered: Vec::new(),
         };
         let poller = Poller::new().map_err(|errno| DoorbellError::NoDescriptor { errno })?;
@@ -276,17 +281,46 @@ impl Core {
     pub(crate) fn next_for_scope(&self) -> Option<Vec<u8>> {
         self.scope_thread.get_or_init(|| thread::current().id());
         let mut state = self.lock();
+        if std::mem::take(&mut state.is_scope_busy) && state.is_quitting {
+            self.wake.ring();
+        }
         loop {
             let scope = state.router.scope_index();
             if let Some(bytes) = state.router.next_for(scope, Instant::now()).map(<[u8]>::to_vec) {
                 let CoreState { router, pages, .. } = &mut *state;
                 router.sent(scope, pages);
+                state.is_scope_busy = true;
                 return Some(bytes);
             }
             if state.is_closed {
                 return None;
             }
             self.scope_queued.wait(&mut state);
+        }
+    }
+
+    /// From now on nothing new is accepted, and what the scope has not begun is refused.
+    pub(super) fn begin_quit(&self) {
+        let mut state = self.lock();
+        state.is_quitting = true;
+        state.router.begin_quit();
+        let scope = state.router.scope_index();
+        state.router.stop(scope);
+        let answers = self.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+    }
+
+    /// Whether a handler of the scope runs.
+    pub(super) fn is_scope_busy(&self) -> bool {
+        self.lock().is_scope_busy
+    }
+
+    /// The handler of the scope that runs is to give up.
+    pub(super) fn cancel_scope(&self) {
+        self.scope_desk.cancel_all();
+        if let Some(slot) = &self.lock().scope_waits {
+            slot.disturb();
         }
     }
 

@@ -42,6 +42,9 @@ impl Port for Core {
         state.next_call += 1;
         let wants_answer = slot.is_some();
         if let Some(slot) = slot {
+            if self.is_scope_thread() {
+                self.scope_desk.work().note_asked(&slot);
+            }
             state.slots.insert(call, slot);
         }
         let CoreState { router, pages, .. } = &mut *state;
@@ -52,6 +55,11 @@ impl Port for Core {
         let answers = self.perform(&mut state);
         drop(state);
         answers.hand_over();
+        if let Err(refusal) = &offered
+            && self.is_scope_thread()
+        {
+            self.scope_desk.work().note_refused(refusal);
+        }
         offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
     }
 
@@ -65,13 +73,13 @@ impl Port for Core {
         if is_edge && !wait.is_announced {
             self.with_router(|router| router.begin_wait(Caller::Local(wait.call)));
         }
-        // Whoever was cancelled before may still wait: perhaps for what leaves its device well.
-        let work = self.scope_desk.work();
-        let was_cancelled = work.is_cancelled();
-        let is_to_stop = || !was_cancelled && work.is_cancelled();
+        let is_to_stop = || self.scope_desk.work().ends_wait(slot);
         self.lock().scope_waits = Some(Arc::clone(slot));
         let is_there = slot.wait_until(need, until, &is_to_stop);
         self.lock().scope_waits = None;
+        if is_edge && let Some(refusal) = slot.refusal() {
+            self.scope_desk.work().note_refused(&refusal);
+        }
         if is_edge && !is_there {
             self.with_router(|router| router.end_wait(Caller::Local(wait.call)));
         }
@@ -145,11 +153,8 @@ impl Port for Core {
         self.blueprint.default_deadline
     }
 
-    fn name_of(&self, who: u16) -> String {
-        match self.blueprint.managers.get(usize::from(who)) {
-            Some(manager) => manager.name.to_string(),
-            None if who == Hop::SCOPE => "scope".to_owned(),
-            None => format!("#{who}"),
-        }
+    fn name_of(&self, hop: Hop) -> String {
+        let manager = self.blueprint.managers.get(usize::from(hop.who)).map(|manager| manager.name.as_str());
+        hop.in_words(manager, self.blueprint.routes.get(&hop.command).map(|route| route.name.as_str()))
     }
 }

@@ -184,7 +184,9 @@ impl MainLoop {
     }
 
     fn is_over(&self) -> bool {
-        self.quit.is_some() && self.processes.iter().all(|process| process.phase == Phase::Ended)
+        let Some(quit) = &self.quit else { return false };
+        self.processes.iter().all(|process| process.phase == Phase::Ended)
+            && (!self.core.is_scope_busy() || quit.leaves_scope_behind())
     }
 
     /// The launching thread is told, once.

@@ -19,8 +19,8 @@ use crate::remote::{Port, Scope, callbacks};
 /// How long the main loop may take to answer a question about the rig; it never blocks, so it needs far less.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a handler of the scope may go on after the rig has ended.
-const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a handler of the scope that did not heed the quit deadline may go on after the rig has ended.
+const SCOPE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the callbacks of calls that have ended may take after the rig has ended.
 const CALLBACKS_PATIENCE: Duration = Duration::from_secs(1);

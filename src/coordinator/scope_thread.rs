@@ -83,7 +83,7 @@ impl ScopeThread {
         self.context.enter(Hop::SCOPE, header);
         let incoming = Incoming { payload: envelope.payload, codec: header.codec };
         let (instance, context) = (&mut self.instances[at], &mut self.context);
-        let finished = self.core.scope_desk.run(header, || instance.handle(index, incoming, context));
+        let finished = self.core.scope_desk.run(header, || {}, || instance.handle(index, incoming, context));
         self.context.leave();
         finished
     }

@@ -1,5 +1,7 @@
 //! Ending a rig: stop accepting, let what runs finish, drain the streams, then insist.
 //!
+//! That goes for the scope's handlers too: what is queued is refused, what runs is cancelled at the quit deadline.
+//!
 //! A manager is told to end once those whose frames it must all see have ended. What has not ended by the
 //! quit deadline is terminated, and killed a second later.
 
@@ -16,12 +18,22 @@ use crate::wire::control::{self, CoordinatorWord};
 /// How long a terminated manager has before it is killed, beyond the time its safe state may take.
 pub(super) const AFTER_TERMINATE: Duration = Duration::from_secs(1);
 
+/// How long a handler of the scope that is cancelled at the quit deadline may take to return.
+const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A quit that is under way.
 #[derive(Debug, Clone)]
 pub(super) struct Quit {
     pub(super) reason: String,
     terminate_at: Instant,
     kill_at: Option<Instant>,
+}
+
+impl Quit {
+    /// Whether a handler of the scope that still runs has had its time.
+    pub(super) fn leaves_scope_behind(&self) -> bool {
+        Instant::now() >= self.terminate_at + SCOPE_PATIENCE
+    }
 }
 
 impl MainLoop {
@@ -33,7 +45,7 @@ impl MainLoop {
         self.log.note(Level::Info, &format!("the rig quits: {reason}"));
         let terminate_at = Instant::now() + self.core.blueprint.quit_deadline;
         self.quit = Some(Quit { reason: reason.to_owned(), terminate_at, kill_at: None });
-        self.core.lock().router.begin_quit();
+        self.core.begin_quit();
         self.tell_those_that_may_end();
     }
 
@@ -98,6 +110,7 @@ impl MainLoop {
                 let grace = self.core.blueprint.managers.iter().map(|plan| plan.safe_deadline).max();
                 quit.kill_at = Some(now + AFTER_TERMINATE + grace.unwrap_or_default());
                 self.insist(Signal::TERM, "did not end before the quit deadline");
+                self.core.cancel_scope();
             }
             Some(kill_at) if now >= kill_at => {
                 quit.kill_at = Some(now + AFTER_TERMINATE);
@@ -108,6 +121,8 @@ impl MainLoop {
     }
 
     fn insist(&mut self, signal: Signal, fault: &str) {
+        // All are told before the first one ends: none is to take the end of another for an error.
+        self.processes.iter().filter_map(|process| process.page.as_ref()).for_each(|page| page.give_up());
         for index in 0..self.processes.len() {
             if !self.processes[index].is_alive() {
                 continue;

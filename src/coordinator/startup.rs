@@ -140,6 +140,7 @@ impl MainLoop {
             generation: 1,
             index: u16::try_from(index).unwrap_or(u16::MAX),
             roster: blueprint.managers.iter().map(|manager| manager.name.to_string()).collect(),
+            commands: blueprint.routes.iter().map(|(id, route)| (*id, route.name.clone())).collect(),
             config_json: plan.config_json.clone(),
             run_dir: blueprint.run_dir.to_string_lossy().into_owned(),
             default_deadline_ms: blueprint.default_deadline.as_millis() as u64,

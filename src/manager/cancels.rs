@@ -21,13 +21,15 @@ impl Cancels {
         Self { page, desk, taking: Mutex::new(()) }
     }
 
+    /// Takes what is posted, and looks whether everything is to give up.
     pub(super) fn take(&self) {
+        if self.page.is_to_give_up() {
+            self.desk.cancel_all();
+        }
         if !self.page.has_cancels() {
             return;
         }
         let _taking = self.taking.lock();
-        while let Some(call) = self.page.take_cancel() {
-            self.desk.cancel(call);
-        }
+        while self.page.take_cancel(|call| self.desk.cancel(call)) {}
     }
 }

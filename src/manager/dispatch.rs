@@ -36,7 +36,6 @@ impl Dispatch {
     /// Runs the handler of a command and answers. The command counts as taken before its first instruction.
     pub(super) fn handle(&mut self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) {
         let header = &arrived.header;
-        self.cancels.take();
         self.taken += 1;
         self.page.begin(self.taken, header.command.0, None);
         let finished = self.run(instance, context, arrived);
@@ -50,7 +49,7 @@ impl Dispatch {
     fn run(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
         let header = &arrived.header;
         if header.command == Ping::spec().id {
-            return self.link.desk().run(header, || Ok(Vec::new()));
+            return self.link.desk().run(header, || self.cancels.take(), || Ok(Vec::new()));
         }
         let Some(&(handler, _)) = self.handlers.get(&header.command) else {
             let command = self.name_of(header.command);
@@ -58,7 +57,8 @@ impl Dispatch {
         };
         context.enter(self.index, header);
         let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
-        let finished = self.link.desk().run(header, || instance.handle(handler, incoming, context));
+        let heed = || self.cancels.take();
+        let finished = self.link.desk().run(header, heed, || instance.handle(handler, incoming, context));
         context.leave();
         finished
     }

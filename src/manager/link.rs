@@ -26,6 +26,9 @@ use crate::transport::{Pipe, PipeError};
 use crate::wire::control::{self, Configure, ManagerWord};
 use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
 
+/// How many packets the link thread files before it looks at urgent words again.
+const TURN: usize = 64;
+
 /// Something for the worker: a command, or a word of the coordinator.
 #[derive(Debug)]
 pub(super) struct Arrived {
@@ -134,17 +137,20 @@ impl Link {
         }
     }
 
-    /// Takes the pipe for the link thread, if somebody is to hear of something and nobody listens.
+    /// Takes the pipe for the link thread, if somebody is to hear of something and nobody listens. A worker that
+    /// sleeps is woken by whoever had the pipe, and listens itself.
     pub(super) fn try_attend(&self) -> bool {
         let mut state = self.state.lock();
-        let attends = !state.has_listener && !state.is_closed && self.is_attended(&state);
+        let is_free = !state.has_listener && !state.worker_sleeps && !state.is_closed;
+        let attends = is_free && self.is_attended(&state);
         state.has_listener |= attends;
         attends
     }
 
-    /// Files everything that has arrived, as the link thread, and lets go of the pipe.
+    /// Files what has arrived, as the link thread, and lets go of the pipe.
     pub(super) fn attend(&self, buffer: &mut [u8], has_news: bool) {
-        while has_news && self.receive(buffer) == Received::Filed {}
+        let most = if has_news { TURN } else { 0 };
+        let _: bool = (0..most).all(|_| self.receive(buffer) == Received::Filed);
         let mut state = self.state.lock();
         state.has_listener = false;
         // The link thread looks for itself whether it is to listen again.

@@ -26,6 +26,9 @@ impl Port for Link {
         header.correlation = state.next_call;
         state.next_call += 1;
         if let Some(slot) = slot {
+            if self.is_worker() {
+                self.desk().work().note_asked(&slot);
+            }
             state.calls.insert(header.correlation, slot);
         }
         drop(state);
@@ -49,12 +52,12 @@ impl Port for Link {
         if is_edge && !is_announced {
             self.tell(&ManagerWord::Wait { correlation });
         }
-        // Whoever was cancelled before may still wait: perhaps for what leaves its device well.
-        let work = self.desk().work();
-        let was_cancelled = work.is_cancelled();
-        let is_to_stop = || is_worker && !was_cancelled && work.is_cancelled();
+        let is_to_stop = || is_worker && self.desk().work().ends_wait(slot);
         self.wait_for(slot, need, until, &is_to_stop);
         let is_there = slot.has(need);
+        if is_edge && let Some(refusal) = slot.refusal() {
+            self.desk().work().note_refused(&refusal);
+        }
         if is_edge && !is_there {
             self.tell(&ManagerWord::WaitEnded { correlation });
         }
@@ -127,12 +130,11 @@ impl Port for Link {
         Duration::from_millis(self.configure.get().map_or(5000, |configure| configure.default_deadline_ms))
     }
 
-    fn name_of(&self, who: u16) -> String {
-        let name = self.configure.get().and_then(|configure| configure.roster.get(usize::from(who)));
-        name.map_or_else(
-            || if who == Hop::SCOPE { "scope".to_owned() } else { format!("#{who}") },
-            String::clone,
-        )
+    fn name_of(&self, hop: Hop) -> String {
+        let Some(configure) = self.configure.get() else { return hop.in_words(None, None) };
+        let manager = configure.roster.get(usize::from(hop.who)).map(String::as_str);
+        let mut commands = configure.commands.iter();
+        hop.in_words(manager, commands.find(|(id, _)| *id == hop.command).map(|(_, name)| name.as_str()))
     }
 }
 

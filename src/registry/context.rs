@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
 use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
-use crate::wire::{Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal};
+use crate::wire::{Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, Undelivered};
 
 /// How long after a word on its progress a command says the next one at the earliest.
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(10);
@@ -245,6 +245,18 @@ impl Context {
     /// Addresses one manager by name, when several serve a command.
     pub fn to<'a>(&'a self, manager: &'a str) -> Addressed<'a> {
         self.scope.to(manager)
+    }
+
+    /// The scope of this handler for calls that may take so long, from when they are sent, whatever their types
+    /// ask for; they end with the command being handled all the same.
+    pub fn with_deadline(&self, deadline: Duration) -> Scope {
+        self.scope.with_deadline(deadline)
+    }
+
+    /// From now on the callback is told of one-way commands of this process that were accepted and do not run.
+    /// See [`Scope::on_undelivered`].
+    pub fn on_undelivered(&self, callback: impl Fn(&Undelivered) + Send + Sync + 'static) {
+        self.base.on_undelivered(callback);
     }
 
     /// Asks the rig to quit in good order.

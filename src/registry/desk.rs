@@ -12,7 +12,7 @@ use super::handler::HandlerEnd;
 use super::panics;
 use super::streaming::OutgoingStreams;
 use crate::remote::Cancellations;
-use crate::remote::reply_stream::{ChunkSource, collect_outgoing};
+use crate::remote::{ChunkSource, collect_outgoing};
 use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone};
 
 /// See the module's words.
@@ -59,8 +59,16 @@ impl Desk {
         self.streams.cancel_all();
     }
 
-    /// Runs the handler of a command, unless that was cancelled.
-    pub(crate) fn run(&self, asked: &Header, handle: impl FnOnce() -> HandlerEnd) -> Finished {
+    /// Runs the handler of a command, unless that was cancelled. `heed` hears of cancellations that are on their
+    /// way: before the handler, so that it does not run in vain, and after it, so that what it gave up for is no
+    /// failure of its own.
+    pub(crate) fn run(
+        &self,
+        asked: &Header,
+        heed: impl Fn(),
+        handle: impl FnOnce() -> HandlerEnd,
+    ) -> Finished {
+        heed();
         if !self.work.begin(asked.correlation) {
             self.work.finish();
             return Finished::without_running(NotDone::Cancelled);
@@ -68,6 +76,7 @@ impl Desk {
         let begun = Instant::now();
         let (end, stream) = collect_outgoing(|| panics::catch(handle));
         let took = begun.elapsed();
+        heed();
         let was_cancelled = self.work.finish();
         let end = end.map_err(|failure| self.not_done(failure, was_cancelled));
         Finished { end, stream, took }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::context::{Context, Identity, Producers};
 use crate::remote::{OnUndelivered, Outgoing, Port, Scope, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
-use crate::wire::{Generation, Progress, Refusal};
+use crate::wire::{Generation, Hop, Progress, Refusal};
 
 /// A context that belongs to no rig: whatever is sent from it is refused as after the rig's end.
 pub fn detached_context(manager: &str) -> Context {
@@ -62,7 +62,7 @@ impl Port for Nowhere {
         Duration::from_secs(5)
     }
 
-    fn name_of(&self, _: u16) -> String {
+    fn name_of(&self, _: Hop) -> String {
         String::new()
     }
 }

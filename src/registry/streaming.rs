@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::panics;
-use crate::remote::reply_stream::{ChunkSource, WINDOW};
+use crate::remote::{ChunkSource, WINDOW};
 use crate::wire::{self, Failure, Header, Kind, NotDone};
 
 /// The streams that a process sends, by the number of the call that each answers.

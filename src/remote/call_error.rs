@@ -28,8 +28,8 @@ pub struct CallFacts {
     pub manager: String,
     /// Which life of it; 0 when unknown.
     pub generation: u32,
-    /// The managers whose handlers called one another until one of them made this call, outermost first;
-    /// `scope` for the coordinator's own.
+    /// The handlers that called one another until one of them made this call, outermost first, as
+    /// `motor: MoveTo`; `scope` alone for a thread of the coordinator.
     pub chain: Vec<String>,
 }
 

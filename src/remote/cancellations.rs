@@ -5,10 +5,13 @@
 //! than the last that began has ended already.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+use super::slot::Slot;
+use crate::wire::Refusal;
 
 /// The command being handled was cancelled, or its process ends: give up, and leave the device well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,8 @@ pub struct Cancellations {
     state: Mutex<State>,
     /// Whether whoever runs now is to give up; beside the lock, because handlers ask often.
     is_cancelled: AtomicBool,
+    /// How many commands have begun.
+    turn: AtomicU64,
     changed: Condvar,
 }
 
@@ -37,6 +42,7 @@ impl Cancellations {
     pub fn begin(&self, call: u64) -> bool {
         let mut state = self.state.lock();
         state.current = Some(call);
+        self.turn.fetch_add(1, Ordering::Relaxed);
         if call == 0 {
             return true;
         }
@@ -73,6 +79,15 @@ impl Cancellations {
         is_to_come
     }
 
+    /// What runs now was refused something because the rig quits: whatever error it ends with, that is no failure
+    /// of its own.
+    pub fn note_refused(&self, refusal: &Refusal) {
+        let state = self.state.lock();
+        if state.current.is_some() && refusal.is_shutdown() {
+            self.is_cancelled.store(true, Ordering::Release);
+        }
+    }
+
     /// The process ends: whatever runs from now on is to give up.
     pub fn cancel_all(&self) {
         let mut state = self.state.lock();
@@ -86,6 +101,19 @@ impl Cancellations {
     /// Whether whoever runs now is to give up.
     pub fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whoever runs now asks for something. When it has been cancelled, it does so to leave its device well, and
+    /// may wait for that.
+    pub fn note_asked(&self, slot: &Slot) {
+        if self.is_cancelled() {
+            slot.outlast(self.turn.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Whether whoever runs now is to give up waiting for what it has asked for.
+    pub fn ends_wait(&self, slot: &Slot) -> bool {
+        self.is_cancelled() && !slot.outlasts(self.turn.load(Ordering::Relaxed))
     }
 
     /// Sleeps, unless whoever runs now is to give up: then it ends at once.
@@ -139,6 +167,32 @@ mod tests {
         let work = Cancellations::default();
         assert!(work.cancel(5) && work.begin(9) && !work.finish());
         assert!(work.state.lock().early.is_empty());
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_cancellation_is_not_waited_for_after_it() {
+        let (work, [before, after]) = (Cancellations::default(), [Slot::default(), Slot::default()]);
+        work.begin(5);
+        work.note_asked(&before);
+        assert!(!work.ends_wait(&before) && work.cancel(5));
+        work.note_asked(&after);
+        assert!(work.ends_wait(&before) && !work.ends_wait(&after));
+        work.finish();
+        work.begin(6);
+        assert!(!work.ends_wait(&after) && work.cancel(6) && work.ends_wait(&after));
+    }
+
+    #[test]
+    fn a_command_that_is_refused_something_because_the_rig_quits_is_cancelled() {
+        let quitting = Refusal::Quitting { command: "MoveTo".to_owned() };
+        let busy = Refusal::NotEncodable { command: "MoveTo".to_owned(), reason: String::new() };
+        for (refusal, is_cancelled) in [(quitting, true), (Refusal::Closed, true), (busy, false)] {
+            check_call(|work| work.note_refused(&refusal), true, false);
+            let work = Cancellations::default();
+            work.begin(1);
+            work.note_refused(&refusal);
+            assert_eq!(work.finish(), is_cancelled, "{refusal}");
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl<R: 'static, T: 'static> Chain<R, T> {
             Stage::Second(second) => Arc::clone(second),
         };
         drop(state);
-        second.try_value()
+        second.value()
     }
 
     /// Makes the second call, unless somebody did before. The first has ended.
@@ -102,7 +102,7 @@ impl<R: 'static, T: 'static> Chain<R, T> {
     }
 
     fn make(&self, next: Next<R, T>, is_cancelled: bool) -> Option<Result<PendingReply<T>, CallError>> {
-        let second = match self.first.try_value()? {
+        let second = match self.first.value()? {
             Ok(_) if is_cancelled => Err(CallError::Cancelled(self.first.course().facts())),
             Ok(reply) => next(reply).map_err(CallError::Refused),
             Err(why) => Err(why),
@@ -156,11 +156,19 @@ impl<R: 'static, T: 'static> Chain<R, T> {
 impl<R: 'static, T: 'static> Course for Chain<R, T> {
     fn sleep(&self, until: Instant) -> Waited {
         let waited = self.first.course().sleep(until);
-        if !self.first.is_ready() {
+        if self.first.course().end().is_none() {
             return waited;
         }
         self.go_on();
         self.second_by(until).map_or(Waited::Over, |second| second.course().sleep(until))
+    }
+
+    fn attend(&self) {
+        // The first call has a callback, and so is attended anyway.
+        let second = self.state.lock().second();
+        if let Some(second) = second {
+            second.course().attend();
+        }
     }
 
     fn end(&self) -> Option<End> {
@@ -175,7 +183,7 @@ impl<R: 'static, T: 'static> Course for Chain<R, T> {
 
     fn progress(&self) -> Option<Progress> {
         let second = self.state.lock().second();
-        second.map_or_else(|| self.first.progress(), |second| second.progress())
+        second.map_or_else(|| self.first.course().progress(), |second| second.course().progress())
     }
 
     fn cancel(&self) {

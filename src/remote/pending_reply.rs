@@ -85,6 +85,11 @@ impl<R> PendingReply<R> {
         self.source.course()
     }
 
+    /// What it comes to, when its call has ended.
+    pub(super) fn value(&self) -> Option<Result<R, CallError>> {
+        self.source.value()
+    }
+
     /// Waits for the reply, for at most `patience`. Time queued in the coordinator counts.
     ///
     /// When it gives up, callbacks are told all the same.
@@ -97,7 +102,7 @@ impl<R> PendingReply<R> {
     /// - any other [`CallError`]: the ending it names.
     pub fn wait(mut self, patience: Duration) -> Result<R, CallError> {
         let waited = self.course().sleep(moment_after(patience));
-        match self.source.value() {
+        match self.value() {
             Some(value) => value,
             None => Err(self.give_up(waited, patience)),
         }
@@ -121,7 +126,7 @@ impl<R> PendingReply<R> {
     /// be asked for. When the handler that waits here is cancelled, it waits no longer.
     pub fn ready_within(&self, patience: Duration) -> bool {
         let _: Waited = self.course().sleep(moment_after(patience));
-        self.is_ready()
+        self.course().end().is_some()
     }
 
     /// The reply, or why there is none; nothing as long as the call has not ended. It may be asked again.
@@ -129,26 +134,40 @@ impl<R> PendingReply<R> {
     /// # Errors
     /// As [`wait`](Self::wait), but for `NoAnswerYet`.
     pub fn try_value(&self) -> Option<Result<R, CallError>> {
-        self.source.value()
+        let value = self.value();
+        if value.is_none() {
+            self.course().attend();
+        }
+        value
     }
 
     /// Whether the call has ended, in whichever way. Asking runs nothing, here as in the other questions.
     pub fn is_ready(&self) -> bool {
-        self.course().end().is_some()
+        self.end().is_some()
     }
 
     /// Whether the call has ended otherwise than done.
     pub fn is_error(&self) -> bool {
-        self.course().end().is_some_and(|end| end != End::Done)
+        self.end().is_some_and(|end| end != End::Done)
     }
 
     /// Whether the call was ended by its deadline.
     pub fn is_expired(&self) -> bool {
-        self.course().end() == Some(End::Expired)
+        self.end() == Some(End::Expired)
+    }
+
+    /// How the call has ended. Somebody who asks does not sleep, so that another has to listen for the news.
+    fn end(&self) -> Option<End> {
+        let end = self.course().end();
+        if end.is_none() {
+            self.course().attend();
+        }
+        end
     }
 
     /// How far the handler has come, by its own newest word; nothing as long as it has said nothing.
     pub fn progress(&self) -> Option<Progress> {
+        let _: Option<End> = self.end();
         self.course().progress()
     }
 
@@ -245,7 +264,7 @@ impl<R: 'static> PendingReply<PendingReply<R>> {
 
 impl<R> Drop for PendingReply<R> {
     fn drop(&mut self) {
-        if self.cancels_on_drop && !self.is_ready() {
+        if self.cancels_on_drop && self.course().end().is_none() {
             self.course().cancel();
         }
     }
@@ -257,7 +276,7 @@ impl<R> Future for PendingReply<R> {
     /// Polled again after it was ready, it gives the reply again.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.course().poll(context.waker()) {
-            true => self.source.value().map_or(Poll::Pending, Poll::Ready),
+            true => self.value().map_or(Poll::Pending, Poll::Ready),
             false => Poll::Pending,
         }
     }
@@ -274,7 +293,11 @@ impl<R> fmt::Debug for PendingReply<R> {
 pub(super) fn read_reply<R: DeserializeOwned>(waiting: &Waiting, answer: &Answer) -> Result<R, CallError> {
     match answer {
         Answer::One { ending: Ending::Done(reply), by, generation, chain } => {
-            decode(reply, waiting.spec, || waiting.facts_of(by, *generation, chain))
+            let facts = || waiting.facts_of(by, *generation, chain);
+            match &waiting.stream {
+                Some(claim) => claim.while_reading(facts(), || decode(reply, waiting.spec, facts)),
+                None => decode(reply, waiting.spec, facts),
+            }
         }
         Answer::One { ending: Ending::NotDone(why), by, generation, chain } => {
             Err(CallError::from_ending(why.clone(), waiting.facts_of(by, *generation, chain)))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::slot::{Need, Slot};
 use super::stream::{StreamError, StreamParts};
 use crate::shm::ReadMode;
-use crate::wire::{CommandSpec, Header, Progress, Refusal, Undelivered};
+use crate::wire::{CommandSpec, Header, Hop, Progress, Refusal, Undelivered};
 
 /// A command on its way out.
 #[derive(Debug)]
@@ -104,6 +104,6 @@ pub trait Port: Send + Sync {
     /// How long a call may take that does not say otherwise.
     fn default_deadline(&self) -> Duration;
 
-    /// The name of a place in a chain of calls.
-    fn name_of(&self, who: u16) -> String;
+    /// A place in a chain of calls in words: `motor: MoveTo`; without a command, nothing was being handled there.
+    fn name_of(&self, hop: Hop) -> String;
 }

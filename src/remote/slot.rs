@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::callbacks;
-use crate::wire::{BroadcastOutcome, Ending, Generation, Hop, NotDone, Progress};
+use crate::wire::{BroadcastOutcome, Ending, Generation, Hop, NotDone, Progress, Refusal};
 
 /// What a call is answered with.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +58,8 @@ pub enum StreamNews {
 pub struct Slot {
     state: Mutex<State>,
     changed: Condvar,
+    /// The turn of a handler that had been cancelled when it asked; 0 when none had.
+    outlasts: AtomicU64,
 }
 
 #[derive(Default)]
@@ -122,6 +125,16 @@ impl Slot {
         self.state.lock().answer.clone()
     }
 
+    /// Why it was refused, when it was.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self.state.lock().answer.as_deref() {
+            Some(Answer::One { ending: Ending::NotDone(NotDone::Refused(refusal)), .. }) => {
+                Some(refusal.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// The newest word on how far the command has come.
     pub fn progress(&self) -> Option<Progress> {
         self.state.lock().progress.clone()
@@ -155,6 +168,16 @@ impl Slot {
     pub fn disturb(&self) {
         drop(self.state.lock());
         self.changed.notify_all();
+    }
+
+    /// It is asked for by a handler that has been cancelled, in that turn of its.
+    pub fn outlast(&self, turn: u64) {
+        self.outlasts.store(turn, Ordering::Relaxed);
+    }
+
+    /// Whether it may be waited for in that turn, though its handler has been cancelled.
+    pub fn outlasts(&self, turn: u64) -> bool {
+        self.outlasts.load(Ordering::Relaxed) == turn
     }
 
     /// Has the task woken when the answer comes; gives the answer instead when it is there.

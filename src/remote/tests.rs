@@ -13,13 +13,14 @@ use super::scope::Scope;
 use super::slot::{Answer, Slot};
 use super::stream::{StreamError, StreamParts};
 use crate::shm::ReadMode;
-use crate::wire::{Ending, Generation, Header, NotDone, Progress, Refusal, codec};
+use crate::wire::{Ending, Generation, Header, Hop, NotDone, Progress, Refusal, codec};
 
 mod awaiting;
 mod broadcasts;
 mod chaining;
 mod deadlines;
 mod errors;
+mod streams;
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -148,8 +149,8 @@ impl Port for ByHand {
         Duration::from_secs(5)
     }
 
-    fn name_of(&self, who: u16) -> String {
-        format!("#{who}")
+    fn name_of(&self, hop: Hop) -> String {
+        format!("#{}", hop.who)
     }
 }
 

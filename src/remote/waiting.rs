@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::call_error::CallFacts;
 use super::callbacks::Job;
+use super::claim::Claim;
 use super::port::{Port, Wait, Waited};
+use super::reply_stream::holds_stream;
 use super::slot::{Answer, Need, Slot};
 use crate::wire::{CommandSpec, Ending, Generation, Hop, NotDone, Progress};
 
@@ -34,6 +36,9 @@ pub(super) enum End {
 pub(super) trait Course: Send + Sync {
     /// Sleeps until it has ended or `until` has passed, or the handler that sleeps is to give up.
     fn sleep(&self, until: Instant) -> Waited;
+
+    /// Somebody looks for news without sleeping for them; they are to come in all the same.
+    fn attend(&self);
 
     /// How it has ended, when it has.
     fn end(&self) -> Option<End>;
@@ -69,12 +74,20 @@ pub(super) struct Waiting {
     pub(super) spec: &'static CommandSpec,
     /// Whether the command itself said that its sender waits.
     pub(super) is_announced: bool,
+    /// For a reply that is followed by a stream.
+    pub(super) stream: Option<Arc<Claim>>,
+    /// Whether the port knows that somebody looks for news.
     is_attended: AtomicBool,
+    /// Whether somebody else than its owner is to be told of its end.
+    has_callbacks: AtomicBool,
 }
 
 impl Waiting {
     pub(super) fn new(port: Arc<dyn Port>, slot: Arc<Slot>, call: u64, spec: &'static CommandSpec) -> Self {
-        Self { port, slot, call, spec, is_announced: false, is_attended: AtomicBool::new(false) }
+        let claim = || Claim::new(Arc::clone(&port), Arc::clone(&slot), call);
+        let stream = holds_stream(&spec.reply).then(claim);
+        let (is_attended, has_callbacks) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { port, slot, call, spec, is_announced: false, stream, is_attended, has_callbacks }
     }
 
     /// The command itself says that its sender does nothing but wait.
@@ -84,25 +97,22 @@ impl Waiting {
 
     /// Who was asked what, and who answered.
     pub(super) fn facts_of(&self, manager: &str, generation: Generation, chain: &[Hop]) -> CallFacts {
-        let chain = chain.iter().map(|hop| self.port.name_of(hop.who)).collect();
+        let chain = chain.iter().map(|hop| self.port.name_of(*hop)).collect();
         let (command, manager) = (self.spec.name.clone(), manager.to_owned());
         CallFacts { command, manager, generation: generation.0, chain }
-    }
-
-    /// Somebody is to be told of the answer without sleeping for it.
-    fn attend(&self) {
-        if !self.is_attended.swap(true, Ordering::Relaxed) {
-            self.port.attend(self.call);
-        }
     }
 }
 
 impl Clone for Waiting {
     fn clone(&self) -> Self {
-        let Self { port, slot, call, spec, is_announced, is_attended } = self;
-        let is_attended = AtomicBool::new(is_attended.load(Ordering::Relaxed));
-        let (port, slot) = (Arc::clone(port), Arc::clone(slot));
-        Self { port, slot, call: *call, spec, is_announced: *is_announced, is_attended }
+        Self {
+            port: Arc::clone(&self.port),
+            slot: Arc::clone(&self.slot),
+            stream: self.stream.clone(),
+            is_attended: AtomicBool::new(self.is_attended.load(Ordering::Relaxed)),
+            has_callbacks: AtomicBool::new(self.has_callbacks.load(Ordering::Relaxed)),
+            ..*self
+        }
     }
 }
 
@@ -112,6 +122,12 @@ impl Course for Waiting {
         match slot.has(Need::Answer) {
             true => Waited::Over,
             false => self.port.wait(Wait { call, slot, need: Need::Answer, until, is_announced }),
+        }
+    }
+
+    fn attend(&self) {
+        if !self.is_attended.swap(true, Ordering::Relaxed) {
+            self.port.attend(self.call);
         }
     }
 
@@ -140,7 +156,8 @@ impl Course for Waiting {
     }
 
     fn abandon(&self) {
-        if !self.is_attended.load(Ordering::Relaxed) {
+        // Whether there is a stream to be ended is known when the call is answered.
+        if !self.has_callbacks.load(Ordering::Relaxed) && self.stream.is_none() {
             self.port.abandon(self.call);
         }
     }
@@ -148,6 +165,7 @@ impl Course for Waiting {
     fn when_ended(&self, job: Job) -> Option<Job> {
         let given_back = self.slot.on_answer(Box::new(move |_| job()));
         if given_back.is_none() {
+            self.has_callbacks.store(true, Ordering::Relaxed);
             self.attend();
         }
         given_back.map(|(callback, answer)| -> Job { Box::new(move || callback(&answer)) })

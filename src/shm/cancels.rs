@@ -35,18 +35,19 @@ impl CancelWords {
 
     /// Whether a call waits to be taken out.
     pub(super) fn has_any(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) != self.put.load(Ordering::Acquire)
+        self.taken.load(Ordering::Acquire) != self.put.load(Ordering::Acquire)
     }
 
-    /// Takes the oldest call out. Only one thread at a time may take.
-    pub(super) fn take(&self) -> Option<u64> {
+    /// Takes the oldest call out, once it has been heeded, and says whether there was one: whoever finds none to
+    /// be taken knows that all have been heeded. Only one thread at a time may take.
+    pub(super) fn take(&self, heed: impl FnOnce(u64)) -> bool {
         let taken = self.taken.load(Ordering::Relaxed);
         if taken == self.put.load(Ordering::Acquire) {
-            return None;
+            return false;
         }
-        let call = self.calls[place(taken)].load(Ordering::Relaxed);
+        heed(self.calls[place(taken)].load(Ordering::Relaxed));
         self.taken.store(taken.wrapping_add(1), Ordering::Release);
-        Some(call)
+        true
     }
 }
 
@@ -66,14 +67,27 @@ mod tests {
         }
     }
 
+    fn taken(words: &CancelWords) -> Option<u64> {
+        let mut taken = None;
+        let is_taken = words.take(|call| taken = Some(call));
+        assert_eq!(is_taken, taken.is_some());
+        taken
+    }
+
     #[test]
     fn calls_come_out_in_the_order_in_which_they_went_in() {
         let words = empty();
-        assert_eq!(words.take(), None);
+        assert_eq!(taken(&words), None);
         for round in 0..3 * ROOM as u64 {
             assert!(words.put(round) && words.put(round + 1));
-            assert_eq!((words.take(), words.take(), words.take()), (Some(round), Some(round + 1), None));
+            assert_eq!([taken(&words), taken(&words), taken(&words)], [Some(round), Some(round + 1), None]);
         }
+    }
+
+    #[test]
+    fn a_call_waits_to_be_taken_until_it_has_been_heeded() {
+        let words = empty();
+        assert!(words.put(1) && words.take(|_| assert!(words.has_any())) && !words.has_any());
     }
 
     #[test]
@@ -81,7 +95,7 @@ mod tests {
         let words = empty();
         assert!((0..ROOM as u64).all(|call| words.put(call)));
         assert!(!words.put(999));
-        assert_eq!(words.take(), Some(0));
+        assert_eq!(taken(&words), Some(0));
         assert!(words.put(1000) && !words.put(1001));
     }
 

@@ -144,6 +144,8 @@ struct ActivityWords {
 #[repr(C)]
 struct RequestWords {
     urgent: AtomicU64,
+    /// 1 when whatever runs is to give up, for good.
+    gives_up: AtomicU64,
     lease_until_ns: AtomicU64,
     arguments: [AtomicU64; StatusPage::ARGUMENTS],
 }
@@ -297,6 +299,17 @@ impl StatusPage {
         }
     }
 
+    /// Whatever the manager is at is to give up, because it ends; for good. A manager looks by itself when a handler
+    /// has returned.
+    pub fn give_up(&self) {
+        self.requests().gives_up.store(1, Ordering::Release);
+    }
+
+    /// Whether whatever the manager is at is to give up.
+    pub fn is_to_give_up(&self) -> bool {
+        self.requests().gives_up.load(Ordering::Acquire) != 0
+    }
+
     /// The coordinator asks for something urgent, on top of what it has asked for; ring the manager's bell afterwards.
     /// Argument words that were set before are visible to whoever sees the request.
     pub fn raise(&self, requests: Urgent) {
@@ -322,14 +335,15 @@ impl StatusPage {
         self.words().cancels.0.put(call)
     }
 
-    /// Whether a command that is to be cancelled waits to be taken.
+    /// Whether a command that is to be cancelled waits to be taken, or is being taken.
     pub fn has_cancels(&self) -> bool {
         self.words().cancels.0.has_any()
     }
 
-    /// The manager takes the oldest command that is to be cancelled. Only one thread at a time may do so.
-    pub fn take_cancel(&self) -> Option<u64> {
-        self.words().cancels.0.take()
+    /// The manager takes the oldest command that is to be cancelled, when it has heeded that, and is told whether
+    /// there was one. Only one thread at a time may do so.
+    pub fn take_cancel(&self, heed: impl FnOnce(u64)) -> bool {
+        self.words().cancels.0.take(heed)
     }
 
     /// An argument of an urgent request.

@@ -5,6 +5,8 @@
 //! the bytes along the type's schema first, wherever the type has lists, maps or recursion, and demands
 //! that every byte is used.
 
+use std::cell::Cell;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -89,12 +91,34 @@ pub enum DecodeError {
     },
 }
 
+thread_local! {
+    /// Why a value's own serialisation has failed last.
+    static REASON: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Notes why a value refuses to be written or read, for `custom` errors: postcard keeps no words of them.
+pub(crate) fn because(reason: &'static str) -> &'static str {
+    REASON.set(Some(reason));
+    reason
+}
+
+/// What postcard has to say, or the value itself.
+fn in_words(error: &postcard::Error) -> String {
+    REASON.take().map_or_else(|| error.to_string(), str::to_owned)
+}
+
+/// What JSON has to say, which keeps the value's own words.
+fn in_own_words(error: &serde_json::Error) -> String {
+    REASON.take();
+    error.to_string()
+}
+
 /// Writes a value by postcard.
 ///
 /// # Errors
 /// [`EncodeError`] when the value's own serialisation fails.
 pub fn to_postcard<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    postcard::to_extend(value, Vec::new()).map_err(|error| EncodeError { reason: error.to_string() })
+    postcard::to_extend(value, Vec::new()).map_err(|error| EncodeError { reason: in_words(&error) })
 }
 
 /// Reads a value that postcard wrote. All bytes are used, depth is bounded, and memory is only reserved
@@ -110,7 +134,7 @@ pub fn from_postcard<T: DeserializeOwned>(bytes: &[u8], schema: &TypeSchema) -> 
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, left)) => Err(DecodeError::Trailing { expected: expected(), left: left.len() }),
-        Err(error) => Err(DecodeError::Malformed { expected: expected(), reason: error.to_string() }),
+        Err(error) => Err(DecodeError::Malformed { expected: expected(), reason: in_words(&error) }),
     }
 }
 
@@ -119,7 +143,7 @@ pub fn from_postcard<T: DeserializeOwned>(bytes: &[u8], schema: &TypeSchema) -> 
 /// # Errors
 /// [`EncodeError`] when the value's own serialisation fails.
 pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    serde_json::to_vec(value).map_err(|error| EncodeError { reason: error.to_string() })
+    serde_json::to_vec(value).map_err(|error| EncodeError { reason: in_own_words(&error) })
 }
 
 /// Reads a value from JSON. Nesting is bounded by the reader, and nothing may follow the value.
@@ -129,7 +153,7 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError>
 pub fn from_json<T: DeserializeOwned>(bytes: &[u8], schema: &TypeSchema) -> Result<T, DecodeError> {
     serde_json::from_slice(bytes).map_err(|error| DecodeError::Malformed {
         expected: schema.root.describe(),
-        reason: error.to_string(),
+        reason: in_own_words(&error),
     })
 }
 

@@ -70,6 +70,8 @@ pub struct Configure {
     pub index: u16,
     /// The names of all managers, by place.
     pub roster: Vec<String>,
+    /// The commands of the rig, for naming them to people.
+    pub commands: Vec<(CommandId, String)>,
     /// Its own table, as JSON.
     pub config_json: String,
     /// The run's folder.

@@ -117,6 +117,19 @@ pub struct Hop {
 impl Hop {
     /// Stands for the coordinator process, which has no place in the list of managers.
     pub const SCOPE: u16 = u16::MAX;
+
+    /// The call in words, given the names of who called and of the command that was being handled there.
+    pub fn in_words(&self, manager: Option<&str>, command: Option<&str>) -> String {
+        let who = match manager {
+            Some(name) => name.to_owned(),
+            None if self.who == Self::SCOPE => "scope".to_owned(),
+            None => format!("#{}", self.who),
+        };
+        match command {
+            Some(command) => format!("{who}: {command}"),
+            None => who,
+        }
+    }
 }
 
 /// Everything about an envelope except its payload.

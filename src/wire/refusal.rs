@@ -68,7 +68,7 @@ pub enum Refusal {
         /// The command's name.
         command: String,
     },
-    /// The rig has ended.
+    /// The rig has ended. A call that was under way then may have run.
     #[error("the rig has ended")]
     Closed,
     /// The command does not fit an envelope.

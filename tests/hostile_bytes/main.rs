@@ -339,7 +339,7 @@ fn envelopes_that_are_torn_oversized_or_of_no_known_kind_are_refused_by_name() {
         bytes
     };
     check_envelope(&changed(0, 0), &EnvelopeError::Version { found: 0 });
-    for kind in [0, 8, 255] {
+    for kind in [0, 12, 255] {
         check_envelope(&changed(1, kind), &EnvelopeError::Kind { found: kind });
     }
     check_envelope(&changed(2, 2), &EnvelopeError::Codec { found: 2 });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use labrig::coordinator::router::{Caller, Life};
-use labrig::remote::reply_stream::WINDOW;
+use labrig::remote::WINDOW;
 use labrig::remote::{Answer, StreamNews};
 use labrig::wire::control::CoordinatorWord;
 use labrig::wire::envelope::MAX_PAYLOAD_BYTES;

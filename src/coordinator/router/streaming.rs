@@ -7,7 +7,7 @@ use super::endings::too_large;
 use super::station::Tells;
 use super::{Answer, Asked, Caller, Effect, Life, Router};
 use crate::remote::StreamNews;
-use crate::remote::reply_stream::WINDOW;
+use crate::remote::WINDOW;
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{

@@ -1,11 +1,13 @@
 //! `motor.sim`: a simulated motor as a manager.
 
-use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::moves::Moves;
 use super::simulated::Axis;
 use crate::prelude::*;
+
+/// How long it moves before it looks where it is, and whether it is still to move.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// The table `[managers.<name>.config]` of a `motor.sim`.
 #[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
@@ -77,6 +79,12 @@ pub enum MotorError {
         /// Upper end of the travel.
         max_um: f64,
     },
+    /// The move was taken back on its way; the motor stays where it is.
+    #[error("stopped at {height_um:.1} µm")]
+    Stopped {
+        /// Where it is.
+        height_um: f64,
+    },
 }
 
 /// A simulated motor.
@@ -114,11 +122,21 @@ impl Moves for MotorSim {
         self.config.limits == LimitPolicy::Clip
     }
 
-    /// Waits by sleeping, as a blocking vendor library does.
-    fn drive_to(&mut self, height_um: f64) -> Result<f64, MotorError> {
-        let duration = self.axis.drive_to(height_um, Instant::now());
-        thread::sleep(duration);
-        self.height_um()
+    fn drive_to(&mut self, height_um: f64, context: &Context) -> Result<f64, MotorError> {
+        let (from_um, begun) = (self.height_um()?, Instant::now());
+        let (way_um, duration) = ((height_um - from_um).abs(), self.axis.drive_to(height_um, begun));
+        loop {
+            let at_um = self.height_um()?;
+            context.progress((at_um - from_um).abs(), way_um, &format!("at {at_um:.1} µm"));
+            let left = duration.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return self.height_um();
+            }
+            if context.sleep(left.min(BETWEEN_LOOKS)).is_err() {
+                self.axis.stop(Instant::now());
+                return Err(MotorError::Stopped { height_um: self.height_um()? });
+            }
+        }
     }
 
     fn height_um(&mut self) -> Result<f64, MotorError> {

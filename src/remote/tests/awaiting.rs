@@ -75,7 +75,23 @@ fn a_reply_can_be_asked_for_as_often_as_one_likes() {
     assert!(pending.ready_within(Duration::ZERO) && pending.is_ready());
     assert_eq!((pending.try_value(), pending.try_value()), (Some(Ok(7)), Some(Ok(7))));
     assert_eq!(pending.wait(Duration::ZERO), Ok(7));
-    assert_eq!(port.told(), []);
+    assert_eq!(port.told(), [Told::Attend(1)]);
+}
+
+#[test]
+fn whoever_looks_instead_of_sleeping_is_listened_for() {
+    let check_look = |looks: fn(&PendingReply<u32>) -> bool| {
+        let (port, pending) = ask();
+        assert!(!looks(&pending) && !looks(&pending));
+        assert_eq!(port.told(), [Told::Attend(1)]);
+        assert!(matches!(pending.wait(MOMENT), Err(CallError::NoAnswerYet { .. })));
+        assert_eq!(port.told(), [Told::Abandon(1)]);
+    };
+    check_look(PendingReply::is_ready);
+    check_look(PendingReply::is_error);
+    check_look(PendingReply::is_expired);
+    check_look(|pending| pending.progress().is_some());
+    check_look(|pending| pending.try_value().is_some());
 }
 
 fn check_flags(why: NotDone, is_expired: bool) {

@@ -31,7 +31,7 @@ fn a_report_holds_what_each_manager_said() {
         assert_eq!(of("camera"), Ok(3));
         assert_eq!(of("motor"), Err(CallError::Lost(counted("CountAll"))));
     }
-    assert_eq!(port.told(), []);
+    assert_eq!(port.told(), [Told::Attend(1)]);
 }
 
 #[test]

@@ -7,20 +7,24 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::*;
 use crate::remote::{CallError, CallFacts, PendingReply};
 
-/// Two calls as one. What begins the second says so with the first one's number, and with which thread it is.
-fn chain() -> (Arc<ByHand>, PendingReply<u32>, Receiver<(u32, Option<String>)>) {
+/// The first call's number, and which thread begins the second.
+type Begun = (u32, Option<String>);
+
+/// Two calls as one. What begins the second says so.
+fn chain() -> (Arc<ByHand>, PendingReply<u32>, Receiver<Begun>) {
     let port = Arc::new(ByHand::default());
     let (told, heard) = unbounded();
     let whole = chain_on(&port, told);
     (port, whole, heard)
 }
 
-fn chain_on(port: &Arc<ByHand>, told: Sender<(u32, Option<String>)>) -> PendingReply<u32> {
+fn chain_on(port: &Arc<ByHand>, told: Sender<Begun>) -> PendingReply<u32> {
     let scope = port.scope();
     let first = scope.request(Count {}).expect("accepted");
     first.then(move |count| {
+        let second = scope.request(Count {});
         told.send((count, thread::current().name().map(str::to_owned))).expect("the test listens");
-        scope.request(Count {})
+        second
     })
 }
 
@@ -30,7 +34,7 @@ fn settle() {
 }
 
 /// Answers the first call, and waits for the second to be made.
-fn go_on(port: &ByHand, heard: &Receiver<(u32, Option<String>)>) {
+fn go_on(port: &ByHand, heard: &Receiver<Begun>) {
     port.done(1, 7);
     assert_eq!(heard.recv_timeout(PATIENCE).expect("it goes on").0, 7);
     settle();
@@ -46,7 +50,7 @@ fn a_mapped_reply_is_made_anew_for_everyone_who_asks() {
     assert!(pending.is_ready() && !pending.is_error());
     let pending = pending.map(|name| name.len());
     assert_eq!((pending.try_value(), pending.wait(PATIENCE)), (Some(Ok(2)), Ok(2)));
-    assert_eq!(port.told(), [Told::Cancel(1)]);
+    assert_eq!(port.told(), [Told::Attend(1), Told::Cancel(1)]);
 }
 
 #[test]
@@ -163,7 +167,7 @@ fn what_is_asked_of_a_chain_is_asked_of_the_call_under_way() {
     assert_eq!(whole.progress(), None);
     whole.set_expiry(None);
     whole.cancel();
-    assert_eq!(port.told(), [Told::Expire(2, None), Told::Cancel(2)]);
+    assert_eq!(port.told(), [Told::Attend(2), Told::Expire(2, None), Told::Cancel(2)]);
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Managers that do as they are told, good or bad, for the tests of labrig's processes.
 
+pub mod awaiter;
 pub mod commands;
 pub mod lab;
 pub mod listener;
+pub mod patient;
+pub mod ringer;
+pub mod stirrer;
+pub mod study;
 pub mod worker;

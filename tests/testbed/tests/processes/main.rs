@@ -1,8 +1,17 @@
 //! The tests of labrig on real processes: each starts a rig of managers of the testbed's program.
 
 mod absent;
+mod awaiting;
+mod cancelling;
+mod deadlines;
+mod deadlock;
+mod dying;
 mod endings;
 mod pressure;
 mod routing;
 mod startup;
+mod storm;
 mod support;
+mod tracing;
+mod typed_errors;
+mod undelivered;

@@ -54,3 +54,40 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         std::thread::yield_now();
     }
 }
+
+/// Waits until those managers are at a command.
+pub fn until_busy(rig: &Rig, managers: &[&str]) {
+    until_in_state(rig, managers, "busy");
+}
+
+/// Waits until those managers are at nothing.
+pub fn until_ready(rig: &Rig, managers: &[&str]) {
+    until_in_state(rig, managers, "ready");
+}
+
+fn until_in_state(rig: &Rig, managers: &[&str], state: &str) {
+    let is_so = |name: &&str| {
+        let status = rig.status().expect("the rig runs");
+        status.managers.iter().any(|manager| manager.name == **name && manager.state == state)
+    };
+    eventually(&format!("{managers:?} being {state}"), || managers.iter().all(is_so));
+}
+
+/// Prints something that was measured.
+pub fn figure(what: &str, value: impl std::fmt::Debug) {
+    println!("figure: {what}: {value:?}");
+}
+
+/// How many times as much is asked for: 1 in an ordinary run, as much as `LABRIG_STORM` says else.
+pub fn storm() -> u64 {
+    std::env::var("LABRIG_STORM").map_or(1, |times| times.parse().unwrap_or(10))
+}
+
+/// Ends a rig after a storm: every call has left the table, in whichever way it ended.
+pub fn end_empty(rig: Rig, what: &str) -> RunSummary {
+    eventually("an empty table of calls", || rig.status().is_some_and(|status| status.in_flight == 0));
+    let summary = rig.shutdown();
+    figure(&format!("{what}: most calls in flight"), summary.in_flight_high_water);
+    assert_eq!(summary.totals.accepted, summary.totals.ended(), "{:?}", summary.totals);
+    summary
+}

@@ -1,0 +1,150 @@
+//! One-way commands that were accepted and do not run: whoever wants to is told of each, with its reason.
+
+use std::sync::mpsc::{Receiver, channel};
+
+use crate::support::{PATIENCE, end_cleanly, eventually, figure, launch, pid_of, until_busy};
+use labrig::Rig;
+use labrig::wire::{Undelivered, UndeliveredReason};
+use labrig_testbed::awaiter::*;
+use labrig_testbed::commands::*;
+use rustix::process::{Signal, kill_process};
+
+const CONFIG: &str = "default_deadline_ms = 600000\n[managers.left]\nkind = \"worker\"\nqueue = { depth = 5000 }\n\
+                      [managers.right]\nkind = \"awaiter\"";
+
+/// A rig, and what it says of commands that were not delivered.
+fn listening() -> (Rig, Receiver<Undelivered>) {
+    let rig = launch(CONFIG);
+    let (told, heard) = channel();
+    rig.scope().on_undelivered(move |news| drop(told.send(news.clone())));
+    (rig, heard)
+}
+
+fn check_news(news: &Undelivered, command: &str, reason: &UndeliveredReason) {
+    assert_eq!((news.command.as_str(), news.to.as_str(), &news.reason), (command, "left", reason));
+    assert_eq!(news.untold, 0);
+}
+
+fn next(heard: &Receiver<Undelivered>) -> Undelivered {
+    heard.recv_timeout(PATIENCE).expect("something was not delivered")
+}
+
+/// `left` is at a command until it dies.
+fn occupy(rig: &Rig) {
+    rig.scope().send(Sleep { duration_ms: 60_000 }).expect("accepted");
+    until_busy(rig, &["left"]);
+}
+
+fn kill(rig: &Rig) {
+    kill_process(pid_of(rig, "left"), Signal::KILL).expect("it lives");
+}
+
+/// Sends notes until the pipe is full, so that what comes next is queued in the coordinator; says how many.
+fn fill_pipe(rig: &Rig) -> u64 {
+    (0..2_000).for_each(|number| rig.scope().send(Note { number }).expect("the queue has room"));
+    2_000
+}
+
+#[test]
+fn a_command_that_gave_way_to_a_newer_one_is_told_as_displaced() {
+    let (rig, heard) = listening();
+    occupy(&rig);
+    fill_pipe(&rig);
+    for at in 0..10 {
+        rig.scope().send(Aim { at }).expect("accepted");
+    }
+    for _ in 0..9 {
+        check_news(&next(&heard), "Aim", &UndeliveredReason::Displaced);
+    }
+    assert!(heard.try_recv().is_err(), "the newest still waits");
+    kill(&rig);
+    let summary = rig.shutdown();
+    assert_eq!(summary.totals.undelivered_displaced, 9, "{:?}", summary.totals);
+}
+
+#[test]
+fn what_was_queued_at_a_death_is_told_as_lost_and_what_ran_as_indeterminate() {
+    let (rig, heard) = listening();
+    occupy(&rig);
+    let count = fill_pipe(&rig);
+    kill(&rig);
+    check_news(&next(&heard), "Sleep", &UndeliveredReason::Indeterminate);
+    (0..count).for_each(|_| check_news(&next(&heard), "Note", &UndeliveredReason::Lost));
+    let totals = rig.shutdown().totals;
+    assert_eq!((totals.undelivered_lost, totals.undelivered_indeterminate), (count, 1), "{totals:?}");
+    assert_eq!(totals.undelivered, count + 1, "{totals:?}");
+    assert!(heard.try_recv().is_err(), "nothing is told twice");
+}
+
+#[test]
+fn a_command_that_ran_is_never_told_as_undelivered() {
+    let (rig, heard) = listening();
+    for number in 0..500 {
+        rig.scope().send(Note { number }).expect("accepted");
+    }
+    rig.scope().call(Notes {}).expect("done");
+    kill(&rig);
+    eventually("the death", || rig.status().is_some_and(|status| status.managers[0].state == "failed"));
+    assert_eq!(rig.shutdown().totals.undelivered, 0);
+    assert!(heard.try_recv().is_err());
+}
+
+#[test]
+fn a_manager_that_sends_to_a_dead_one_hears_that_it_was_refused() {
+    let (rig, heard) = listening();
+    kill(&rig);
+    eventually("the death", || rig.status().is_some_and(|status| status.managers[0].state == "failed"));
+    let send = SendNotes { whom: "left".to_owned(), count: 3 };
+    assert_eq!(rig.scope().to("right").call(send), Ok(3), "it cannot know it at once");
+    let mut news = Vec::new();
+    eventually("the manager's own news", || {
+        news = rig.scope().to("right").call(Undeliverable {}).expect("done");
+        news.len() == 3
+    });
+    for one in news {
+        assert_eq!(one, "Note to left: `Note` was refused: `left` is dead (and 0)");
+    }
+    for _ in 0..3 {
+        let news = next(&heard);
+        assert!(matches!(news.reason, UndeliveredReason::Refused(_)), "{news:?}");
+    }
+    assert_eq!(rig.shutdown().totals.undelivered_refused, 3);
+}
+
+#[test]
+fn a_manager_hears_of_what_is_lost_while_its_worker_is_idle_or_busy() {
+    let (rig, heard) = listening();
+    occupy(&rig);
+    let send = SendNotes { whom: "left".to_owned(), count: 200 };
+    assert_eq!(rig.scope().to("right").call(send), Ok(200));
+    eventually("the notes", || rig.status().is_some_and(|status| status.managers[0].queued == 200));
+    kill(&rig);
+    check_news(&next(&heard), "Sleep", &UndeliveredReason::Indeterminate);
+    (0..200).for_each(|_| check_news(&next(&heard), "Note", &UndeliveredReason::Lost));
+    let mut news = Vec::new();
+    eventually("the manager's own news", || {
+        news = rig.scope().to("right").call(Undeliverable {}).expect("done");
+        news.len() == 200
+    });
+    assert!(
+        news.iter().all(|one| one == "Note to left: its manager died before taking it (and 0)"),
+        "{news:?}"
+    );
+    rig.shutdown();
+}
+
+#[test]
+fn what_the_rig_does_not_get_to_before_it_quits_is_told_too() {
+    let (rig, heard) = listening();
+    rig.scope().send(Sleep { duration_ms: 200 }).expect("accepted");
+    until_busy(&rig, &["left"]);
+    let count = fill_pipe(&rig);
+    let summary = end_cleanly(rig);
+    let reasons: Vec<_> = heard.try_iter().map(|news| news.reason).collect();
+    let quitting = reasons.iter().filter(|reason| **reason == UndeliveredReason::Quitting).count();
+    figure("undelivered as the rig quits, and as lost", (quitting, reasons.len() - quitting));
+    assert_eq!(reasons.len() as u64, count, "each is told once");
+    assert_eq!(summary.totals.undelivered, count);
+    assert!(quitting > 0);
+    assert!(summary.has_losses());
+}
