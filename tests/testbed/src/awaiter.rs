@@ -226,7 +226,7 @@ fn hear(whom: &labrig::remote::Addressed<'_>, by: Hearing, count: i64) -> Result
 
 /// Asks so often, each time in another way; says how many answers were right.
 fn hear_again(whom: &labrig::remote::Addressed<'_>, thread: u64, rounds: u64) -> u64 {
-    let ways = [Hearing::Callback, Hearing::Future, Hearing::Wait];
+    let ways = [Hearing::Callback, Hearing::Future, Hearing::Wait, Hearing::Look];
     let hear = |round: u64| hear(whom, ways[(thread + round) as usize % ways.len()], 2);
     (0..rounds).filter(|round| hear(*round) == Ok(vec![100, 101])).count() as u64
 }

@@ -170,6 +170,7 @@ impl Patient {
 
     #[ipc_command]
     fn linger(&mut self, command: Linger, context: &mut Context) -> Result<u64, TestError> {
+        context.progress(0.0, 1.0, "lingering");
         // It looks, and does not sleep in the context: that is another way to hear of it.
         while !context.is_cancelled() {
             thread::sleep(Duration::from_millis(1));

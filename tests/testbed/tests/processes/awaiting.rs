@@ -4,7 +4,7 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use crate::support::{PATIENCE, end_cleanly, end_empty, eventually, launch, storm, until_busy};
+use crate::support::{PATIENCE, end_cleanly, end_empty, eventually, launch, storm, until_begun};
 use labrig::{CallError, Rig};
 use labrig_testbed::awaiter::*;
 use labrig_testbed::commands::*;
@@ -12,7 +12,7 @@ use labrig_testbed::patient::{Linger, Then, Toil, ToilTogether};
 
 const CONFIG: &str = "default_deadline_ms = 600000\n[managers.worker]\nkind = \"worker\"\n\
                       [managers.patient]\nkind = \"patient\"\n[managers.awaiter]\nkind = \"awaiter\"";
-const WAYS: [Hearing; 3] = [Hearing::Callback, Hearing::Future, Hearing::Wait];
+const WAYS: [Hearing; 4] = [Hearing::Callback, Hearing::Future, Hearing::Wait, Hearing::Look];
 
 fn check_rig(act: impl FnOnce(&Rig)) {
     let rig = launch(CONFIG);
@@ -34,7 +34,7 @@ fn callbacks_are_told_the_end_once_whether_it_has_come_before_or_comes_after() {
             let told = told.clone();
             pending.on_complete(move |end| told.send((name, end)).expect("the test listens"));
         }
-        until_busy(rig, &["patient"]);
+        until_begun(&pending);
         assert!(heard.try_recv().is_err(), "nothing has ended yet");
         pending.cancel();
         assert_eq!(heard.recv_timeout(PATIENCE), Ok(("before", Ok(7))));
@@ -169,10 +169,9 @@ fn progress_is_seen_by_the_caller() {
     });
 }
 
-#[test]
-fn progress_is_seen_by_a_handler_of_another_manager() {
+fn check_progress_in_a_manager(looks: bool) {
     check_rig(|rig| {
-        let watch = WatchToil { whom: "patient".to_owned(), naps: 10, looks: false };
+        let watch = WatchToil { whom: "patient".to_owned(), naps: 10, looks };
         let pending = rig.scope().to("awaiter").request(watch).expect("accepted");
         let seen = pending.wait(PATIENCE).expect("done");
         assert!(seen.len() > 1 && seen.is_sorted(), "{seen:?}");
@@ -181,11 +180,21 @@ fn progress_is_seen_by_a_handler_of_another_manager() {
 }
 
 #[test]
+fn progress_is_seen_by_a_handler_of_another_manager() {
+    check_progress_in_a_manager(false);
+}
+
+#[test]
+fn progress_is_seen_by_a_handler_that_only_looks() {
+    check_progress_in_a_manager(true);
+}
+
+#[test]
 fn a_reply_can_be_asked_how_it_stands() {
     check_rig(|rig| {
         let scope = rig.scope();
         let pending = scope.to("patient").request(Linger { number: 7, then: Then::Reply }).expect("accepted");
-        until_busy(rig, &["patient"]);
+        until_begun(&pending);
         assert!(!pending.ready_within(Duration::from_millis(1)));
         assert!(pending.try_value().is_none() && !pending.is_ready() && !pending.is_error());
         pending.cancel();

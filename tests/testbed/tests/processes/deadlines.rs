@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{PATIENCE, end_cleanly, end_empty, eventually, launch, until_busy, until_ready};
+use crate::support::{
+    PATIENCE, check_gave_up, end_cleanly, end_empty, eventually, launch, until_busy, until_ready,
+};
 use labrig::{CallError, PendingReply, Rig};
 use labrig_testbed::patient::*;
 use labrig_testbed::study::*;
@@ -40,7 +42,7 @@ fn check_expired<R: std::fmt::Debug>(pending: PendingReply<R>, command: &str, by
 
 /// The handler of an expired call is told to give up, and its answer is counted as late.
 fn check_given_up(rig: &Rig, whom: &str) {
-    eventually("the end of the toil", || diary_of(rig, whom) == ["its toil was cancelled"]);
+    check_gave_up(rig, whom);
     eventually("the late answer", || rig.status().is_some_and(|status| status.totals.late_answers == 1));
 }
 
@@ -87,7 +89,7 @@ fn a_handler_of_the_scope_gives_up_at_its_deadline() {
         check_expired(scope.request(toils).expect("accepted"), "ScopeToils", "scope");
         let relays = ScopeRelays { row: vec!["left".to_owned()], duration_ms: FOR_AGES_MS };
         check_expired(scope.request(relays).expect("accepted"), "ScopeRelays", "scope");
-        eventually("the end of the inner call", || diary_of(rig, "left") == ["its toil was cancelled"]);
+        check_gave_up(rig, "left");
         assert_eq!(rig.scope().call(ScopeToils { duration_ms: 1, nap_ms: 1 }), Ok(1), "the scope goes on");
     });
 }
@@ -154,7 +156,7 @@ fn check_inherited(way: Way) {
         let pending = scope.to("left").request(relay).expect("accepted");
         until_busy(rig, &["left", "right"]);
         check_expired(pending, "Relay", "left");
-        eventually("the end of the inner call", || diary_of(rig, "right") == ["its toil was cancelled"]);
+        check_gave_up(rig, "right");
         until_ready(rig, &["left", "right"]);
         let diary = diary_of(rig, "left").concat();
         assert!(diary.contains("expired") || diary == "`Relay` was cancelled", "{diary}");

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use labrig::config::Topology;
-use labrig::{LaunchError, Rig, RunSummary};
+use labrig::{LaunchError, PendingReply, Rig, RunSummary};
+use labrig_testbed::patient::Diary;
 
 /// Far longer than anything here takes: only a hang reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,6 +59,21 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Waits until those managers are at a command.
 pub fn until_busy(rig: &Rig, managers: &[&str]) {
     until_in_state(rig, managers, "busy");
+}
+
+/// Waits until the handler of a call runs, and has said so.
+///
+/// A manager is busy from when it has taken a command; one that is cancelled then may not run any more.
+pub fn until_begun<R>(pending: &PendingReply<R>) {
+    eventually("a word of the handler", || pending.progress().is_some());
+}
+
+/// Waits until a patient is at nothing any more, and asks it what has happened; a toil that has ended before its
+/// time was cancelled, if it ever began.
+pub fn check_gave_up(rig: &Rig, patient: &str) {
+    until_ready(rig, &[patient]);
+    let diary = rig.scope().to(patient).request(Diary {}).expect("accepted").wait(PATIENCE).expect("done");
+    assert!(diary.is_empty() || diary == ["its toil was cancelled"], "{diary:?}");
 }
 
 /// Waits until those managers are at nothing.

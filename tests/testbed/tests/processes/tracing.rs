@@ -120,6 +120,17 @@ fn a_broadcast_has_a_line_for_each_manager() {
 }
 
 #[test]
+fn a_call_that_nobody_waits_for_any_longer_has_a_line_too() {
+    let lines = trace_of(true, |rig| {
+        let slow = rig.scope().to("left").request(Toil { duration_ms: 50, nap_ms: 50 }).expect("accepted");
+        slow.wait(Duration::ZERO).expect_err("it is not done yet");
+        rig.scope().to("left").call(Mark { number: 1 }).expect("done");
+    });
+    let lines = lines.expect("it is traced");
+    check_line(&lines, ["scope", "left", "Toil"], "abandoned");
+}
+
+#[test]
 fn the_times_are_those_of_the_queue_and_of_the_handler() {
     let lines = trace_of(true, |rig| {
         let sleep = rig.scope().request(Sleep { duration_ms: 50 }).expect("accepted");

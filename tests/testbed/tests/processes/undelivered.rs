@@ -62,6 +62,23 @@ fn a_command_that_gave_way_to_a_newer_one_is_told_as_displaced() {
     assert_eq!(summary.totals.undelivered_displaced, 9, "{:?}", summary.totals);
 }
 
+/// What is in the pipe already cannot give way any more: how many older ones does a busy manager still get to?
+#[test]
+fn of_a_thousand_positions_a_manager_gets_to_the_newest_and_the_others_are_told() {
+    let (rig, heard) = listening();
+    let busy = rig.scope().request(Sleep { duration_ms: 200 }).expect("accepted");
+    until_busy(&rig, &["left"]);
+    (0..1_000).for_each(|at| rig.scope().send(Aim { at }).expect("accepted"));
+    busy.wait(PATIENCE).expect("done");
+    let ran = rig.scope().call(Notes {}).expect("done");
+    assert_eq!(ran.last(), Some(&999), "the newest ran");
+    figure("1 000 positions for a busy manager, of which only the newest matters: ran", ran.len());
+    let told = 1_000 - ran.len();
+    (0..told).for_each(|_| check_news(&next(&heard), "Aim", &UndeliveredReason::Displaced));
+    assert!(heard.try_recv().is_err(), "nothing is told twice, nor of what ran");
+    end_cleanly(rig);
+}
+
 #[test]
 fn what_was_queued_at_a_death_is_told_as_lost_and_what_ran_as_indeterminate() {
     let (rig, heard) = listening();
@@ -112,7 +129,7 @@ fn a_manager_that_sends_to_a_dead_one_hears_that_it_was_refused() {
 }
 
 #[test]
-fn a_manager_hears_of_what_is_lost_while_its_worker_is_idle_or_busy() {
+fn a_manager_hears_of_each_of_its_commands_that_a_death_has_lost() {
     let (rig, heard) = listening();
     occupy(&rig);
     let send = SendNotes { whom: "left".to_owned(), count: 200 };
