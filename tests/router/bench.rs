@@ -354,7 +354,7 @@ impl Sent {
 }
 
 /// How far a handler has come.
-pub(crate) fn progress(done: f64) -> Vec<u8> {
-    let progress = Progress { done, total: 10.0, note: String::new() };
+pub(crate) fn progress(done: f64, total: f64) -> Vec<u8> {
+    let progress = Progress { done, total, note: String::new() };
     codec::to_postcard(&progress).expect("progress can be written")
 }

@@ -3,9 +3,11 @@
 mod bench;
 mod broadcasts;
 mod cancelling;
+mod checker;
 mod endings;
 mod histories;
 mod history;
+mod planted;
 mod streams;
 mod tracing;
 mod undelivered;

@@ -331,7 +331,7 @@ fn steps(bench: &mut Bench) -> Vec<f64> {
 }
 
 fn come_so_far(bench: &mut Bench, asked: &Sent, done: f64) {
-    bench.tell(CAMERA, asked, Kind::Progress, &progress(done)).expect("it can be read");
+    bench.tell(CAMERA, asked, Kind::Progress, &progress(done, 10.0)).expect("it can be read");
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn a_manager_hears_of_the_newest_step_of_each_call() {
         let got = bench.pass_all(STAGE_X).into_iter();
         got.map(|sent| (sent.header.kind, sent.header.correlation, sent.payload)).collect()
     };
-    let step = |call, done| (Kind::Progress, call, progress(done));
+    let step = |call, done| (Kind::Progress, call, progress(done, 10.0));
     assert_eq!(got(&mut bench), [step(5, 3.0), step(6, 8.0)]);
     come_so_far(&mut bench, &asked, 4.0);
     bench.answer(CAMERA, &asked, Ok(b"done"));
@@ -384,7 +384,7 @@ fn nobody_hears_of_a_step_after_the_end() {
 #[test]
 fn only_whoever_is_at_a_call_tells_of_its_progress() {
     let (mut bench, asked) = asked_by(ME);
-    bench.tell(STAGE_X, &asked, Kind::Progress, &progress(1.0)).expect("it can be read");
+    bench.tell(STAGE_X, &asked, Kind::Progress, &progress(1.0, 10.0)).expect("it can be read");
     let mut of_another_life = asked.clone();
     of_another_life.header.generation = Generation(2);
     come_so_far(&mut bench, &of_another_life, 1.0);

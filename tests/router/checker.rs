@@ -1,0 +1,120 @@
+//! The checker: says what is wrong with a history.
+//!
+//! It knows nothing of the router's insides. From what was seen it works out by itself what has become of
+//! every command at every station, and holds against that what the callers and the stations were told.
+
+mod fates;
+mod figures;
+mod losses;
+mod streams;
+mod telling;
+mod waiting;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use labrig::coordinator::router::Caller;
+use labrig::wire::Undelivered;
+
+use super::bench::DEPTH;
+use super::history::{History, Seen, Token};
+use fates::Fate;
+
+/// What is wrong with a history; nothing, when it keeps every promise.
+pub(crate) fn mistakes_in(history: &History) -> Vec<String> {
+    let mut checker = Checker::default();
+    history.seen.iter().for_each(|seen| checker.look_at(seen));
+    checker.fates_are_whole(history.is_tracing);
+    checker.totals_add_up(history);
+    checker.mistakes
+}
+
+#[derive(Default)]
+struct Checker {
+    fates: BTreeMap<Token, Fate>,
+    /// The last command that came from each caller out of each pipe.
+    last: HashMap<(&'static str, usize), Token>,
+    lives: HashMap<usize, u32>,
+    dead: BTreeSet<(usize, u32)>,
+    /// What handlers wait for, by their station.
+    waits: BTreeMap<usize, BTreeSet<Token>>,
+    /// Calls of which a station is to be told that they are taken back.
+    to_cancel: Vec<(Token, usize)>,
+    /// Losses of which a life of a manager has not been told yet.
+    owed: HashMap<(usize, u32), VecDeque<Undelivered>>,
+    mistakes: Vec<String>,
+}
+
+impl Checker {
+    fn blame(&mut self, mistake: String) {
+        self.mistakes.push(mistake);
+    }
+
+    fn fate(&mut self, token: Token) -> &mut Fate {
+        self.fates.get_mut(&token).expect("what is seen of a command was offered before")
+    }
+
+    fn look_at(&mut self, seen: &Seen) {
+        match seen {
+            Seen::Offered { token, offer } => self.offered(*token, offer),
+            Seen::Cancelled { token } => self.cancelled(*token),
+            Seen::Abandoned { token } => self.abandoned(*token),
+            Seen::ExpirySet { token, deadline } => self.fate(*token).deadline = *deadline,
+            Seen::WaitBegan { token } => self.wait_began(*token),
+            Seen::WaitEnded { token } => self.wait_ended(*token),
+            Seen::Time { now } => self.time_passed(*now),
+            Seen::Waiting { station, waiting } if *waiting > u64::from(DEPTH) => {
+                self.blame(format!("{waiting} commands wait for {station}"));
+            }
+            Seen::Waiting { .. } => self.no_cycle_stands(),
+            Seen::Died { station } => self.died(*station),
+            Seen::Stopped { station } => self.stopped(*station),
+            Seen::Closed => self.closed(),
+            Seen::Stuck { station, token } => self.blame(format!("{station} waits for {token} for ever")),
+            Seen::Quiet { remembered } => self.all_is_told(*remembered),
+            seen => self.look_at_station(seen),
+        }
+    }
+
+    fn look_at_station(&mut self, seen: &Seen) {
+        match seen {
+            Seen::Delivered { token, station, life, marked } => {
+                self.delivered(*token, *station);
+                if life != marked {
+                    let lives = format!("{station}, which lives its {life}");
+                    self.blame(format!("{token} is marked for life {marked} of {lives}"));
+                }
+            }
+            Seen::Taken { token, station } => self.part(*token, *station).is_taken = true,
+            Seen::Finished { token, station } => self.finished(*token, *station),
+            Seen::Answered { token, station, said } => self.answered(*token, *station, *said),
+            Seen::Opened { token, station } => self.opened(*token, *station),
+            Seen::ChunkSent { token, number } => self.chunk_sent(*token, *number),
+            Seen::Stepped { token, station, step } => self.stepped(*token, *station, *step),
+            Seen::ToldToCancel { token, station } => self.told_to_cancel(*token, *station),
+            seen => self.look_at_caller(seen),
+        }
+    }
+
+    fn look_at_caller(&mut self, seen: &Seen) {
+        match seen {
+            Seen::Heard { token, life } => self.heard(*token, *life),
+            Seen::Ended { token, ending, by } => self.ended(*token, ending, by),
+            Seen::Reported { token, outcomes } => self.reported(*token, outcomes),
+            Seen::OpenHeard { token, reply } => self.open_heard(*token, reply),
+            Seen::ChunkHeard { token, chunk } => self.chunk_heard(*token, chunk),
+            Seen::StepHeard { token, of, step } => self.step_heard(*token, *of, *step),
+            Seen::Undelivered { sender, news } => self.undelivered(*sender, news),
+            Seen::LossHeard { station, life, news } => self.loss_heard(*station, *life, news),
+            Seen::Traced { caller, station, ending } => self.traced(*caller, *station, ending),
+            seen => panic!("nobody looks at {seen:?}"),
+        }
+    }
+
+    /// Whether whoever offered a command still lives.
+    fn is_alive(&self, caller: Caller) -> bool {
+        match caller {
+            Caller::Manager { index, generation, .. } => !self.dead.contains(&(index, generation.0)),
+            _ => true,
+        }
+    }
+}
