@@ -54,7 +54,8 @@ impl Peer {
 
     /// The manager has taken the cancellations that its page had room for.
     pub(crate) fn cancels_taken(&mut self) {
-        if let Some(urgent) = self.urgent.as_mut().filter(|urgent| !urgent.cancels.is_empty()) {
+        // Also when there is nothing left to post: it waits for word of that.
+        if let Some(urgent) = &mut self.urgent {
             urgent.post_cancels();
         }
     }

@@ -19,7 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use super::cancels::Cancels;
 use super::link::Link;
 use crate::registry::SafeReason;
-use crate::shm::{Doorbell, StatusPage, Urgent};
+use crate::shm::{Doorbell, Urgent};
 use crate::wire::MAX_ENVELOPE_BYTES;
 use crate::wire::control::ManagerWord;
 
@@ -50,7 +50,6 @@ impl Notice {
 /// What the thread needs.
 pub(super) struct LinkThread {
     pub(super) link: Arc<Link>,
-    pub(super) page: Arc<StatusPage>,
     pub(super) urgent: Doorbell,
     pub(super) notice: Arc<Notice>,
     pub(super) cancels: Arc<Cancels>,
@@ -117,13 +116,12 @@ impl LinkThread {
 
     fn heed_urgent_words(&self) {
         self.urgent.drain();
-        let words = self.page.take_urgent();
+        let words = self.cancels.take_urgent();
         if words.contains(Urgent::QUIT) {
             self.notice.set(SafeReason::Quit);
             self.link.wake_worker();
         }
         if words.contains(Urgent::CANCEL) {
-            self.cancels.take();
             self.link.wake_worker();
         }
         if words.contains(Urgent::MORE_CANCELS) {

@@ -61,7 +61,6 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let cancels = Arc::new(Cancels::new(Arc::clone(&page), Arc::clone(link.desk())));
     let thread = LinkThread {
         link: Arc::clone(&link),
-        page: Arc::clone(&page),
         urgent: Doorbell::from_fd(urgent).map_err(|error| fail(&link, error.into()))?,
         notice: Arc::clone(&notice),
         cancels: Arc::clone(&cancels),

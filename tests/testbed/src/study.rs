@@ -1,5 +1,6 @@
 //! A second scope: handlers of the coordinator that take their time, call managers, and fail.
 
+use std::thread;
 use std::time::Duration;
 
 use labrig::prelude::*;
@@ -24,6 +25,14 @@ pub struct ScopeRelays {
     /// The managers to go.
     pub row: Vec<String>,
     /// How long the last one toils.
+    pub duration_ms: u64,
+}
+
+/// Works for so long without looking up.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(scope)]
+pub struct ScopeSleeps {
+    /// How long.
     pub duration_ms: u64,
 }
 
@@ -64,6 +73,12 @@ impl Study {
         let ScopeRelays { mut row, duration_ms } = command;
         let first = row.remove(0);
         context.to(&first).call(Relay { row, duration_ms, way: Way::Call })
+    }
+
+    #[ipc_command]
+    fn sleep(&mut self, command: ScopeSleeps, context: &mut Context) {
+        context.progress(0.0, 1.0, "sleeping");
+        thread::sleep(Duration::from_millis(command.duration_ms));
     }
 
     #[ipc_command]

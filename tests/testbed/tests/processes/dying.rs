@@ -173,6 +173,22 @@ fn a_call_in_the_pipe_of_a_frozen_manager_is_cancelled_when_that_goes_on() {
     assert!(end_empty(rig, "a frozen manager").is_clean);
 }
 
+/// More of them are in its pipe than the urgent lane has room for, and nothing holds the manager up.
+#[test]
+fn what_is_cancelled_while_its_manager_is_frozen_never_runs() {
+    let rig = launch(CONFIG);
+    signal(&rig, Signal::STOP);
+    let queued: Vec<_> = (0..500).map(|number| mark(&rig, number)).collect();
+    queued.iter().for_each(PendingReply::cancel);
+    signal(&rig, Signal::CONT);
+    for call in queued {
+        let end = call.wait(PATIENCE);
+        assert!(matches!(end, Err(CallError::Cancelled(_))), "{end:?}");
+    }
+    assert_eq!(rig.scope().call(Marks {}), Ok(vec![]));
+    assert!(end_empty(rig, "a frozen manager").is_clean);
+}
+
 #[test]
 fn a_cancelled_call_in_the_pipe_of_a_frozen_manager_ends_with_that() {
     let rig = launch(CONFIG);

@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, testbed};
+use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, testbed, until_begun};
 use labrig::{CallError, Refusal};
 use labrig_testbed::commands::*;
+use labrig_testbed::study::ScopeSleeps;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 const TWO_WORKERS: &str = "[managers.left]\nkind = \"worker\"\n[managers.right]\nkind = \"worker\"";
@@ -90,6 +91,19 @@ fn after_the_shutdown_every_call_is_refused_as_closed() {
     assert!(matches!(scope.to("left").send(Note { number: 1 }), Err(Refusal::Closed)));
     assert!(matches!(scope.request(KeepNote { text: String::new() }).map(drop), Err(Refusal::Closed)));
     assert!(matches!(scope.ping("left", PATIENCE), Err(CallError::Refused(Refusal::Closed))));
+}
+
+#[test]
+fn a_handler_of_the_scope_that_runs_may_finish_before_the_rig_ends() {
+    let rig = launch(TWO_WORKERS);
+    let scope = rig.scope();
+    let running = scope.request(ScopeSleeps { duration_ms: 300 }).expect("accepted");
+    until_begun(&running);
+    let queued = scope.request(ScopeSleeps { duration_ms: 300 }).expect("accepted");
+    end_cleanly(rig);
+    assert_eq!(running.try_value(), Some(Ok(())));
+    let refused = queued.try_value();
+    assert!(matches!(refused, Some(Err(CallError::Refused(Refusal::Quitting { .. })))), "{refused:?}");
 }
 
 #[test]
