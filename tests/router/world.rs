@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use labrig::coordinator::router::{Caller, Life};
-use labrig::remote::reply_stream::WINDOW;
+use labrig::remote::WINDOW;
 
 use super::bench::*;
 use super::history::{History, Micros, Seen, Token};

@@ -1,6 +1,6 @@
 //! Whether what calls tell before their end arrives: in order, all of it, and nothing after the end.
 
-use labrig::remote::reply_stream::WINDOW;
+use labrig::remote::WINDOW;
 
 use super::super::history::{Token, chunk_of, reply_of};
 use super::Checker;
