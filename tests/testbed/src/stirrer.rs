@@ -54,6 +54,14 @@ pub struct Drip {
     pub number: u64,
 }
 
+/// Streams so many numbers.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = ReplyStream<u64>)]
+pub struct Pour {
+    /// How many.
+    pub count: u64,
+}
+
 /// Is heard by everyone.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
 #[command(broadcast, reply = u64)]
@@ -105,6 +113,11 @@ impl Stirrer {
 
     #[ipc_command]
     fn drip(&mut self, _command: Drip) {}
+
+    #[ipc_command]
+    fn pour(&mut self, command: Pour) -> ReplyStream<u64> {
+        ReplyStream::new(0..command.count)
+    }
 
     #[ipc_command]
     fn stir_all(&mut self, command: StirAll) -> u64 {
@@ -168,7 +181,7 @@ impl Spoon {
         if whom == "scope" {
             return self.call_deeper(random, whom);
         }
-        match random % 12 {
+        match random % 13 {
             0 | 1 => self.scope.to(whom).call(nap(random)).is_ok(),
             2 | 3 => self.call_deeper(random, whom),
             4 => self.broadcast(random),
@@ -176,6 +189,7 @@ impl Spoon {
             6 => self.ask_briefly(random, whom),
             7 => self.ask_and_let_be(random, whom),
             8 => self.ask_and_hear(random, whom),
+            9 => self.drink(random, whom),
             _ => self.ask(random, whom),
         }
     }
@@ -218,6 +232,21 @@ impl Spoon {
             pending.cancel();
         }
         false
+    }
+
+    /// Reads a stream: not at all, in part, or to its end.
+    fn drink(&self, random: u64, whom: &str) -> bool {
+        let count = (random >> 32) % 3_000;
+        let Ok(pending) = self.scope.to(whom).request(Pour { count }) else { return false };
+        match (random >> 16) % 4 {
+            0 => pending.cancel(),
+            1 => return false,
+            _ => {}
+        }
+        let Ok(stream) = pending.wait(MOMENT) else { return false };
+        let sips = if random & (1 << 20) == 0 { count / 2 } else { count };
+        let poured = stream.with_patience(10 * MOMENT).take(sips as usize);
+        poured.map_while(Result::ok).eq(0..sips)
     }
 
     fn send(&self, random: u64, whom: &str) -> bool {
