@@ -1,5 +1,7 @@
 //! Waiting for ever is refused: at once, by whoever would close the circle, and with everyone on it named.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -174,6 +176,13 @@ impl Place {
         rig.scope().to(&at).request(meet).expect("accepted")
     }
 
+    /// Says for so many that they have come for the first round; somebody reads it all the while.
+    fn let_all_come(&self, parties: u64) {
+        let place = OpenOptions::new().write(true).open(&self.file).expect("it is there");
+        (0..parties)
+            .for_each(|at| place.write_all_at(&1_u64.to_le_bytes(), at * 8).expect("it can be written"));
+    }
+
     /// Has one of two managers call the other when it gets to it.
     fn send_alone(&self, rig: &Rig, own: usize, round: u64) -> PendingReply<Rung> {
         let (place, whom, by) = (self.file.clone(), name(1 - own), WAYS[(round as usize >> own) % 2]);
@@ -265,7 +274,7 @@ fn calls_that_began_independently_are_not_closed_to_a_ring() {
     eventually("that `b` waits for `c`", || queued_at(&rig, "c") == 1);
     let first = ring("a", "b");
     eventually("that `a` waits for `b`", || queued_at(&rig, "b") == 1);
-    std::fs::write(&place.file, [[1, 0, 0, 0, 0, 0, 0, 0]; 3].concat()).expect("it can be written");
+    place.let_all_come(3);
     let refused = last.wait(PATIENCE).expect("done");
     assert_eq!(refused, refusal(&["c", "a", "b", "c"], Asking::Call));
     assert_eq!([first.wait(PATIENCE), second.wait(PATIENCE)], [Ok(Rung::Done), Ok(Rung::Done)]);
