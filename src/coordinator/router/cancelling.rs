@@ -1,8 +1,9 @@
 //! Calls that are taken back, given more time, or awaited by nobody.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::{Asked, Caller, Effect, Router};
+use super::{Asked, Call, Caller, Effect, Router};
 use crate::wire::{CodecId, Ending, NotDone};
 
 impl Router {
@@ -51,13 +52,25 @@ impl Router {
     /// Ends every call whose deadline has passed. What is still queued here will not run; of the others their
     /// stations are told.
     pub fn expire(&mut self, now: Instant) {
-        for (id, call) in self.in_flight.expire(now) {
-            match call.ordinal {
-                None => self.stations[call.station].withdraw(id),
-                Some(_) if call.is_cancelled => {}
-                Some(_) => self.effects.push(Effect::Cancel { station: call.station, call: id }),
+        let expired = self.in_flight.expire(now);
+        self.withdraw_unsent(&expired);
+        for (id, call) in expired {
+            if call.ordinal.is_some() && !call.is_cancelled {
+                self.effects.push(Effect::Cancel { station: call.station, call: id });
             }
             self.end(id, call, Ending::NotDone(NotDone::Expired), CodecId::Postcard);
+        }
+    }
+
+    /// Takes what was not sent out of the queues: each is gone through once, however much has expired.
+    fn withdraw_unsent(&mut self, expired: &[(u64, Call)]) {
+        let mut unsent: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for (id, call) in expired.iter().filter(|(_, call)| call.ordinal.is_none()) {
+            unsent.entry(call.station).or_default().push(*id);
+        }
+        for (station, mut ids) in unsent {
+            ids.sort_unstable();
+            self.stations[station].withdraw_all(&ids);
         }
     }
 

@@ -156,6 +156,9 @@ impl Station {
     /// Takes the `most` oldest queued one-way commands of a type out.
     pub(super) fn displace(&mut self, command: CommandId, most: usize) -> Vec<Ordered> {
         let mut displaced = Vec::new();
+        if most == 0 {
+            return displaced;
+        }
         self.queue.retain(|queued| {
             let goes = displaced.len() < most && queued.gives_way_to(command);
             displaced.extend(queued.command.filter(|_| goes));
@@ -163,6 +166,13 @@ impl Station {
         });
         self.commands_queued -= displaced.len();
         displaced
+    }
+
+    /// Takes calls out, given in ascending order, that have ended before they went into the pipe.
+    pub(super) fn withdraw_all(&mut self, calls: &[u64]) {
+        let before = self.queue.len();
+        self.queue.retain(|queued| queued.call.is_none_or(|call| calls.binary_search(&call).is_err()));
+        self.commands_queued -= before - self.queue.len();
     }
 
     /// Takes a call out that has ended before it went into the pipe.

@@ -85,7 +85,10 @@ fn a_thousand_callbacks_are_run_once_each() {
     }
     drop(told);
     let sums: Result<Vec<_>, CallError> = heard.iter().collect();
-    assert_eq!(sums, Ok((0..1_000).collect()));
+    // One that is added after its call's end runs at once, perhaps before others that are due.
+    let mut sums = sums.expect("all are done");
+    sums.sort_unstable();
+    assert!(sums.into_iter().eq(0..1_000));
     end_empty(rig, "a thousand callbacks");
 }
 
