@@ -56,8 +56,14 @@ fn bench_trace(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures, 
         in_turn(is_turned, || times(traced), || times(plain))
     });
     if let Some((_, traced, _)) = rigs {
-        let written = fs::metadata(traced.run_dir().join("trace.csv")).expect("it is written").len();
-        assert!(written > 40, "every call is to be written down");
+        // Twice a second, as long as there are calls.
+        let path = traced.run_dir().join("trace.csv");
+        let is_written = (0..200).any(|id| {
+            check(&by_waiting(ask(&traced.scope, id)), id);
+            thread::sleep(Duration::from_millis(20));
+            fs::metadata(&path).expect("it is there").len() > 40
+        });
+        assert!(is_written, "every call is to be written down");
     }
 }
 
