@@ -25,9 +25,10 @@ pub use check::{Checked, check};
 pub use code::{Code, FaultKind};
 pub use fault::{Fault, Party, Report};
 pub use plan::{
-    EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, Startup, StreamPlan,
+    EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, SafeProgram, Startup,
+    StreamPlan, Supervision,
 };
-pub use raw::{ReadMode, WhenFull};
+pub use raw::{OnPanic, ReadMode, Rearm, RestartPolicy, WhenFull};
 pub(crate) use streams::{own_stream, too_few_slots};
 pub(crate) use suggest::{nearest, quoted_list, suggestion};
 pub use topology::{Resolution, Topology, TopologyError};

@@ -15,6 +15,7 @@ mod listening;
 mod local_port;
 mod main_loop;
 pub(crate) mod manifest;
+mod ordering;
 mod outputs;
 mod peers;
 mod process;

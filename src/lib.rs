@@ -131,7 +131,8 @@ pub use config::Topology;
 pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
 pub use remote::{
-    BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, ReplyStream, Scope,
+    Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, ReplyStream,
+    Restarted, Scope, StopOutcome, StopReport,
 };
 pub use wire::{Command, Progress, Refusal, Schema};
 
@@ -141,10 +142,10 @@ pub mod prelude {
 
     pub use crate::macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
     pub use crate::registry::context::FrameProducer;
-    pub use crate::registry::{Context, Manager, SafeReason, SetupError};
+    pub use crate::registry::{Context, Manager, SetupError};
     pub use crate::remote::{BroadcastReport, CallError, Cancelled, PendingReply, ReplyStream, Scope};
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
-    pub use crate::wire::{Command, Progress, Refusal, Schema};
+    pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema};
 }
 
 /// What the macros write refers to these names; not for people.

@@ -22,8 +22,8 @@ pub use context::Context;
 pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
 pub(crate) use desk::{Desk, Finished};
 pub use handler::{
-    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, SafeReason, ScopeHandles,
-    SetupError, Timer,
+    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles, SetupError,
+    Timer,
 };
 pub use outcome::Outcome;
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};

@@ -14,6 +14,7 @@ pub mod glob;
 pub mod ids;
 pub mod inspect;
 pub mod refusal;
+pub mod safe;
 pub mod schema;
 mod schema_std;
 
@@ -30,4 +31,5 @@ pub use failure::{Failure, FailureKind};
 pub use glob::{Filter, Glob};
 pub use ids::{CommandId, Generation, ManagerName, NameError, Site};
 pub use refusal::Refusal;
+pub use safe::{SafeEntry, SafeReason};
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};

@@ -184,13 +184,15 @@ fn a_rig_needs_managers() {
 #[test]
 fn keys_are_used_or_refused() {
     check_manager("kinds = 'a'", &[("L003", 4)]);
+    check_manager("fast_lane = true", &[("L009", 4)]);
+    check_manager("nice = 5\ncpus = [1]\nrearm = 'manual'\nlease_ms = 250\non_panic = 'restart'", &[]);
     check_manager(
-        "nice = 5\ncpus = [1]\nrearm = 'manual'\nfast_lane = true\nlease_ms = 250",
-        &[("L009", 4), ("L009", 5), ("L009", 6), ("L009", 7), ("L009", 8)],
+        "restart_policy = 'always'\nmax_restarts = 5\nrestart_window_s = 60\nsafe_program = ['x']",
+        &[],
     );
     check_manager(
-        "restart_policy = 1\nmax_restarts = 5\nrestart_window_s = 60\nsafe_program = []",
-        &[("L009", 4), ("L009", 5), ("L009", 6), ("L009", 7)],
+        "restart_policy = 'sometimes'\nnice = 20\nwatchdog_ms = -1",
+        &[("L008", 4), ("L006", 5), ("L007", 6)],
     );
 }
 

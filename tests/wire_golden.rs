@@ -15,8 +15,8 @@ use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     Audience, BroadcastOutcome, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope, Failure,
-    FailureKind, Generation, Header, Hop, Kind, ManagerName, NotDone, Overflow, Progress, Shape, Site,
-    Target, TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
+    FailureKind, Generation, Header, Hop, Kind, ManagerName, NotDone, Overflow, Progress, SafeEntry, Shape,
+    Site, Target, TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
 };
 use serde::de::DeserializeOwned;
 
@@ -24,7 +24,7 @@ const GOLDEN: &str = include_str!("golden/wire.txt");
 
 /// Moves the objective.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, script, deadline_ms = 500, idempotent)]
+#[command(reply = Settled, script, deadline_ms = 500, idempotent, hazardous)]
 struct MoveTo {
     /// Height above the stage.
     #[schema(unit = "um", min = 0.0, max = 200.0)]
@@ -191,6 +191,9 @@ fn coordinator_words(lines: &mut Lines) {
         safe_deadline_ms: 200,
         log_level: 3,
         sends_traces: true,
+        watchdog_ms: 2_000,
+        lease_ms: 250,
+        restarts_on_panic: false,
     };
     let (stream, inputs) = (|| "video".to_owned(), vec!["video".to_owned()]);
     lines.value("", &CoordinatorWord::Configure(configure));
@@ -223,6 +226,11 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::WaitEnded { correlation: 77 });
     lines.value("", &ManagerWord::Grant { correlation: 77, chunks: 2 });
     lines.value("", &ManagerWord::CancelsTaken);
+    let reason = SafeReason::StopOrdered;
+    let entry = SafeEntry { reason, took_us: 120, taken: 12, by_emergency_handle: true };
+    lines.value("", &ManagerWord::Safe(entry));
+    lines.value("", &ManagerWord::Busy);
+    lines.value("", &ManagerWord::GivesUp { why: "`MoveTo` panicked".into() });
 }
 
 fn endings(lines: &mut Lines) {

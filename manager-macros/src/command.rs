@@ -22,6 +22,7 @@ const KNOWN: &[Known] = &[
     ("keep_latest", Takes::Nothing, "keep_latest"),
     ("deadline_ms", Takes::Count, "deadline_ms = 500"),
     ("idempotent", Takes::Nothing, "idempotent"),
+    ("hazardous", Takes::Nothing, "hazardous"),
 ];
 
 /// Writes `impl Command`, or the mistakes with an impl that is never run.
@@ -178,6 +179,7 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
         None => quote!(::core::option::Option::None),
     };
     let idempotent = options.has("idempotent");
+    let hazardous = options.has("hazardous");
     quote! {
         static SPEC: ::std::sync::OnceLock<::labrig::__private::CommandSpec> = ::std::sync::OnceLock::new();
         SPEC.get_or_init(|| {
@@ -192,6 +194,7 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
                 line: #line,
                 deadline_ms: #deadline_ms,
                 idempotent: #idempotent,
+                hazardous: #hazardous,
             })
         })
     }

@@ -7,7 +7,8 @@ use super::tree::{Content, Tree};
 use crate::wire::Site;
 
 /// The keys of a manager's table whose texts reach its process through the system.
-const GIVEN: &[&str] = &["program", "args", "env", "env_remove", "library_path", "working_dir"];
+const GIVEN: &[&str] =
+    &["program", "args", "env", "env_remove", "library_path", "working_dir", "safe_program"];
 
 /// Reports what a manager's process cannot be given.
 pub(super) fn check(manager: &Tree, faults: &mut Vec<Fault>) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::order;
-use super::raw::{ReadMode, WhenFull};
+use super::raw::{OnPanic, ReadMode, Rearm, RestartPolicy, WhenFull};
 use super::tree::Tree;
 use crate::wire::{Filter, ManagerName, Site};
 
@@ -76,10 +76,56 @@ pub struct ManagerPlan {
     pub hears: Vec<Filter>,
     /// How long its safe state may take.
     pub safe_deadline: Duration,
+    /// What is done when it dies or hangs.
+    pub supervision: Supervision,
     /// The inputs that the config binds; others read the stream of their own name.
     pub inputs: Vec<InputPlan>,
     /// Its own table, empty when there is none.
     pub config: Tree,
+}
+
+/// What is done when a manager dies or hangs, and how long each step of that may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supervision {
+    /// When it is started again.
+    pub policy: RestartPolicy,
+    /// How often it is started again within `window`.
+    pub max_restarts: u32,
+    /// The span in which restarts are counted.
+    pub window: Duration,
+    /// How long it stays down before its first restart.
+    pub delay: Duration,
+    /// The longest that it stays down.
+    pub max_delay: Duration,
+    /// How often an idempotent command is given to the next life.
+    pub max_retries: u32,
+    /// How long a handler may go without a sign of life; for ever when none is said.
+    pub watchdog: Option<Duration>,
+    /// How long a stuck handler has to heed that it is cancelled.
+    pub cancel_deadline: Duration,
+    /// How long the process has to heed SIGTERM.
+    pub terminate_deadline: Duration,
+    /// How long the process may take to be gone once it was killed.
+    pub kill_deadline: Duration,
+    /// The program that brings the hardware into its safe state, absolute, and its arguments.
+    pub safe_program: Option<SafeProgram>,
+    /// How it comes back from an unplanned end; when not said, its kind decides.
+    pub rearm: Option<Rearm>,
+    /// What a handler's panic ends.
+    pub on_panic: OnPanic,
+    /// For how long each lease vouches for the coordinator.
+    pub lease: Duration,
+}
+
+/// What brings the hardware into its safe state when its manager cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafeProgram {
+    /// The program; a name without a slash is looked for as a shell would.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// How long it may take.
+    pub deadline: Duration,
 }
 
 /// What a manager's process finds around it.
@@ -89,6 +135,10 @@ pub struct EnvironmentPlan {
     pub set: BTreeMap<String, String>,
     /// Variables it does not inherit.
     pub remove: Vec<String>,
+    /// The priority of its process; the coordinator's when not said.
+    pub nice: Option<i32>,
+    /// The processors it may use; all when there is none.
+    pub cpus: Vec<u32>,
     /// Folders that are searched first for shared libraries; absolute.
     pub library_path: Vec<PathBuf>,
     /// The folder it runs in, absolute; the coordinator's when none is said.

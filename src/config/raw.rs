@@ -52,8 +52,10 @@ pub(super) struct RawRig {
     pub(super) send_traces: bool,
     /// Whether the end of every call is written to `trace.csv` in the run's folder.
     pub(super) trace: bool,
-    /// The lease by which managers notice a frozen coordinator.
-    pub(super) lease_ms: Option<NotYet>,
+    /// For how long each lease vouches for the coordinator; managers with hazardous commands that are out of
+    /// their safe state notice a frozen coordinator by it.
+    #[schema(unit = "ms", min = 50, max = 60_000)]
+    pub(super) lease_ms: u64,
 }
 
 impl Default for RawRig {
@@ -65,7 +67,7 @@ impl Default for RawRig {
             start_deadline_ms: 10_000,
             send_traces: true,
             trace: false,
-            lease_ms: None,
+            lease_ms: 250,
         }
     }
 }
@@ -122,30 +124,142 @@ pub(super) struct RawManager {
     pub(super) inputs: BTreeMap<String, String>,
     /// The manager's own table; its kind says what it may hold.
     pub(super) config: Option<Anything>,
-    /// Whether it is started again after its end.
-    pub(super) restart_policy: Option<NotYet>,
-    /// How often it is started again.
-    pub(super) max_restarts: Option<NotYet>,
+    /// When it is started again after its process has ended.
+    #[serde(default)]
+    pub(super) restart_policy: RestartPolicy,
+    /// How often it is started again within `restart_window_s`; one more end and it has failed.
+    #[serde(default = "default_max_restarts")]
+    #[schema(max = 1000)]
+    pub(super) max_restarts: u32,
     /// The span in which restarts are counted.
-    pub(super) restart_window_s: Option<NotYet>,
-    /// How long a handler may go without a sign of life.
-    pub(super) watchdog_ms: Option<NotYet>,
-    /// What brings the hardware into its safe state when the manager cannot.
-    pub(super) safe_program: Option<NotYet>,
+    #[serde(default = "default_restart_window_s")]
+    #[schema(unit = "s", min = 1, max = 86_400)]
+    pub(super) restart_window_s: u64,
+    /// How long it stays down before its first restart; twice as long before each further one within the span.
+    #[serde(default = "default_restart_delay_ms")]
+    #[schema(unit = "ms", max = 60_000)]
+    pub(super) restart_delay_ms: u64,
+    /// The longest that it stays down before a restart.
+    #[serde(default = "default_max_restart_delay_ms")]
+    #[schema(unit = "ms", max = 3_600_000)]
+    pub(super) max_restart_delay_ms: u64,
+    /// How often an idempotent command that ended with its manager is given to the manager's next life.
+    #[serde(default = "default_max_retries")]
+    #[schema(max = 100)]
+    pub(super) max_retries: u32,
+    /// How long a handler may go without a sign of life before it counts as stuck; 0 for ever.
+    #[serde(default = "default_watchdog_ms")]
+    #[schema(unit = "ms", max = 3_600_000)]
+    pub(super) watchdog_ms: u64,
+    /// How long a stuck handler has to heed that it is cancelled.
+    #[serde(default = "default_rung_ms")]
+    #[schema(unit = "ms", min = 1, max = 60_000)]
+    pub(super) cancel_deadline_ms: u64,
+    /// How long a manager that was told to end by SIGTERM has to do so.
+    #[serde(default = "default_rung_ms")]
+    #[schema(unit = "ms", min = 1, max = 60_000)]
+    pub(super) terminate_deadline_ms: u64,
+    /// How long a killed manager may take to be gone before it counts as failed.
+    #[serde(default = "default_kill_deadline_ms")]
+    #[schema(unit = "ms", min = 1, max = 60_000)]
+    pub(super) kill_deadline_ms: u64,
+    /// What brings the hardware into its safe state when the manager is dead or hangs: program and arguments.
+    #[serde(default)]
+    pub(super) safe_program: Vec<String>,
+    /// How long that program may take.
+    #[serde(default = "default_safe_program_deadline_ms")]
+    #[schema(unit = "ms", min = 1, max = 60_000)]
+    pub(super) safe_program_deadline_ms: u64,
+    /// How it comes back from an unplanned end; by hand when its kind has hazardous commands.
+    pub(super) rearm: Option<Rearm>,
+    /// What a handler's panic ends.
+    #[serde(default)]
+    pub(super) on_panic: OnPanic,
+    /// For how long each lease vouches for the coordinator; as the rig says when left out.
+    #[schema(unit = "ms", min = 50, max = 60_000)]
+    pub(super) lease_ms: Option<u64>,
     /// The priority of its process.
-    pub(super) nice: Option<NotYet>,
-    /// The processors it may use.
-    pub(super) cpus: Option<NotYet>,
-    /// How it comes back from an unplanned death.
-    pub(super) rearm: Option<NotYet>,
+    #[schema(min = -20, max = 19)]
+    pub(super) nice: Option<i32>,
+    /// The processors it may use; all when left out.
+    #[serde(default)]
+    pub(super) cpus: Vec<u32>,
     /// A lane of its own for commands that must not wait.
     pub(super) fast_lane: Option<NotYet>,
-    /// The lease by which it notices a frozen coordinator.
-    pub(super) lease_ms: Option<NotYet>,
 }
 
 fn default_safe_deadline_ms() -> u64 {
     200
+}
+
+fn default_max_restarts() -> u32 {
+    5
+}
+
+fn default_restart_window_s() -> u64 {
+    60
+}
+
+fn default_restart_delay_ms() -> u64 {
+    100
+}
+
+fn default_max_restart_delay_ms() -> u64 {
+    10_000
+}
+
+fn default_max_retries() -> u32 {
+    1
+}
+
+fn default_watchdog_ms() -> u64 {
+    2_000
+}
+
+fn default_rung_ms() -> u64 {
+    500
+}
+
+fn default_kill_deadline_ms() -> u64 {
+    2_000
+}
+
+fn default_safe_program_deadline_ms() -> u64 {
+    1_000
+}
+
+/// When a manager is started again after its process has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Schema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// Never.
+    Never,
+    /// When it ended otherwise than in its safe state with exit code 0, or was ended because it was stuck.
+    #[default]
+    OnFailure,
+    /// Whenever it ended and the rig has not been told to quit.
+    Always,
+}
+
+/// How a manager comes back from an unplanned end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Schema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rearm {
+    /// Inactive: it refuses hazardous commands until somebody arms it.
+    Manual,
+    /// As if nothing had happened.
+    Auto,
+}
+
+/// What a handler's panic ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Schema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnPanic {
+    /// The call alone.
+    #[default]
+    Fail,
+    /// The manager, which enters its safe state and is started again.
+    Restart,
 }
 
 /// An item of `startup`.

@@ -13,7 +13,8 @@ use super::check::check;
 use super::code::Code;
 use super::fault::Fault;
 use super::plan::{
-    EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, Startup, StreamPlan,
+    EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, SafeProgram, Startup,
+    StreamPlan, Supervision,
 };
 use super::raw::{RawFile, RawFilter, RawManager, RawRig, RawStartup, RawStream, SCHEMA_VERSION};
 use super::topology::{Resolution, Topology, absolute};
@@ -79,7 +80,7 @@ fn plan(topology: &Topology, tree: &Tree) -> RigPlan {
         start_deadline: millis(rig.start_deadline_ms),
         sends_traces: rig.send_traces,
         traces: rig.trace,
-        managers: entries(tree, "managers").filter_map(|it| manager(topology, it)).collect(),
+        managers: entries(tree, "managers").filter_map(|it| manager(topology, rig.lease_ms, it)).collect(),
         streams: entries(tree, "streams").filter_map(stream).collect(),
         state_dir: topology.state_dir.clone(),
         run_dir: topology.run_dir.clone(),
@@ -102,10 +103,11 @@ pub(super) fn tree_of<'a>(tree: &'a Tree, manager: &ManagerPlan) -> &'a Tree {
     table.expect("a plan has the managers that the tree has")
 }
 
-fn manager(topology: &Topology, (name, tree): (&String, &Tree)) -> Option<ManagerPlan> {
+fn manager(topology: &Topology, lease_ms: u64, (name, tree): (&String, &Tree)) -> Option<ManagerPlan> {
     let name = ManagerName::new(name).ok()?;
     let raw: RawManager = read(tree)?;
     let known = |name: &String| ManagerName::new(name).ok();
+    let supervision = supervision(&raw, tree, lease_ms);
     Some(ManagerPlan {
         name,
         site: tree.site(),
@@ -121,6 +123,8 @@ fn manager(topology: &Topology, (name, tree): (&String, &Tree)) -> Option<Manage
             remove: raw.env_remove,
             library_path: raw.library_path,
             working_dir: raw.working_dir,
+            nice: raw.nice,
+            cpus: raw.cpus,
         },
         startup: tree.get("startup").map_or(&[][..], Tree::items).iter().filter_map(startup).collect(),
         queue_depth: raw.queue.depth,
@@ -131,9 +135,42 @@ fn manager(topology: &Topology, (name, tree): (&String, &Tree)) -> Option<Manage
         },
         hears: raw.hears.into_iter().map(filter).collect(),
         safe_deadline: Duration::from_millis(raw.safe_deadline_ms),
+        supervision,
         inputs: entries(tree, "inputs").map(input).collect(),
         config: table_or_empty(tree, "config"),
     })
+}
+
+fn supervision(raw: &RawManager, tree: &Tree, lease_ms: u64) -> Supervision {
+    let millis = Duration::from_millis;
+    Supervision {
+        policy: raw.restart_policy,
+        max_restarts: raw.max_restarts,
+        window: Duration::from_secs(raw.restart_window_s),
+        delay: millis(raw.restart_delay_ms),
+        max_delay: millis(raw.max_restart_delay_ms.max(raw.restart_delay_ms)),
+        max_retries: raw.max_retries,
+        watchdog: (raw.watchdog_ms > 0).then(|| millis(raw.watchdog_ms)),
+        cancel_deadline: millis(raw.cancel_deadline_ms),
+        terminate_deadline: millis(raw.terminate_deadline_ms),
+        kill_deadline: millis(raw.kill_deadline_ms),
+        safe_program: safe_program(raw, tree),
+        rearm: raw.rearm,
+        on_panic: raw.on_panic,
+        lease: millis(raw.lease_ms.unwrap_or(lease_ms)),
+    }
+}
+
+/// A program with a slash in its name is relative to where it is written; one without is looked for as a shell would.
+fn safe_program(raw: &RawManager, tree: &Tree) -> Option<SafeProgram> {
+    let (program, args) = raw.safe_program.split_first()?;
+    let written = tree.get("safe_program").and_then(|list| list.items().first().cloned());
+    let program = match written {
+        Some(written) if program.contains('/') => written.place.resolve(program),
+        _ => program.into(),
+    };
+    let deadline = Duration::from_millis(raw.safe_program_deadline_ms);
+    Some(SafeProgram { program, args: args.to_vec(), deadline })
 }
 
 fn filter(raw: RawFilter) -> Filter {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::router::Route;
-use crate::config::RateLimits;
+use crate::config::{RateLimits, Supervision};
 use crate::shm::ReadMode;
 use crate::transport::Child;
 use crate::wire::{CommandId, Filter, ManagerName};
@@ -39,6 +39,9 @@ pub(crate) struct ManagerBlueprint {
     /// Whether the rig starts without it when it cannot be started.
     pub(crate) is_optional: bool,
     pub(crate) safe_deadline: Duration,
+    pub(crate) supervision: Supervision,
+    /// Whether its kind has hazardous commands.
+    pub(crate) is_hazardous: bool,
     pub(crate) limits: RateLimits,
     pub(crate) hears: Vec<Filter>,
     /// The commands whose fingerprints the program must agree on, by path.

@@ -20,7 +20,7 @@ use crate::remote::scope::Ping;
 use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{Command, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
+use crate::wire::{CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -73,6 +73,8 @@ pub(crate) enum Request {
     OpenStream { stream: String, mode: ReadMode, asker: Sender<Result<StreamParts, StreamError>> },
     /// The program itself has lost something.
     Loss { what: String, detail: String },
+    /// The coordinator itself is asked for something.
+    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId },
     /// A start-up command has ended.
     Startup { manager: usize, answer: Answer },
 }
@@ -206,6 +208,12 @@ impl Core {
                     answers.undelivered.push(news);
                 }
             }
+            Effect::Order { call, order, payload, codec } => {
+                state.requests.push(Request::Order { call, order, payload, codec });
+                self.wake.ring();
+            }
+            // Renewed from now on by the main loop, once leases are.
+            Effect::LeavesSafeState(_) => {}
             Effect::Traced(ending) => self.note_traced(state, ending),
             Effect::Answer { caller, .. }
             | Effect::Opened { caller, .. }

@@ -64,6 +64,8 @@ fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &Mana
         after: manager.after.iter().filter_map(|name| plan.manager(name.as_str())).collect(),
         is_optional: manager.is_optional,
         safe_deadline: manager.safe_deadline,
+        supervision: manager.supervision.clone(),
+        is_hazardous: handlers.clone().any(|it| it.command.hazardous),
         limits: manager.limits,
         hears: manager.hears.clone(),
         commands: handlers.map(|it| (it.command.path.clone(), it.command.id)).collect(),
@@ -100,12 +102,16 @@ fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> Hash
         name: spec.name.clone(),
         delivery: spec.delivery,
         overflow: spec.overflow,
+        idempotent: spec.idempotent,
+        hazardous: spec.hazardous,
         stations: Vec::new(),
     };
     let route = |route: &CommandRoute| Route {
         name: route.spec.name.clone(),
         delivery: route.delivery,
         overflow: route.spec.overflow,
+        idempotent: route.spec.idempotent,
+        hazardous: route.spec.hazardous,
         stations: route.managers.iter().copied().chain(route.scope.then_some(scope)).collect(),
     };
     let mut routes: HashMap<_, _> = known.iter().map(|spec| (spec.id, nowhere(spec))).collect();

@@ -280,6 +280,7 @@ impl MainLoop {
                     drop(asker.send(self.open_stream(&stream, mode)));
                 }
                 Request::Loss { what, detail } => self.note_loss("scope", &what, &detail),
+                Request::Order { call, order, payload, codec } => self.obey(call, order, &payload, codec),
                 Request::Startup { manager, answer } => {
                     let step = self.startup_ended(manager, answer);
                     self.check(step);

@@ -12,6 +12,7 @@
 mod cancelling;
 mod endings;
 mod gathering;
+mod ordering;
 mod routing;
 mod station;
 mod streaming;
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use crate::remote::{Answer, InFlight};
+use crate::remote::{Answer, InFlight, orders};
 use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
 use crate::wire::{
     CommandId, CommandSpec, Generation, Header, Hop, Kind, Overflow, Refusal, Target, UndeliveredReason,
@@ -223,6 +224,9 @@ impl Router {
         }
         let chain = chain_of(caller, header);
         let part = Part { caller, header, payload, chain: &chain, now, deadline: deadline_of(header, now) };
+        if orders::order(header.command).is_some() {
+            return self.order(part);
+        }
         if header.kind == Kind::Broadcast {
             return self.broadcast(part, gauge);
         }

@@ -13,6 +13,7 @@ use super::peers::UrgentLane;
 use super::process::Phase;
 use super::rate::Bucket;
 use super::router::Life;
+use crate::config::OnPanic;
 use crate::remote::{Answer, CallError, CallFacts, StreamError, StreamParts};
 use crate::shm::{Doorbell, ReadMode, StatusPage};
 use crate::transport::{Interest, PipeError, Spawned};
@@ -147,6 +148,9 @@ impl MainLoop {
             safe_deadline_ms: plan.safe_deadline.as_millis() as u64,
             log_level: self.log_level,
             sends_traces: blueprint.sends_traces,
+            watchdog_ms: plan.supervision.watchdog.map_or(0, |limit| limit.as_millis() as u64),
+            lease_ms: plan.supervision.lease.as_millis() as u64,
+            restarts_on_panic: plan.supervision.on_panic == OnPanic::Restart,
         }
     }
 

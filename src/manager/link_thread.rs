@@ -18,10 +18,9 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::cancels::Cancels;
 use super::link::Link;
-use crate::registry::SafeReason;
 use crate::shm::{Doorbell, Urgent};
-use crate::wire::MAX_ENVELOPE_BYTES;
 use crate::wire::control::ManagerWord;
+use crate::wire::{MAX_ENVELOPE_BYTES, SafeReason};
 
 /// Why the worker is to end; noticed by the link thread, read by the worker.
 #[derive(Default)]
@@ -29,21 +28,11 @@ pub(super) struct Notice(AtomicU8);
 
 impl Notice {
     fn set(&self, reason: SafeReason) {
-        let code = match reason {
-            SafeReason::Quit => 1,
-            SafeReason::CoordinatorLost => 2,
-            SafeReason::Terminated => 3,
-        };
-        self.0.fetch_max(code, Ordering::AcqRel);
+        self.0.fetch_max(reason.code() as u8, Ordering::AcqRel);
     }
 
     pub(super) fn get(&self) -> Option<SafeReason> {
-        match self.0.load(Ordering::Acquire) {
-            0 => None,
-            1 => Some(SafeReason::Quit),
-            2 => Some(SafeReason::CoordinatorLost),
-            _ => Some(SafeReason::Terminated),
-        }
+        SafeReason::of_code(u64::from(self.0.load(Ordering::Acquire)))
     }
 }
 

@@ -8,9 +8,9 @@ use super::dispatch::{Dispatch, note_tick};
 use super::link::{Arrived, Link, Woken};
 use super::link_thread::Notice;
 use super::setup::Streams;
-use crate::registry::{Context, Instance, SafeReason, panics};
-use crate::wire::Kind;
+use crate::registry::{Context, Instance, panics};
 use crate::wire::control::{self, CoordinatorWord, ManagerWord};
+use crate::wire::{Kind, SafeReason};
 
 /// How long streams that answer calls have to say that they end with their manager.
 const STREAMS_PATIENCE: Duration = Duration::from_millis(100);

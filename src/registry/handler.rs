@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use crate::shm::Frame;
-use crate::wire::{CodecId, Command, CommandSpec, Failure, Schema, codec};
+use crate::wire::{CodecId, Command, CommandSpec, Failure, SafeReason, Schema, codec};
 
 /// A process that owns devices. Its handlers stand in a `#[manager]` block.
 #[diagnostic::on_unimplemented(
@@ -31,28 +31,6 @@ pub trait Manager: Sized + 'static {
     /// Must be quick (bounded by `safe_deadline_ms`) and may be called more than once.
     fn enter_safe_state(&mut self, reason: SafeReason) {
         let _ = reason;
-    }
-}
-
-/// Why a manager is told to enter its safe state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SafeReason {
-    /// The rig quits in good order.
-    Quit,
-    /// The coordinator is gone.
-    CoordinatorLost,
-    /// The process was told to end by a signal.
-    Terminated,
-}
-
-impl fmt::Display for SafeReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Quit => "the rig quits",
-            Self::CoordinatorLost => "the coordinator is gone",
-            Self::Terminated => "a signal ended the process",
-        })
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::description::{KindDescription, Manifest, ScopeDescription};
-use super::handler::{HandlerEnd, HandlerTable, Handles, Incoming, SafeReason, ScopeHandles, SetupError};
+use super::handler::{HandlerEnd, HandlerTable, Handles, Incoming, ScopeHandles, SetupError};
 use crate::shm::Frame;
-use crate::wire::{CommandSpec, Failure, TypeSchema, codec};
+use crate::wire::{CommandSpec, Failure, SafeReason, TypeSchema, codec};
 
 /// Sets a manager up, from its config table as JSON.
 pub type StartManager = fn(&[u8], &mut Context) -> Result<Box<dyn Instance>, SetupError>;

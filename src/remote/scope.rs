@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call_error::CallError;
+use super::orders::{Arm, Armed, Restart, Restarted, StopAll, StopReport};
 use super::pending_broadcast::PendingBroadcast;
 use super::pending_reply::{PendingReply, read_reply};
 use super::port::{Outgoing, Port};
@@ -134,6 +135,32 @@ impl Scope {
     /// Asks the rig to quit in good order. A second request is harmless.
     pub fn quit(&self) {
         self.port.quit("");
+    }
+
+    /// Everything to its safe state now, over the urgent lane, without quitting. What was accepted before ends as
+    /// cancelled; a command that is sent afterwards runs. Returns at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the rig quits, which brings everything to its safe state too.
+    pub fn stop_all(&self) -> Result<PendingReply<StopReport>, Refusal> {
+        self.request(StopAll {})
+    }
+
+    /// An inactive manager may move again. Returns at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the rig quits; a manager that there is not is told as the call's failure.
+    pub fn arm(&self, manager: &str) -> Result<PendingReply<Armed>, Refusal> {
+        self.request(Arm { manager: manager.to_owned() })
+    }
+
+    /// A manager is to be ended in good order and started again. Returns at once; the reply comes when it is ready.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the rig quits; a manager that there is not, or that cannot be started, is told as the
+    /// call's failure.
+    pub fn restart(&self, manager: &str) -> Result<PendingReply<Restarted>, Refusal> {
+        self.request(Restart { manager: manager.to_owned() })
     }
 
     /// A stream of the rig, to be read by a thread of the coordinator's process.

@@ -105,6 +105,10 @@ pub struct Activity {
     pub busy_since_ns: Option<u64>,
     /// How long that handler may run, in nanoseconds; nothing when it may take as long as it likes.
     pub allowance_ns: Option<u64>,
+    /// What the manager is busy with, when it is no command: the code given to [`StatusPage::begin_step`]; else 0.
+    pub step: u64,
+    /// How many such steps were begun.
+    pub steps: u64,
 }
 
 #[derive(Debug)]
@@ -137,6 +141,10 @@ struct ActivityWords {
     current_command: AtomicU64,
     busy_since_ns: AtomicU64,
     allowance_ns: AtomicU64,
+    step: AtomicU64,
+    steps: AtomicU64,
+    /// 1 while the manager is in its safe state.
+    is_safe: AtomicU64,
 }
 
 /// Written by the coordinator; `urgent` is emptied by the manager.
@@ -146,6 +154,8 @@ struct RequestWords {
     urgent: AtomicU64,
     /// 1 when whatever runs is to give up, for good.
     gives_up: AtomicU64,
+    /// 1 while the coordinator looks at this page again and again.
+    is_watched: AtomicU64,
     lease_until_ns: AtomicU64,
     arguments: [AtomicU64; StatusPage::ARGUMENTS],
 }
@@ -265,6 +275,51 @@ impl StatusPage {
         words.busy_since_ns.store(0, Ordering::Release);
     }
 
+    /// The manager begins something that is no command, such as a timer; its code is the business of the floors
+    /// above, and not 0. Whether the coordinator watches: when not, it is to be told.
+    #[must_use]
+    pub fn begin_step(&self, code: u64, allowance_ns: Option<u64>) -> bool {
+        let words = self.activity_words();
+        words.step.store(code, Ordering::Relaxed);
+        words.allowance_ns.store(allowance_ns.unwrap_or(0), Ordering::Relaxed);
+        words.steps.store(words.steps.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        words.busy_since_ns.store(monotonic_ns(), Ordering::Release);
+        // Either the coordinator, which ceases to watch, sees the new step, or it is seen here that it has ceased.
+        fence(Ordering::SeqCst);
+        self.is_watched()
+    }
+
+    /// The step has ended.
+    pub fn finish_step(&self) {
+        let words = self.activity_words();
+        words.busy_since_ns.store(0, Ordering::Release);
+        words.step.store(0, Ordering::Release);
+    }
+
+    /// Whether the coordinator looks at this page again and again.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.requests().is_watched.load(Ordering::Relaxed) != 0
+    }
+
+    /// The coordinator begins or ceases to look. One that ceases looks once more, at the steps and the busy
+    /// time: who began meanwhile may not tell it.
+    pub fn set_watched(&self, is_watched: bool) {
+        self.requests().is_watched.store(u64::from(is_watched), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether the manager is in its safe state, as far as it has said.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.activity_words().is_safe.load(Ordering::Acquire) != 0
+    }
+
+    /// The manager has entered its safe state, or leaves it.
+    pub fn set_safe(&self, is_safe: bool) {
+        self.activity_words().is_safe.store(u64::from(is_safe), Ordering::Release);
+    }
+
     /// Sets how long the running handler may take, counted from its beginning.
     pub fn set_allowance(&self, allowance_ns: Option<u64>) {
         self.activity_words().allowance_ns.store(allowance_ns.unwrap_or(0), Ordering::Relaxed);
@@ -296,6 +351,8 @@ impl StatusPage {
             current_command: words.current_command.load(Ordering::Relaxed),
             busy_since_ns: (since != 0).then_some(since),
             allowance_ns: (allowance != 0).then_some(allowance),
+            step: words.step.load(Ordering::Acquire),
+            steps: words.steps.load(Ordering::Acquire),
         }
     }
 

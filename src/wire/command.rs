@@ -141,6 +141,9 @@ pub struct CommandSpec {
     /// Whether running it twice does the same as running it once. Only then may it be retried; labrig never
     /// runs any other command twice.
     pub idempotent: bool,
+    /// Whether it moves or emits something. A manager that came back from an unplanned end refuses it until it
+    /// is armed.
+    pub hazardous: bool,
 }
 
 /// The options of `#[command(…)]`, as the derive writes them.
@@ -166,6 +169,8 @@ pub struct CommandOptions {
     pub deadline_ms: Option<u64>,
     /// Whether running it twice does the same as running it once.
     pub idempotent: bool,
+    /// Whether it moves or emits something.
+    pub hazardous: bool,
 }
 
 impl CommandSpec {
@@ -194,6 +199,7 @@ impl CommandSpec {
             reply,
             deadline_ms: options.deadline_ms,
             idempotent: options.idempotent,
+            hazardous: options.hazardous,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::ending::Undelivered;
 use super::envelope::{EnvelopeError, Header, Kind};
 use super::failure::Failure;
 use super::ids::CommandId;
+use super::safe::SafeEntry;
 use super::schema::{Schema, TypeSchema};
 
 /// What a coordinator tells a manager. Descriptors that belong to a word come in the same packet, in the
@@ -84,6 +85,12 @@ pub struct Configure {
     pub log_level: u8,
     /// Whether failures say where in the source they happened, and by which way.
     pub sends_traces: bool,
+    /// How long a handler may go without a sign of life, in ms; 0 for ever.
+    pub watchdog_ms: u64,
+    /// For how long each lease vouches for the coordinator, in ms.
+    pub lease_ms: u64,
+    /// Whether the process ends when a handler panics, to be started again.
+    pub restarts_on_panic: bool,
 }
 
 /// What a manager tells its coordinator.
@@ -169,6 +176,15 @@ pub enum ManagerWord {
     },
     /// All cancellations that the status page had room for are taken; there may be more.
     CancelsTaken,
+    /// The safe state is entered; the process goes on.
+    Safe(SafeEntry),
+    /// A timer or frame handler has begun while nobody watched the status page.
+    Busy,
+    /// A handler has panicked: the process enters its safe state and ends, to be started again.
+    GivesUp {
+        /// Which handler, and its panic.
+        why: String,
+    },
 }
 
 /// The envelope of a word.

@@ -109,6 +109,9 @@ pub enum UndeliveredReason {
     /// A manager sent it, and only the coordinator could know that it was to be refused: it did not run.
     #[error("{0}")]
     Refused(Refusal),
+    /// Everything was stopped before it was taken: it did not run.
+    #[error("everything was stopped")]
+    Stopped,
 }
 
 /// The outcome of a broadcast at one manager, as it travels.

@@ -139,6 +139,15 @@ pub enum Refusal {
         /// What was found when it was to start.
         why: String,
     },
+    /// The command moves or emits something, and the manager came back from an unplanned end: look at the
+    /// hardware, then arm it (`labrig arm`, `scope.arm`).
+    #[error("`{command}` was refused: `{manager}` is inactive after an unplanned end, until it is armed")]
+    Inactive {
+        /// Who is inactive.
+        manager: ManagerName,
+        /// The command's name.
+        command: String,
+    },
 }
 
 impl Refusal {
@@ -160,7 +169,8 @@ impl Refusal {
             | Self::UnknownCommand { command }
             | Self::PipeFull { command }
             | Self::WouldDeadlock { command, .. }
-            | Self::NotPresent { command, .. } => Some(command),
+            | Self::NotPresent { command, .. }
+            | Self::Inactive { command, .. } => Some(command),
         }
     }
 
@@ -171,7 +181,8 @@ impl Refusal {
             | Self::Dead { manager, .. }
             | Self::NotReady { manager, .. }
             | Self::NotServed { manager, .. }
-            | Self::NotPresent { manager, .. } => Some(manager.as_str()),
+            | Self::NotPresent { manager, .. }
+            | Self::Inactive { manager, .. } => Some(manager.as_str()),
             Self::Absent { manager, .. } => manager.as_deref(),
             _ => None,
         }

@@ -131,6 +131,7 @@ fn deadline_and_idempotence_are_no_part_of_the_fingerprint() {
         line: 1,
         deadline_ms: None,
         idempotent: true,
+        hazardous: false,
     };
     assert_eq!(CommandSpec::of::<Focus>(options).id, Focus::spec().id);
 }

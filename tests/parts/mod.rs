@@ -48,6 +48,7 @@ pub(crate) fn command(name: &str, delivery: DeliveryKind, line: u32) -> CommandS
         reply: unit(),
         deadline_ms: None,
         idempotent: false,
+        hazardous: false,
     };
     identified(spec)
 }

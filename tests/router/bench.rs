@@ -128,7 +128,17 @@ fn routes() -> HashMap<CommandId, Route> {
     use DeliveryKind::{Broadcast, Direct, Scope};
     use Overflow::{DropOldest, KeepLatest, Refuse};
     let route = |id, name: &str, delivery, overflow, stations: &[usize]| {
-        (id, Route { name: name.to_owned(), delivery, overflow, stations: stations.to_vec() })
+        (
+            id,
+            Route {
+                name: name.to_owned(),
+                delivery,
+                overflow,
+                idempotent: false,
+                hazardous: false,
+                stations: stations.to_vec(),
+            },
+        )
     };
     HashMap::from([
         route(EXPOSE, "Expose", Direct, Refuse, &[CAMERA]),
@@ -165,8 +175,14 @@ impl Bench {
         let stations = (0..managers).map(|index| Station::new(name(index), DEPTH)).collect();
         let scope = Station::new(self::name(SCOPE), DEPTH);
         let (overflow, stations_of) = (Overflow::Refuse, (0..managers).collect());
-        let route =
-            Route { name: "Move".into(), delivery: DeliveryKind::Direct, overflow, stations: stations_of };
+        let route = Route {
+            name: "Move".into(),
+            delivery: DeliveryKind::Direct,
+            overflow,
+            idempotent: false,
+            hazardous: false,
+            stations: stations_of,
+        };
         let mut router = Router::new(stations, scope, HashMap::from([(MOVE, route)]), Ping::spec());
         (0..=managers).for_each(|index| router.set_life(index, Life::Ready));
         Self { router, progress: Pages(vec![0; managers], vec![0; managers]), now: Instant::now() }
@@ -312,6 +328,8 @@ pub(crate) struct News {
     pub(crate) grants: Vec<(u64, u32)>,
     pub(crate) undelivered: Vec<(Caller, Undelivered)>,
     pub(crate) traced: Vec<TracedEnding>,
+    pub(crate) orders: Vec<(u64, CommandId)>,
+    pub(crate) leaving: Vec<usize>,
 }
 
 impl News {
@@ -326,6 +344,8 @@ impl News {
             Effect::Grant { call, chunks } => self.grants.push((call, chunks)),
             Effect::Undelivered { sender, news } => self.undelivered.push((sender, news)),
             Effect::Traced(traced) => self.traced.push(*traced),
+            Effect::Order { call, order, .. } => self.orders.push((call, order)),
+            Effect::LeavesSafeState(station) => self.leaving.push(station),
         }
     }
 

@@ -1,7 +1,7 @@
 use labrig::prelude::*;
 
 #[derive(Command, Serialize, Deserialize, Schema)]
-#[command(hazardous)]
+#[command(journaled)]
 struct MoveTo {
     height_um: f64,
 }

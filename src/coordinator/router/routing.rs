@@ -1,6 +1,7 @@
 //! Which station a command is for, and what things are called.
 
 use super::{Router, Station};
+use crate::remote::orders;
 use crate::wire::{CommandId, Header, ManagerName, Refusal, Target};
 
 impl Router {
@@ -44,6 +45,9 @@ impl Router {
         match self.routes.get(&command) {
             Some(route) => route.name.clone(),
             None if command == self.ping.id => self.ping.name.clone(),
+            None if orders::order(command).is_some() => {
+                orders::order(command).map_or_else(String::new, |it| it.name.clone())
+            }
             None => command.to_string(),
         }
     }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::remote::{Answer, StreamNews};
-use crate::wire::{CommandId, DeliveryKind, Ending, Generation, NotDone, Overflow, Progress, Undelivered};
+use crate::wire::{
+    CodecId, CommandId, DeliveryKind, Ending, Generation, NotDone, Overflow, Progress, Undelivered,
+};
 
 /// Who made a call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -72,6 +74,20 @@ pub enum Effect {
         /// How many chunks more.
         chunks: u32,
     },
+    /// The coordinator itself is asked for something; [`Router::order_ended`](super::Router::order_ended) ends the
+    /// call.
+    Order {
+        /// The router's number of the call.
+        call: u64,
+        /// Which order.
+        order: CommandId,
+        /// Its fields.
+        payload: Vec<u8>,
+        /// How they are written.
+        codec: CodecId,
+    },
+    /// The station at that place leaves its safe state: a command that moves or emits is queued for it.
+    LeavesSafeState(usize),
     /// A one-way command was accepted, or offered by a manager, and will not run.
     Undelivered {
         /// Who sent it.
@@ -135,6 +151,10 @@ pub struct Route {
     pub delivery: DeliveryKind,
     /// What a full queue does with one-way sends of it.
     pub overflow: Overflow,
+    /// Whether running it twice does the same as running it once: it may be retried.
+    pub idempotent: bool,
+    /// Whether it moves or emits something: an inactive station refuses it.
+    pub hazardous: bool,
     /// The stations that serve it, by place.
     pub stations: Vec<usize>,
 }

@@ -60,6 +60,7 @@ impl RouteTable {
             "script": spec.script,
             "deadline_ms": spec.deadline_ms,
             "idempotent": spec.idempotent,
+            "hazardous": spec.hazardous,
             "file": spec.site.file,
             "line": spec.site.line,
             "fields": fields(&spec.schema),
@@ -86,7 +87,8 @@ impl RouteTable {
 fn note(spec: &CommandSpec) -> String {
     let deadline = spec.deadline_ms.map(|limit| format!("deadline {limit} ms"));
     let idempotent = spec.idempotent.then(|| "idempotent".to_owned());
-    let notes: Vec<_> = deadline.into_iter().chain(idempotent).collect();
+    let hazardous = spec.hazardous.then(|| "hazardous".to_owned());
+    let notes: Vec<_> = deadline.into_iter().chain(idempotent).chain(hazardous).collect();
     if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) }
 }
 

@@ -1,0 +1,83 @@
+//! What the coordinator itself is asked for: commands that no manager handles and no queue holds up.
+//!
+//! They can be sent from every process of the rig, and by the clients of its socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::macros::{Command, Schema};
+use crate::wire::{Command as _, CommandId, CommandSpec};
+
+/// Everything to its safe state now, over the urgent lane, without quitting: what was accepted before ends as
+/// cancelled.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = StopReport, name = "StopAll")]
+pub struct StopAll {}
+
+/// How a stop went; answered when every manager is safe or its safe deadline has passed.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+pub struct StopReport {
+    /// Each manager that runs, by name.
+    pub managers: Vec<StopOutcome>,
+}
+
+impl StopReport {
+    /// Whether every manager is in its safe state.
+    pub fn is_safe(&self) -> bool {
+        self.managers.iter().all(|outcome| outcome.is_safe)
+    }
+}
+
+/// How a stop went at one manager.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+pub struct StopOutcome {
+    /// Its name.
+    pub manager: String,
+    /// Whether it has said that it is in its safe state.
+    pub is_safe: bool,
+    /// How long that took, from the order, in µs; how long was waited, when it did not say so.
+    pub took_us: u64,
+}
+
+/// An inactive manager may move again. Its start-up commands that were put off are run first.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = Armed, name = "Arm")]
+pub struct Arm {
+    /// The manager's name.
+    pub manager: String,
+}
+
+/// A manager is armed.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq, Eq)]
+pub struct Armed {
+    /// The manager's name.
+    pub manager: String,
+    /// Whether it was inactive before.
+    pub was_inactive: bool,
+}
+
+/// A manager is to be ended in good order and started again; one that has failed is started again.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = Restarted, name = "Restart", deadline_ms = 60_000)]
+pub struct Restart {
+    /// The manager's name.
+    pub manager: String,
+}
+
+/// A manager has been started again and is ready.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// The manager's name.
+    pub manager: String,
+    /// Which life of it began.
+    pub generation: u32,
+}
+
+/// The orders there are.
+pub fn orders() -> [&'static CommandSpec; 3] {
+    [StopAll::spec(), Arm::spec(), Restart::spec()]
+}
+
+/// The order with that id.
+pub fn order(id: CommandId) -> Option<&'static CommandSpec> {
+    orders().into_iter().find(|spec| spec.id == id)
+}
