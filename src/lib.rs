@@ -123,6 +123,7 @@ pub mod registry;
 pub mod remote;
 #[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]
 pub mod shm;
+mod supervisor;
 pub mod transport;
 pub mod wire;
 

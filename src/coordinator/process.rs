@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::outputs::Output;
 use super::rate::Bucket;
+use super::summary::Death;
+use crate::config::Supervision;
 use crate::shm::{Doorbell, StatusPage, Urgent};
+use crate::supervisor::Supervisor;
 use crate::transport::ChildProcess;
 
 /// How many of a manager's last lines are kept for its death's report.
@@ -31,13 +34,20 @@ pub(crate) enum Phase {
     Running,
     /// Was told to end.
     Stopping,
+    /// Its process has ended; its safe program runs, or it is to be started again.
+    Down,
     /// Has ended, or was never started.
     Ended,
 }
 
-/// See the module's words.
+/// See the module's words. All but `history` is about one life.
 pub(crate) struct Process {
+    pub(crate) history: History,
     pub(crate) phase: Phase,
+    /// Which life of it.
+    pub(crate) generation: u32,
+    /// Whether it is on the rungs from which there is no way back: it hung, or was not ready in time.
+    pub(crate) is_condemned: bool,
     /// Whether it is optional and was found absent; `fault` says why. What is left of it still ends.
     pub(crate) is_absent: bool,
     pub(crate) child: Option<ChildProcess>,
@@ -59,10 +69,38 @@ pub(crate) struct Process {
     last_lines: VecDeque<String>,
 }
 
+/// What outlives a manager's lives.
+pub(crate) struct History {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) deaths: Vec<Death>,
+    /// How many commands earlier lives have taken.
+    pub(crate) taken_before: u64,
+    pub(crate) throttles_before: u64,
+}
+
 impl Process {
-    pub(crate) fn new() -> Self {
+    /// A manager that was not started yet.
+    pub(crate) fn new(rules: &Supervision, safe_deadline: Duration) -> Self {
+        let supervisor = Supervisor::new(rules, safe_deadline);
+        let history = History { supervisor, deaths: Vec::new(), taken_before: 0, throttles_before: 0 };
+        Self::life(history, 1)
+    }
+
+    /// From now on this is about its next life.
+    pub(crate) fn begin_life(self) -> Self {
+        let (taken, throttles) = (self.taken(), self.throttles);
+        let mut history = self.history;
+        history.taken_before += taken;
+        history.throttles_before += throttles;
+        Self::life(history, self.generation + 1)
+    }
+
+    fn life(history: History, generation: u32) -> Self {
         Self {
+            history,
             phase: Phase::Waiting,
+            generation,
+            is_condemned: false,
             is_absent: false,
             child: None,
             page: None,
@@ -85,6 +123,11 @@ impl Process {
     /// Whether its process runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.child.is_some() && self.exit.is_none()
+    }
+
+    /// How many commands it has taken in this life.
+    pub(crate) fn taken(&self) -> u64 {
+        self.page.as_ref().map_or(0, |page| page.activity().taken)
     }
 
     /// Whether it takes part in the start-up and has not come to its end.
