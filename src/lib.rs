@@ -129,7 +129,7 @@ pub mod wire;
 
 pub use app::{App, app, main};
 pub use config::Topology;
-pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
+pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
 pub use remote::{
     Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, ReplyStream,

@@ -13,6 +13,7 @@ use crossbeam_channel::bounded;
 use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
+use super::hooks::{FailureReport, Hooks};
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
 use super::manifest;
@@ -47,6 +48,7 @@ pub struct RigBuilder {
     topology: Topology,
     scopes: Vec<(TypeId, BuildScope)>,
     signals: Option<UnixStream>,
+    hooks: Hooks,
     log_level: u8,
 }
 
@@ -121,7 +123,7 @@ fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
 
 impl RigBuilder {
     pub(super) fn new(topology: Topology) -> Self {
-        Self { topology, scopes: Vec::new(), signals: None, log_level: 3 }
+        Self { topology, scopes: Vec::new(), signals: None, hooks: Hooks::default(), log_level: 3 }
     }
 
     /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
@@ -137,6 +139,24 @@ impl RigBuilder {
     /// Begins the quit when a byte can be read here, and hastens it with the next.
     pub(crate) fn signals(mut self, signals: UnixStream) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
+    /// the quit deadline says, or until somebody insists. It runs on a thread of its own.
+    pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
+        self.hooks.before_quit.push(Box::new(hook));
+        self
+    }
+
+    /// Is told of what fails without any call to tell of it: managers that die, or hang.
+    pub fn on_failure(mut self, told: impl Fn(&FailureReport) + Send + Sync + 'static) -> Self {
+        self.hooks.on_failure.push(Arc::new(told));
+        self
+    }
+
+    pub(crate) fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = hooks;
         self
     }
 
@@ -196,6 +216,7 @@ impl RigBuilder {
             trace,
             log_level: self.log_level,
             signals: self.signals,
+            hooks: self.hooks,
             launched,
         };
         let main_loop = MainLoop::new(parts)?;

@@ -20,6 +20,10 @@ const AFTER_PIPE_END: Duration = Duration::from_secs(1);
 impl MainLoop {
     pub(super) fn serve_pipe(&mut self, index: usize, ready: Ready) {
         if ready.writable {
+            if self.owes_streams {
+                self.connect_streams();
+                self.pass_barrier();
+            }
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
             peers[index].fill(index, router, pages, &self.core.poller);
@@ -75,6 +79,9 @@ impl MainLoop {
         envelope: &Envelope<'_>,
     ) -> Result<(), EnvelopeError> {
         let Envelope { header, payload } = envelope;
+        if self.processes[index].history.supervisor.hopes().is_some() {
+            self.look_for_recovery(index);
+        }
         if header.kind == Kind::Control {
             self.hear(index, control::open(payload)?);
             return Ok(());
@@ -132,6 +139,9 @@ impl MainLoop {
                 self.note_loss(&name, &what, &detail);
             }
             ManagerWord::CancelsTaken => self.core.lock().peers[index].cancels_taken(),
+            ManagerWord::Safe(entry) => self.note_safe(index, &entry),
+            ManagerWord::Busy => self.watch(index),
+            ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
             word => self.hear_of_call(index, word),
         }
     }

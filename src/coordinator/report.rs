@@ -42,6 +42,8 @@ impl MainLoop {
             throttles: process.history.throttles_before + process.throttles,
             restarts: process.generation - 1,
             last_death: process.history.deaths.last().cloned(),
+            is_inactive: process.history.is_inactive,
+            last_safe_entry: process.history.safe_entry.clone(),
             fault: process.fault.clone(),
         }
     }
@@ -113,10 +115,12 @@ fn state_text(process: &Process, is_busy: bool) -> &'static str {
     match process.phase {
         _ if process.is_absent => "absent",
         Phase::Waiting => "waiting",
-        _ if process.history.supervisor.is_stuck() => "stuck",
+        _ if process.is_alive() && (process.is_frozen || process.history.supervisor.is_stuck()) => "stuck",
         Phase::Starting | Phase::SettingUp | Phase::Preparing(_) if process.generation > 1 => "restarting",
         Phase::Starting | Phase::SettingUp | Phase::Preparing(_) => "starting",
         Phase::Prepared | Phase::Running if is_busy => "busy",
+        Phase::Prepared | Phase::Running if process.history.is_inactive => "inactive",
+        Phase::Prepared | Phase::Running if process.is_stopped() => "safe",
         Phase::Prepared | Phase::Running => "ready",
         Phase::Stopping => "stopping",
         Phase::Down => "restarting",

@@ -23,7 +23,11 @@ enum Stage {
     Frozen(Instant),
     Climbing(Ladder, Because),
     /// Its safe program runs.
-    Securing { until: Instant, is_late: bool, next: Next },
+    Securing {
+        until: Instant,
+        is_late: bool,
+        next: Next,
+    },
     /// It is started again then.
     Down(Instant),
     /// It stays down.
@@ -40,7 +44,10 @@ pub(crate) enum Step {
     RunSafeProgram,
     KillSafeProgram,
     /// It will be started again after so long.
-    Wait { after: Duration, number: u32 },
+    Wait {
+        after: Duration,
+        number: u32,
+    },
     /// It is started now.
     Start,
     /// It stays down, for this reason; without one, as it was told to.

@@ -61,7 +61,15 @@ fn restarts_that_lie_back_longer_than_the_window_count_no_more() {
     check_restarts(
         RestartPolicy::OnFailure,
         true,
-        &[(0, Some(10)), (100, Some(20)), (1_050, Some(20)), (1_500, Some(20)), (1_600, Some(30)), (1_700, None), (3_000, Some(10))],
+        &[
+            (0, Some(10)),
+            (100, Some(20)),
+            (1_050, Some(20)),
+            (1_500, Some(20)),
+            (1_600, Some(30)),
+            (1_700, None),
+            (3_000, Some(10)),
+        ],
     );
 }
 
@@ -109,7 +117,9 @@ fn check_watch(looks: &[(u64, u64, Activity, &str)]) {
             Verdict::Quiet => "quiet".to_owned(),
             Verdict::FineUntil(at) => format!("fine until {at}"),
             Verdict::Stuck(Because::Overdue { busy_ns, .. }) => format!("busy for {busy_ns}"),
-            Verdict::Stuck(Because::TakesNothing { waiting, since_ns }) => format!("{waiting} wait for {since_ns}"),
+            Verdict::Stuck(Because::TakesNothing { waiting, since_ns }) => {
+                format!("{waiting} wait for {since_ns}")
+            }
             Verdict::Stuck(other) => format!("{other:?}"),
         };
         assert_eq!(verdict, *expected, "at {now_ns}");
@@ -119,7 +129,11 @@ fn check_watch(looks: &[(u64, u64, Activity, &str)]) {
 #[test]
 fn a_handler_is_fine_until_its_allowance_ends() {
     let at = busy(8, 1_000, Some(100));
-    check_watch(&[(1_000, 8, at, "fine until 1100"), (1_099, 8, at, "fine until 1100"), (1_100, 8, at, "busy for 100")]);
+    check_watch(&[
+        (1_000, 8, at, "fine until 1100"),
+        (1_099, 8, at, "fine until 1100"),
+        (1_100, 8, at, "busy for 100"),
+    ]);
 }
 
 #[test]
@@ -230,7 +244,9 @@ fn a_stuck_manager_gets_one_rung_after_the_other_each_with_its_deadline() {
 
 #[test]
 fn a_manager_may_come_back_to_life_on_the_first_two_rungs_only() {
-    for (first, may) in [(Rung::Cancel, true), (Rung::Safe, true), (Rung::Terminate, false), (Rung::Kill, false)] {
+    for (first, may) in
+        [(Rung::Cancel, true), (Rung::Safe, true), (Rung::Terminate, false), (Rung::Kill, false)]
+    {
         let (mut supervisor, now) = (Supervisor::new(&rules(), SAFE), Instant::now());
         assert!(supervisor.stuck(overdue(), first, now).is_some());
         assert_eq!(supervisor.hopes().is_some(), may, "{first:?}");

@@ -111,7 +111,8 @@ impl Watch {
         match because {
             Because::Overdue { activity: then, .. } => {
                 let is_over = |end: u64| look.now_ns >= end;
-                let allowed = now.busy_since_ns.zip(now.allowance_ns).map(|(at, allowed)| at.saturating_add(allowed));
+                let allowed =
+                    now.busy_since_ns.zip(now.allowance_ns).map(|(at, allowed)| at.saturating_add(allowed));
                 (now.taken, now.done, now.steps, now.busy_since_ns)
                     != (then.taken, then.done, then.steps, then.busy_since_ns)
                     || !allowed.is_some_and(is_over)

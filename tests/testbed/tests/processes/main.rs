@@ -8,6 +8,7 @@ mod deadlock;
 mod dying;
 mod endings;
 mod pressure;
+mod restarts;
 mod routing;
 mod startup;
 mod storm;
