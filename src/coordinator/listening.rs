@@ -226,7 +226,8 @@ impl MainLoop {
         }
         state.peers[index].urgent = None;
         let CoreState { router, pages, .. } = &mut *state;
-        router.gone(index, pages);
+        // Whether a next life is to be expected is not known here yet.
+        router.gone(index, pages, false);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();
