@@ -10,6 +10,7 @@ mod builder;
 mod core;
 mod drawing;
 mod ends;
+mod guarding;
 mod hooks;
 mod laddering;
 mod launch_error;

@@ -13,6 +13,7 @@ use crossbeam_channel::bounded;
 use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
+use super::guarding;
 use super::hooks::{FailureReport, Hooks};
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
@@ -195,6 +196,8 @@ impl RigBuilder {
     }
 
     fn start(self, blueprint: Blueprint, folders: Folders) -> Result<Rig, LaunchError> {
+        let litter = folders.temporary.iter().map(|folder| folder.path().to_owned()).collect();
+        let guarding = guarding::start(&blueprint, litter)?;
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
@@ -217,6 +220,7 @@ impl RigBuilder {
             log_level: self.log_level,
             signals: self.signals,
             hooks: self.hooks,
+            guarding,
             launched,
         };
         let main_loop = MainLoop::new(parts)?;

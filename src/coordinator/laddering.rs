@@ -45,8 +45,16 @@ impl MainLoop {
             }
             Rung::Kill => {
                 self.condemn(index);
-                self.signal(index, Signal::KILL);
+                self.kill(index);
             }
+        }
+    }
+
+    /// Kills its process, and everything that it has started.
+    pub(super) fn kill(&mut self, index: usize) {
+        if let Some(child) = self.processes[index].child.as_ref().filter(|_| self.processes[index].is_alive()) {
+            // What had to be looked for is looked for again when the process has ended.
+            drop(child.offspring.kill_everything());
         }
     }
 

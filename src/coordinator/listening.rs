@@ -7,6 +7,7 @@ use log::Level;
 use super::core::CoreState;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
+use super::peers::Peer;
 use super::router::Caller;
 use crate::transport::{PipeError, Ready};
 use crate::wire::control::{self, ManagerWord};
@@ -219,15 +220,15 @@ impl MainLoop {
 
     /// Ends every call that this manager was to answer, and closes its pipe.
     pub(super) fn disconnect(&mut self, index: usize) {
+        let returns = self.may_return(index);
         let mut state = self.core.lock();
         let Some(pipe) = state.peers[index].pipe.take() else { return };
         if let Err(errno) = self.core.poller.remove(&pipe) {
             log::error!("a pipe cannot be taken from the poller: {errno}");
         }
-        state.peers[index].urgent = None;
+        state.peers[index] = Peer::default();
         let CoreState { router, pages, .. } = &mut *state;
-        // Whether a next life is to be expected is not known here yet.
-        router.gone(index, pages, false);
+        router.gone(index, pages, returns);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use log::Level;
-use rustix::process::Signal;
 
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
+use super::guarding::{self, Guarding};
 use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
 use super::ordering::{Asker, Stop};
@@ -41,6 +41,7 @@ pub(super) enum Source {
     Children,
     SafeProgram(usize),
     SafeOutput(usize),
+    Guardian,
 }
 
 impl Source {
@@ -55,6 +56,7 @@ impl Source {
             Self::Children => (6, 0),
             Self::SafeProgram(index) => (7, index),
             Self::SafeOutput(index) => (8, index),
+            Self::Guardian => (9, 0),
         };
         Token(kind << 32 | index as u64)
     }
@@ -70,7 +72,8 @@ impl Source {
             5 => Self::Stderr(index),
             6 => Self::Children,
             7 => Self::SafeProgram(index),
-            _ => Self::SafeOutput(index),
+            8 => Self::SafeOutput(index),
+            _ => Self::Guardian,
         }
     }
 }
@@ -91,7 +94,10 @@ pub(super) struct MainLoop {
     pub(super) closing: Option<Closing>,
     /// Whether somebody could not be told of a stream, because its pipe was full.
     pub(super) owes_streams: bool,
+    pub(super) guarding: Option<Guarding>,
     pub(super) losses: Vec<Loss>,
+    /// What went wrong with the rig itself.
+    pub(super) faults: Vec<String>,
     pub(super) launched: Option<Sender<Result<(), LaunchError>>>,
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
@@ -106,12 +112,13 @@ pub(super) struct Parts {
     pub(super) log_level: u8,
     pub(super) signals: Option<UnixStream>,
     pub(super) hooks: Hooks,
+    pub(super) guarding: Option<guarding::Starting>,
     pub(super) launched: Sender<Result<(), LaunchError>>,
 }
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, hooks, launched } = parts;
+        let Parts { core, log, trace, log_level, signals, hooks, guarding, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -123,6 +130,7 @@ impl MainLoop {
         let streams = core.blueprint.streams.iter().map(Stream::create).collect::<Result<_, _>>()?;
         let managers = core.blueprint.managers.iter();
         let processes = managers.map(|it| Process::new(&it.supervision, it.safe_deadline)).collect();
+        let guarding = guarding.map(|it| it.finish(poller)).transpose()?;
         Ok(Self {
             core,
             processes,
@@ -139,7 +147,9 @@ impl MainLoop {
             owes_streams: false,
             launched: Some(launched),
             failure: None,
+            guarding,
             losses: Vec::new(),
+            faults: Vec::new(),
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
         })
@@ -207,6 +217,7 @@ impl MainLoop {
             Source::Children => self.heed_children(),
             Source::SafeProgram(index) => self.bury_safe_program(index),
             Source::SafeOutput(index) => self.read_safe_program(index),
+            Source::Guardian => self.lose_guardian(),
         }
     }
 
@@ -309,7 +320,7 @@ impl MainLoop {
             let process = &mut self.processes[index];
             if process.is_alive() && process.kill_at.is_some_and(|at| at <= now) {
                 process.kill_at = None;
-                self.signal(index, Signal::KILL);
+                self.kill(index);
             }
         }
     }

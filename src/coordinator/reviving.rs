@@ -13,7 +13,7 @@ use super::main_loop::MainLoop;
 use super::process::{Phase, Process, describe_exit};
 use super::router::Life;
 use super::summary::Death;
-use crate::config::Rearm;
+use crate::config::{Rearm, RestartPolicy};
 use crate::supervisor::{Because, End, Next, Rung, Step};
 use crate::wire::control::{self, CoordinatorWord};
 
@@ -22,7 +22,7 @@ impl MainLoop {
     pub(super) fn follow_up(&mut self, index: usize, status: ExitStatus, was_told: bool) {
         let process = &self.processes[index];
         if process.is_absent {
-            return;
+            return self.unguard(index);
         }
         let is_in_order = status.success() && process.safe_state.is_some();
         let is_unsafe = process.is_condemned || !process.has_said_safe();
@@ -49,11 +49,14 @@ impl MainLoop {
             Step::RunSafeProgram => self.run_safe_program(index),
             Step::KillSafeProgram => self.kill_safe_program(index),
             Step::Wait { after, number } => {
+                self.unguard(index);
                 let again = if number > 1 { format!(" (restart {number} of late)") } else { String::new() };
                 self.note_consequence(index, &format!("is started again in {after:?}{again}"));
             }
             Step::Start => self.revive(index),
             Step::Rest(why) => {
+                self.unguard(index);
+                self.core.with_router(|router| router.give_up(index));
                 self.processes[index].phase = Phase::Ended;
                 if let Some(why) = why {
                     self.note_consequence(index, &format!("is not started again: {why}"));
@@ -170,6 +173,12 @@ impl MainLoop {
         let (name, generation) = (self.name(index), self.processes[index].generation);
         self.log.line(&name, Level::Info, &format!("is back, in its life {generation}"));
         self.restarted(index);
+    }
+
+    /// Whether a manager that ends now may be started again.
+    pub(super) fn may_return(&self, index: usize) -> bool {
+        let is_running = self.launched.is_none() && self.quit.is_none();
+        is_running && self.plan(index).supervision.policy != RestartPolicy::Never
     }
 
     /// Every manager for which time has brought something.

@@ -90,6 +90,7 @@ impl MainLoop {
         let process = &mut self.processes[index];
         if !process.is_alive() {
             process.history.supervisor.quit();
+            self.core.with_router(|router| router.give_up(index));
             if !process.is_being_secured() {
                 process.phase = Phase::Ended;
             }

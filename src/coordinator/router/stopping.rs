@@ -1,6 +1,6 @@
 //! The stop of everything: what has not begun does not run.
 
-use super::{Effect, Gauge, Router};
+use super::{Effect, Gauge, Router, Stand};
 use crate::wire::{NotDone, UndeliveredReason};
 
 impl Router {
@@ -34,7 +34,7 @@ impl Router {
     pub fn stop_manager(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {
         let barrier = self.stop_station(index, gauge);
         self.in_flight.each_mut(|_, call| {
-            call.is_cancelled |= call.station == index && call.ordinal.is_some();
+            call.is_cancelled |= call.station == index && call.was_sent();
         });
         barrier
     }
@@ -44,7 +44,7 @@ impl Router {
     pub fn cancel_at(&mut self, index: usize, ordinal: u64) -> bool {
         let mut at = None;
         self.in_flight.each_mut(|id, call| {
-            if call.station == index && call.ordinal == Some(ordinal) && !call.is_cancelled {
+            if call.station == index && call.stand == Stand::Sent(ordinal) && !call.is_cancelled {
                 at = Some(id);
             }
         });

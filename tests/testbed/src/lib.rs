@@ -2,6 +2,7 @@
 
 pub mod awaiter;
 pub mod commands;
+pub mod journal;
 pub mod lab;
 pub mod listener;
 pub mod patient;
