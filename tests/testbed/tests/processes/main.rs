@@ -3,6 +3,7 @@
 mod absent;
 mod awaiting;
 mod cancelling;
+mod chaos;
 mod deadlines;
 mod deadlock;
 mod dying;
