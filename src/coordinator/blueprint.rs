@@ -20,6 +20,8 @@ pub(crate) struct Blueprint {
     pub(crate) quit_deadline: Duration,
     pub(crate) sends_traces: bool,
     pub(crate) traces: bool,
+    /// Whether managers may end the rig; one that is started alone, to be checked, may not.
+    pub(crate) heeds_managers: bool,
     pub(crate) managers: Vec<ManagerBlueprint>,
     pub(crate) streams: Vec<StreamBlueprint>,
     pub(crate) routes: HashMap<CommandId, Route>,

@@ -7,9 +7,10 @@ use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupComm
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
+use crate::remote::SelfCheck;
 use crate::shm;
 use crate::transport::Child;
-use crate::wire::{CommandId, CommandSpec};
+use crate::wire::{Command, CommandId, CommandSpec};
 
 /// How a manager's process is started.
 pub(super) fn child_of(manager: &ManagerPlan) -> Child {
@@ -41,6 +42,7 @@ pub(super) fn draw(
         quit_deadline: plan.quit_deadline,
         sends_traces: plan.sends_traces,
         traces: plan.traces,
+        heeds_managers: true,
         managers: managers.map(|(index, manager)| draw_manager(plan, table, index, manager)).collect(),
         streams: streams.filter_map(|(index, stream)| draw_stream(plan, table, index, stream)).collect(),
         routes: draw_routes(table, known, plan.managers.len()),
@@ -116,5 +118,8 @@ fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> Hash
     };
     let mut routes: HashMap<_, _> = known.iter().map(|spec| (spec.id, nowhere(spec))).collect();
     routes.extend(table.routes().iter().map(|it| (it.spec.id, route(it))));
+    let checks = (0..scope).filter(|index| !table.self_checks_of(*index).is_empty());
+    let checks = Route { stations: checks.collect(), ..nowhere(SelfCheck::spec()) };
+    routes.insert(SelfCheck::spec().id, checks);
     routes
 }

@@ -28,6 +28,14 @@ pub enum LaunchError {
         /// Who holds it.
         pid: String,
     },
+    /// The manager that is to be started alone is none of the rig's.
+    #[error("no manager is called `{manager}` in this rig; there are `{}`", known.join("`, `"))]
+    NoSuchManager {
+        /// The name.
+        manager: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// A folder that the run needs cannot be used.
     #[error("cannot use the folder `{folder}`")]
     Folder {

@@ -10,6 +10,7 @@ mod dying;
 mod endings;
 mod pressure;
 mod routing;
+mod self_checks;
 mod startup;
 mod storm;
 mod streams;
