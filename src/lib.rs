@@ -116,6 +116,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod coordinator;
+pub mod guardian;
 mod macros;
 pub mod manager;
 pub mod managers;

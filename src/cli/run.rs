@@ -202,6 +202,7 @@ fn summary_text(summary: &RunSummary) -> String {
             manager.name, manager.kind, manager.taken
         ));
     }
+    lines.extend(summary.faults.iter().map(|fault| format!("  FAULT: {fault}")));
     for stream in &summary.streams {
         let dropped = stream.dropped();
         lines.push(format!(

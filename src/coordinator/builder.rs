@@ -13,6 +13,7 @@ use crossbeam_channel::bounded;
 use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
+use super::guarding;
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
 use super::manifest;
@@ -194,6 +195,8 @@ impl RigBuilder {
     }
 
     fn start(self, blueprint: Blueprint, folders: Folders) -> Result<Rig, LaunchError> {
+        let litter = folders.temporary.iter().map(|folder| folder.path().to_owned()).collect();
+        let guarding = guarding::start(&blueprint, litter)?;
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
@@ -215,6 +218,7 @@ impl RigBuilder {
             trace,
             log_level: self.log_level,
             signals: self.signals,
+            guarding,
             launched,
         };
         let main_loop = MainLoop::new(parts)?;

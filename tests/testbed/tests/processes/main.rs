@@ -4,6 +4,7 @@ mod absent;
 mod awaiting;
 mod cancelling;
 mod chaos;
+mod coordinator_killed;
 mod deadlines;
 mod deadlock;
 mod dying;
