@@ -34,5 +34,5 @@ pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
-pub use slot::{Answer, Need, Slot, StreamNews};
+pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

@@ -30,12 +30,14 @@ pub(super) fn draw(
     table: &RouteTable,
     known: &[&CommandSpec],
     run_dir: PathBuf,
+    socket: PathBuf,
 ) -> Blueprint {
     let managers = plan.managers.iter().enumerate();
     let streams = plan.streams.iter().enumerate();
     Blueprint {
         rig: plan.name.clone(),
         run_dir,
+        socket,
         default_deadline: plan.default_deadline,
         start_deadline: plan.start_deadline,
         quit_deadline: plan.quit_deadline,

@@ -9,6 +9,8 @@ mod dying;
 mod endings;
 mod pressure;
 mod routing;
+mod socket;
+mod speaking;
 mod startup;
 mod storm;
 mod streams;
