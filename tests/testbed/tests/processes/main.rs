@@ -12,6 +12,8 @@ mod endings;
 mod pressure;
 mod routing;
 mod self_checks;
+mod socket;
+mod speaking;
 mod startup;
 mod storm;
 mod streams;
