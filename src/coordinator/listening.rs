@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
 use super::router::Caller;
 use crate::transport::{PipeError, Ready};
 use crate::wire::control::{self, ManagerWord};
-use crate::wire::{Envelope, EnvelopeError, Kind};
+use crate::wire::{Envelope, EnvelopeError, Kind, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one pipe before the others have their turn.
 const TURN: usize = 64;
@@ -130,10 +131,21 @@ impl MainLoop {
             }
             ManagerWord::Quit { reason } => {
                 let who = self.name(index);
+                if !self.core.blueprint.heeds_managers {
+                    return self.log.line(
+                        &who,
+                        Level::Info,
+                        "asked to quit, which waits until it is checked",
+                    );
+                }
                 self.begin_quit(&if reason.is_empty() { format!("`{who}` asked for it") } else { reason });
             }
             ManagerWord::Stopped { safe_state_us } => {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
+                let taken = self.processes[index].page.as_ref().map_or(0, |page| page.activity().taken);
+                let reason = SafeReason::Quit;
+                let entry = SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false };
+                self.tell_safe(index, entry);
             }
             ManagerWord::Lost { what, detail } => {
                 let name = self.name(index);
@@ -145,6 +157,15 @@ impl MainLoop {
             ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
             word => self.hear_of_call(index, word),
         }
+    }
+
+    /// Those who watch are told that a manager is in its safe state.
+    pub(super) fn tell_safe(&self, index: usize, entry: SafeEntry) {
+        self.core.tell_event(|| RigEvent::Safe {
+            manager: index,
+            generation: self.core.lock().router.station(index).generation.0,
+            entry,
+        });
     }
 
     /// What a manager says of a call that it made.
@@ -211,6 +232,8 @@ impl MainLoop {
         let name = self.name(index);
         if !is_end {
             self.log.line(&name, Level::Error, &format!("its connection is ended: {why}"));
+            let text = format!("its connection is ended: {why}");
+            self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text });
             self.processes[index].blame(format!("its connection was ended: {why}"));
         }
         self.disconnect(index);

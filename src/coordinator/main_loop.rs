@@ -14,6 +14,7 @@ use log::Level;
 
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
+use super::events::{RigEvent, Told};
 use super::guarding::{self, Guarding};
 use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
@@ -102,6 +103,7 @@ pub(super) struct MainLoop {
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
     pub(super) buffer: Vec<u8>,
+    pub(super) told: Told,
 }
 
 /// What a loop is made with.
@@ -152,6 +154,7 @@ impl MainLoop {
             faults: Vec::new(),
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
+            told: Told::default(),
         })
     }
 
@@ -165,11 +168,14 @@ impl MainLoop {
                 self.log.flush();
                 self.write_trace(false);
             }
-            match self.core.poller.wait(patience) {
+            let ready = self.core.poller.wait(patience);
+            self.begin_telling();
+            match ready {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
                 Err(errno) => self.fail(LaunchError::System(errno.into())),
             }
             self.keep_time();
+            self.tell_states();
         }
         self.finish()
     }
@@ -259,6 +265,7 @@ impl MainLoop {
             return self.life_failed(index, &error);
         }
         self.log.note(Level::Error, &format!("{error}"));
+        self.core.tell_event(|| RigEvent::Fault { manager: None, text: error.to_string() });
         self.failure.get_or_insert(error);
         self.begin_quit("the start-up failed");
     }
@@ -345,8 +352,7 @@ impl MainLoop {
                     self.check(step);
                 }
                 Request::ReadyToQuit => self.end_waiting_before_quit(),
-                // Whoever asked may have gone on meanwhile.
-                Request::Status(asker) => drop(asker.send(self.status())),
+                Request::Status(tell) => tell(self.status()),
             }
         }
     }
@@ -354,6 +360,11 @@ impl MainLoop {
     /// Something is lost: it is counted, and the summary will say so.
     pub(super) fn note_loss(&mut self, manager: &str, what: &str, detail: &str) {
         self.log.line(manager, Level::Error, &format!("lost: {what}: {detail}"));
+        self.core.tell_event(|| RigEvent::Loss {
+            manager: manager.to_owned(),
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        });
         match self.losses.iter_mut().find(|loss| loss.manager == manager && loss.what == what) {
             Some(loss) => loss.count += 1,
             None => self.losses.push(Loss {
