@@ -175,7 +175,8 @@ impl Coordinator {
 /// Waits for the end of a process, with patience.
 fn await_end(pidfd: &OwnedFd) {
     let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)).expect("it can be waited for");
+    // The rigs of this process hear of their children by a signal, which interrupts whoever waits.
+    while poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) == Err(rustix::io::Errno::INTR) {}
 }
 
 /// Numbers that look random, the same for the same seed.
