@@ -11,6 +11,7 @@ mod core;
 mod drawing;
 mod ends;
 mod launch_error;
+mod lines;
 mod listening;
 mod local_port;
 mod main_loop;

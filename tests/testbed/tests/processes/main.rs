@@ -8,6 +8,7 @@ mod deadlines;
 mod deadlock;
 mod dying;
 mod endings;
+mod logs;
 mod pressure;
 mod routing;
 mod startup;
