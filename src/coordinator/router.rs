@@ -14,7 +14,9 @@ mod endings;
 mod gathering;
 mod ordering;
 mod routing;
+mod safety;
 mod station;
+mod stopping;
 mod streaming;
 mod terms;
 mod undelivered;
@@ -92,8 +94,17 @@ struct Part<'a> {
     payload: &'a [u8],
     /// The calls that led here, the caller's among them.
     chain: &'a [Hop],
+    manner: Manner,
     now: Instant,
     deadline: Option<Instant>,
+}
+
+/// What a command's type says of it.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// What a full queue does with it.
+    overflow: Overflow,
+    is_hazardous: bool,
 }
 
 impl Router {
@@ -223,7 +234,8 @@ impl Router {
             return Err(Refusal::TooLarge { command: command(), bytes, limit: MAX_PAYLOAD_BYTES });
         }
         let chain = chain_of(caller, header);
-        let part = Part { caller, header, payload, chain: &chain, now, deadline: deadline_of(header, now) };
+        let (deadline, manner) = (deadline_of(header, now), self.manner_of(header));
+        let part = Part { caller, header, payload, chain: &chain, manner, now, deadline };
         if orders::order(header.command).is_some() {
             return self.order(part);
         }
@@ -272,8 +284,9 @@ impl Router {
         let (command, is_one_way) = (part.header.command, part.header.kind == Kind::Send);
         let entrant = Entrant {
             command,
-            overflow: self.overflow_of(part.header),
+            overflow: part.manner.overflow,
             is_startup: matches!(part.caller, Caller::Startup(_)),
+            is_hazardous: part.manner.is_hazardous,
         };
         let taken = self.taken(index, gauge);
         let displaced = self.stations[index].admit(entrant, taken, &|| self.command_name(command))?;
@@ -283,10 +296,13 @@ impl Router {
         let station = &mut self.stations[index];
         let displaced = station.displace(command, displaced);
         let ordered = Ordered { command, sender: part.caller };
-        let deadline = part.deadline;
-        station.push(Queued { bytes, call, command: Some(ordered), deadline, tells: None });
+        let (deadline, is_hazardous) = (part.deadline, part.manner.is_hazardous);
+        station.push(Queued { bytes, call, command: Some(ordered), deadline, tells: None, is_hazardous });
         for older in displaced {
             self.undelivered(older, index, UndeliveredReason::Displaced);
+        }
+        if is_hazardous {
+            self.leaves_safe_state(index);
         }
         self.effects.push(Effect::Flush(index));
         Ok(call)
@@ -305,11 +321,12 @@ impl Router {
         header.seal(part.payload)
     }
 
-    fn overflow_of(&self, header: &Header) -> Overflow {
-        match (header.kind, self.routes.get(&header.command)) {
-            (Kind::Send, Some(route)) => route.overflow,
-            _ => Overflow::Refuse,
-        }
+    fn manner_of(&self, header: &Header) -> Manner {
+        let Some(route) = self.routes.get(&header.command) else {
+            return Manner { overflow: Overflow::Refuse, is_hazardous: false };
+        };
+        let overflow = if header.kind == Kind::Send { route.overflow } else { Overflow::Refuse };
+        Manner { overflow, is_hazardous: route.hazardous }
     }
 
     fn remember(&mut self, station: usize, part: Part<'_>) -> Result<u64, Refusal> {

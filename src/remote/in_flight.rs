@@ -90,6 +90,11 @@ impl<C> InFlight<C> {
         ids.into_iter().filter_map(|id| Some((id, self.complete(id)?))).collect()
     }
 
+    /// Does something with every call, in no order.
+    pub fn each_mut(&mut self, mut act: impl FnMut(u64, &mut C)) {
+        self.calls.iter_mut().for_each(|(id, entry)| act(*id, &mut entry.call));
+    }
+
     /// When the next call expires.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)

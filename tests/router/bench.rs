@@ -39,6 +39,11 @@ pub(crate) const GHOST: CommandId = CommandId(7);
 /// Known to nobody.
 pub(crate) const UNKNOWN: CommandId = CommandId(8);
 
+/// What moves or emits something.
+pub(crate) const HAZARDOUS: [CommandId; 2] = [MOVE, SET_LIGHT];
+/// What may run again.
+pub(crate) const IDEMPOTENT: [CommandId; 2] = [EXPOSE, SET_LIGHT];
+
 /// How far the managers say that they have got: commands that they have taken, and those of them that they are at.
 pub(crate) struct Pages(pub(crate) Vec<u64>, pub(crate) Vec<u64>);
 
@@ -128,17 +133,9 @@ fn routes() -> HashMap<CommandId, Route> {
     use DeliveryKind::{Broadcast, Direct, Scope};
     use Overflow::{DropOldest, KeepLatest, Refuse};
     let route = |id, name: &str, delivery, overflow, stations: &[usize]| {
-        (
-            id,
-            Route {
-                name: name.to_owned(),
-                delivery,
-                overflow,
-                idempotent: false,
-                hazardous: false,
-                stations: stations.to_vec(),
-            },
-        )
+        let (name, stations) = (name.to_owned(), stations.to_vec());
+        let (idempotent, hazardous) = (IDEMPOTENT.contains(&id), HAZARDOUS.contains(&id));
+        (id, Route { name, delivery, overflow, idempotent, hazardous, stations })
     };
     HashMap::from([
         route(EXPOSE, "Expose", Direct, Refuse, &[CAMERA]),

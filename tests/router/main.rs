@@ -8,6 +8,7 @@ mod endings;
 mod histories;
 mod history;
 mod planted;
+mod safety;
 mod streams;
 mod tracing;
 mod undelivered;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::terms::{TracedEnding, word_for};
-use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Router, Window};
+use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, Window};
 use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
-    CodecId, CommandId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target,
-    TypeSchema, UndeliveredReason, codec,
+    CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target, TypeSchema,
+    UndeliveredReason, codec,
 };
 
 impl Router {
@@ -57,18 +57,29 @@ impl Router {
     pub fn stop(&mut self, index: usize) {
         self.set_life(index, Life::Stopping);
         for queued in self.stations[index].take_commands() {
-            match (queued.call, queued.command) {
-                (Some(id), Some(ordered)) => self.refuse_queued(id, ordered.command),
-                (None, Some(ordered)) => self.undelivered(ordered, index, UndeliveredReason::Quitting),
-                (_, None) => {}
-            }
+            self.end_queued(index, &queued, |command| {
+                (NotDone::Refused(Refusal::Quitting { command }), UndeliveredReason::Quitting)
+            });
         }
     }
 
-    fn refuse_queued(&mut self, id: u64, command: CommandId) {
-        let refusal = Refusal::Quitting { command: self.command_name(command) };
-        if let Some(call) = self.in_flight.complete(id) {
-            self.end(id, call, Ending::NotDone(NotDone::Refused(refusal)), CodecId::Postcard);
+    /// Ends a command that was taken out of a station's queue, as is said for one of that name: when it is
+    /// awaited, and when it was sent one way.
+    pub(super) fn end_queued(
+        &mut self,
+        index: usize,
+        queued: &Queued,
+        why: impl Fn(String) -> (NotDone, UndeliveredReason),
+    ) {
+        let Some(ordered) = queued.command else { return };
+        let (not_done, reason) = why(self.command_name(ordered.command));
+        match queued.call {
+            None => self.undelivered(ordered, index, reason),
+            Some(id) => {
+                if let Some(call) = self.in_flight.complete(id) {
+                    self.end(id, call, Ending::NotDone(not_done), CodecId::Postcard);
+                }
+            }
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Queued {
     pub(super) deadline: Option<Instant>,
     /// What it tells of a call before its end.
     pub(super) tells: Option<Tells>,
+    /// Whether it is a command that moves or emits something.
+    pub(super) is_hazardous: bool,
 }
 
 /// Something about a call in flight, by its number.
@@ -59,6 +61,7 @@ pub(super) struct Entrant {
     pub(super) command: CommandId,
     pub(super) overflow: Overflow,
     pub(super) is_startup: bool,
+    pub(super) is_hazardous: bool,
 }
 
 /// A manager, or the scope, as the router sees it.
@@ -81,6 +84,12 @@ pub struct Station {
     commands_queued: usize,
     /// One-way commands in the pipe that it has not ended yet, as far as was last seen.
     in_pipe: VecDeque<(u64, Ordered)>,
+    /// Whether it takes nothing that moves or emits.
+    pub(super) is_inactive: bool,
+    /// Whether nothing hazardous has been queued for it since it was last in its safe state.
+    pub(super) is_safe: bool,
+    /// The place of the last hazardous command among those that went into its pipe.
+    last_hazard: u64,
     /// How many of its one-way commands did not run of which it has not been told yet, because it reads too slowly.
     pub(super) untold: u64,
 }
@@ -99,6 +108,9 @@ impl Station {
             queue: VecDeque::new(),
             commands_queued: 0,
             in_pipe: VecDeque::new(),
+            is_inactive: false,
+            is_safe: true,
+            last_hazard: 0,
             untold: 0,
         }
     }
@@ -139,6 +151,9 @@ impl Station {
             Life::Starting => return Err(Refusal::NotReady { manager: manager(), command: name() }),
             Life::Stopping => return Err(Refusal::Quitting { command: name() }),
             Life::Dead => return Err(Refusal::Dead { manager: manager(), command: name() }),
+        }
+        if entrant.is_hazardous && self.is_inactive {
+            return Err(Refusal::Inactive { manager: manager(), command: name() });
         }
         let (waiting, depth) = (self.waiting(taken), u64::from(self.depth));
         let displaceable = || self.queue.iter().filter(|queued| queued.gives_way_to(entrant.command)).count();
@@ -198,7 +213,7 @@ impl Station {
 
     /// Queues an answer or a control word.
     pub(super) fn push_word(&mut self, bytes: Vec<u8>) {
-        self.push(Queued { bytes, call: None, command: None, deadline: None, tells: None });
+        self.push(Queued::word(bytes, None));
     }
 
     /// Queues news of a call that this station has made; of its progress, in the place of older news.
@@ -206,7 +221,7 @@ impl Station {
         let is_older = |queued: &&mut Queued| queued.tells == Some(tells);
         match (tells, self.queue.iter_mut().find(is_older)) {
             (Tells::Progress(_), Some(older)) => older.bytes = bytes,
-            _ => self.push(Queued { bytes, call: None, command: None, deadline: None, tells: Some(tells) }),
+            _ => self.push(Queued::word(bytes, Some(tells))),
         }
     }
 
@@ -238,6 +253,9 @@ impl Station {
         let command = front.command?;
         self.commands_queued -= 1;
         self.sent += 1;
+        if front.is_hazardous {
+            self.last_hazard = self.sent;
+        }
         if front.call.is_none() {
             while self.in_pipe.front().is_some_and(|(ordinal, _)| *ordinal <= done) {
                 self.in_pipe.pop_front();
@@ -279,10 +297,42 @@ impl Station {
         self.life = Life::Starting;
         self.absent = None;
         self.sent = 0;
+        self.is_safe = true;
+        self.last_hazard = 0;
+    }
+
+    /// How many commands have gone into its pipe in this life: the number of the last.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Whether something hazardous waits here, or went into the pipe behind those that were taken.
+    pub(super) fn has_hazards_ahead(&self, taken: u64) -> bool {
+        self.last_hazard > taken || self.queue.iter().any(|queued| queued.is_hazardous)
+    }
+
+    /// Takes every hazardous command out that has not gone into the pipe.
+    pub(super) fn take_hazards(&mut self) -> Vec<Queued> {
+        let (hazards, others): (Vec<_>, Vec<_>) =
+            self.queue.drain(..).partition(|queued| queued.is_hazardous);
+        self.queue = others.into();
+        self.commands_queued -= hazards.len();
+        hazards
+    }
+
+    /// Forgets the one-way commands that it has not taken, and gives them.
+    pub(super) fn forget_untaken(&mut self, taken: u64) -> Vec<Ordered> {
+        let first = self.in_pipe.partition_point(|(ordinal, _)| *ordinal <= taken);
+        self.in_pipe.drain(first..).map(|(_, ordered)| ordered).collect()
     }
 }
 
 impl Queued {
+    /// An answer or a control word.
+    fn word(bytes: Vec<u8>, tells: Option<Tells>) -> Self {
+        Self { bytes, call: None, command: None, deadline: None, tells, is_hazardous: false }
+    }
+
     /// Whether a newer command of this type may take its place.
     fn gives_way_to(&self, command: CommandId) -> bool {
         self.call.is_none() && self.command.is_some_and(|ordered| ordered.command == command)

@@ -207,6 +207,8 @@ pub struct Totals {
     pub undelivered_indeterminate: u64,
     /// Those of them that were refused, when they were offered or because the rig quit.
     pub undelivered_refused: u64,
+    /// Those of them that had not run when everything was stopped.
+    pub undelivered_stopped: u64,
     /// Answers that nobody waited for: their call had ended, or the life of their caller.
     pub late_answers: u64,
 }
