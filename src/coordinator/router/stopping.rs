@@ -15,7 +15,7 @@ impl Router {
         let scope = self.scope_index();
         let mut streams = Vec::new();
         self.in_flight.each_mut(|id, call| {
-            if call.station == scope || call.ordinal.is_none() {
+            if call.station == scope || !call.was_sent() {
                 return;
             }
             let was_told = std::mem::replace(&mut call.is_cancelled, true);
@@ -30,6 +30,7 @@ impl Router {
     }
 
     fn stop_station(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {
+        self.end_held(index, &NotDone::Cancelled);
         for queued in self.stations[index].take_commands() {
             self.end_queued(index, &queued, |_| (NotDone::Cancelled, UndeliveredReason::Stopped));
         }
