@@ -13,6 +13,7 @@ mod ends;
 mod events;
 mod guarding;
 mod launch_error;
+mod lines;
 mod listening;
 mod local_port;
 mod main_loop;

@@ -164,6 +164,7 @@ impl Worker {
         drop(self.instance);
         self.link.desk().cancel_all();
         self.link.desk().streams().settle(STREAMS_PATIENCE);
+        log::logger().flush();
         self.link.tell(&ManagerWord::Stopped { safe_state_us });
         if reason == SafeReason::Quit { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }

@@ -190,7 +190,7 @@ impl ChaosSim {
     }
 
     /// Where a worker that is to leave its pipe unread goes to sleep.
-    #[every(milliseconds = 50)]
+    #[every(milliseconds = 250)]
     fn rest(&mut self) {
         if self.stops_reading {
             misdeeds::sleep_for_ever();

@@ -9,6 +9,7 @@ mod deadlines;
 mod deadlock;
 mod dying;
 mod endings;
+mod logs;
 mod pressure;
 mod routing;
 mod self_checks;
