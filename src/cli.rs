@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod checking;
 mod exit;
 mod live;
 mod logging;
@@ -46,7 +47,10 @@ pub(crate) type OnInterrupt = Box<dyn FnOnce() + Send>;
 pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
     match args::parse(std::env::args_os().collect::<Vec<OsString>>(), program.default_config.is_some()) {
         Ok(Verb::Run(arguments)) => run::run(program, arguments, then),
-        Ok(Verb::Check(arguments)) => check::check(program, &arguments),
+        Ok(Verb::Check(arguments)) => match &arguments.live {
+            Some(manager) => checking::check_live(program, &arguments, manager),
+            None => check::check(program, &arguments.check),
+        },
         Ok(Verb::Commands(arguments)) => check::commands(program, &arguments),
         Err(code) => code,
     }

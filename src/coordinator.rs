@@ -10,6 +10,7 @@ mod builder;
 mod core;
 mod drawing;
 mod ends;
+mod guarding;
 mod launch_error;
 mod listening;
 mod local_port;

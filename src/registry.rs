@@ -21,12 +21,14 @@ mod view;
 mod vitals;
 
 pub use context::Context;
-pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
+pub use description::{
+    HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
+};
 pub(crate) use desk::{Desk, Finished};
 pub(crate) use emergency::Emergency;
 pub use handler::{
-    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles, SetupError,
-    Timer,
+    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
+    SelfCheckMethod, SetupError, Timer,
 };
 pub use outcome::Outcome;
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};

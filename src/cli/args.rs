@@ -24,8 +24,8 @@ struct Line {
 pub(super) enum Verb {
     /// Prove the rig, start it, and run it until it quits
     Run(RunArgs),
-    /// Prove the rig and report every fault; starts nothing, opens no device
-    Check(CheckArgs),
+    /// Prove the rig and report every fault; starts nothing, opens no device, unless with `--live`
+    Check(LiveArgs),
     /// Print which manager handles which command; starts nothing
     Commands(CheckArgs),
 }
@@ -72,6 +72,18 @@ pub(super) struct CheckArgs {
     /// Print JSON on standard output
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct LiveArgs {
+    #[command(flatten)]
+    pub(super) check: CheckArgs,
+    /// Then start this manager alone, run its self-checks inside it, and quit
+    #[arg(long, value_name = "MANAGER")]
+    pub(super) live: Option<String>,
+    /// Keep state in this folder instead of the user's state folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -5,7 +5,6 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use log::Level;
-use rustix::process::Signal;
 
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
@@ -21,9 +20,9 @@ const LAST_READS: usize = 64;
 impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
-        // While it is not reaped, its number still names its process group: what it started ends with it.
-        self.signal(index, Signal::KILL);
         let Some(child) = self.processes[index].child.as_mut() else { return };
+        // While it is not reaped, its number still names its process group: what it started ends with it.
+        let strays = child.offspring.kill_everything().len();
         let status = match child.try_wait() {
             Ok(Some(status)) => status,
             Ok(None) => return,
@@ -32,12 +31,17 @@ impl MainLoop {
                 return;
             }
         };
+        if strays > 0 {
+            let name = self.name(index);
+            self.log.line(&name, Level::Warn, &format!("{strays} processes that it had let go were killed"));
+        }
         self.processes[index].throttled_until = None;
         self.processes[index].bucket = None;
         self.read_pipe(index, LAST_PACKETS);
         self.disconnect(index);
         self.drain_outputs(index);
         self.unwatch(index);
+        self.unguard(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
         let was_starting =
             self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared;

@@ -122,6 +122,13 @@ impl MainLoop {
             }
             ManagerWord::Quit { reason } => {
                 let who = self.name(index);
+                if !self.core.blueprint.heeds_managers {
+                    return self.log.line(
+                        &who,
+                        Level::Info,
+                        "asked to quit, which waits until it is checked",
+                    );
+                }
                 self.begin_quit(&if reason.is_empty() { format!("`{who}` asked for it") } else { reason });
             }
             ManagerWord::Stopped { safe_state_us } => {
@@ -216,7 +223,8 @@ impl MainLoop {
         }
         state.peers[index].urgent = None;
         let CoreState { router, pages, .. } = &mut *state;
-        router.gone(index, pages);
+        // Whether a next life is to be expected is not known here yet.
+        router.gone(index, pages, false);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();

@@ -56,7 +56,7 @@ impl MainLoop {
         process.started_at = Some(Instant::now());
         process.bucket = Some(Bucket::new(self.core.blueprint.managers[index].limits, Instant::now()));
         process.phase = Phase::Starting;
-        Ok(())
+        self.guard(index)
     }
 
     /// Puts a new process under watch.

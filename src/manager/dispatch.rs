@@ -8,9 +8,10 @@ use super::link::{Arrived, Link};
 use super::safety::Safety;
 use super::steps::Steps;
 use crate::registry::{Context, Finished, Incoming, Instance};
+use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
 use crate::shm::StatusPage;
-use crate::wire::{Command, CommandId, CommandSpec, Header, Kind, NotDone, Refusal};
+use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
@@ -20,6 +21,7 @@ pub(super) struct Dispatch {
     safety: Arc<Safety>,
     index: u16,
     handlers: HashMap<CommandId, (usize, &'static CommandSpec)>,
+    self_checks: Vec<&'static str>,
     taken: u64,
 }
 
@@ -34,7 +36,8 @@ impl Dispatch {
     ) -> Self {
         let specs = instance.commands().into_iter().enumerate();
         let handlers = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
-        Self { link, page, cancels, safety, index, handlers, taken: 0 }
+        let self_checks = instance.self_checks();
+        Self { link, page, cancels, safety, index, handlers, self_checks, taken: 0 }
     }
 
     /// Runs the handler of a command and answers. The command counts as taken before its first instruction.
@@ -76,6 +79,9 @@ impl Dispatch {
         if header.command == Ping::spec().id {
             return self.link.desk().run(header, || self.cancels.take(), || Ok(Vec::new()));
         }
+        if header.command == SelfCheck::spec().id {
+            return self.self_check(instance, context, arrived);
+        }
         let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
             let command = self.name_of(header.command);
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
@@ -95,6 +101,30 @@ impl Dispatch {
         let finished = self.link.desk().run(header, || self.cancels.take(), handle);
         context.leave();
         finished
+    }
+
+    /// Runs what is called by its name: nothing but what the kind has marked as a self-check.
+    fn self_check(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
+        let header = &arrived.header;
+        let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
+        context.enter(self.index, header);
+        let run = || {
+            let asked = incoming.command::<SelfCheck>()?;
+            let index = self.self_checks.iter().position(|name| *name == asked.name);
+            let index = index.ok_or_else(|| self.no_such_check(&asked.name))?;
+            instance.self_check(index, context)?;
+            incoming.reply::<SelfCheck>(&())
+        };
+        let finished = self.link.desk().run(header, || self.cancels.take(), run);
+        context.leave();
+        finished
+    }
+
+    fn no_such_check(&self, name: &str) -> Failure {
+        Failure::text(match self.self_checks.as_slice() {
+            [] => format!("there is no self-check `{name}`: this kind has none"),
+            known => format!("there is no self-check `{name}`; there are `{}`", known.join("`, `")),
+        })
     }
 
     fn answer(&self, asked: &Header, finished: Finished) {

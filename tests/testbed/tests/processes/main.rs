@@ -3,12 +3,15 @@
 mod absent;
 mod awaiting;
 mod cancelling;
+mod chaos;
+mod coordinator_killed;
 mod deadlines;
 mod deadlock;
 mod dying;
 mod endings;
 mod pressure;
 mod routing;
+mod self_checks;
 mod startup;
 mod storm;
 mod streams;
