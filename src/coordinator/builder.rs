@@ -127,8 +127,14 @@ fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
 
 impl RigBuilder {
     pub(super) fn new(topology: Topology) -> Self {
-        let (scopes, signals, hooks) = (Vec::new(), None, Hooks::default());
-        Self { topology, scopes, signals, hooks, log_level: 3, alone: None }
+        Self {
+            topology,
+            scopes: Vec::new(),
+            signals: None,
+            hooks: Hooks::default(),
+            log_level: 3,
+            alone: None,
+        }
     }
 
     /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
@@ -147,13 +153,6 @@ impl RigBuilder {
         self
     }
 
-    /// Starts nobody but this manager, once the whole rig is proved: others do not exist for it, the streams that
-    /// it produces do, and a quit that it asks for waits. For [`Scope::self_check`]s of a single device.
-    pub fn alone(mut self, manager: impl Into<String>) -> Self {
-        self.alone = Some(manager.into());
-        self
-    }
-
     /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
     /// the quit deadline says, or until somebody insists. It runs on a thread of its own.
     pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
@@ -169,6 +168,13 @@ impl RigBuilder {
 
     pub(crate) fn hooks(mut self, hooks: Hooks) -> Self {
         self.hooks = hooks;
+        self
+    }
+
+    /// Starts nobody but this manager, once the whole rig is proved: others do not exist for it, the streams that
+    /// it produces do, and a quit that it asks for waits. For [`Scope::self_check`]s of a single device.
+    pub fn alone(mut self, manager: impl Into<String>) -> Self {
+        self.alone = Some(manager.into());
         self
     }
 

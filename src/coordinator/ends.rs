@@ -75,6 +75,7 @@ impl MainLoop {
         }
         if !was_told || self.processes[index].is_condemned {
             let because = self.processes[index].fault.clone();
+            self.tell_death(index, &how);
             if self.launched.is_none() {
                 self.note_death(index, how, because);
             }
@@ -92,6 +93,18 @@ impl MainLoop {
                 self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text: fault });
             }
         }
+    }
+
+    fn tell_death(&self, index: usize, how: &str) {
+        let process = &self.processes[index];
+        self.core.tell_event(|| RigEvent::Death {
+            manager: index,
+            generation: process.generation,
+            pid: process.child.as_ref().map_or(0, |child| child.pid),
+            how: how.to_owned(),
+            at: self.last_command(index).unwrap_or_default(),
+            last_lines: process.last_lines(),
+        });
     }
 
     /// The command a manager was at when it ended.

@@ -6,9 +6,11 @@ use log::Level;
 use rustix::process::Signal;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::hooks::FailureReport;
 use super::main_loop::MainLoop;
 use super::process::Phase;
+use crate::registry::vitals::Step;
 use crate::supervisor::{Because, Look, Rung, Watch};
 use crate::wire::SafeReason;
 
@@ -25,10 +27,18 @@ impl MainLoop {
 
     fn note_stuck(&mut self, index: usize, because: &Because) {
         let name = self.name(index);
-        let at = self.last_command(index).map(|command| format!(", at `{command}`")).unwrap_or_default();
+        let step = match because {
+            Because::Overdue { activity, .. } => {
+                Step::of_code(activity.step).map(|step| format!(", at {step}"))
+            }
+            _ => None,
+        };
+        let at = self.last_command(index).map(|command| format!(", at `{command}`"));
+        let at = step.or(at).unwrap_or_default();
         let what = format!("is stuck: {because}{at}");
         self.log.line(&name, Level::Error, &what);
         let generation = self.processes[index].generation;
+        self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text: what.clone() });
         self.tell_of_failure(FailureReport { manager: name, generation, what, death: None });
     }
 

@@ -29,7 +29,8 @@ impl MainLoop {
             by_emergency_handle: entry.by_emergency_handle,
             at_s: self.begun_at.elapsed().as_secs_f64(),
         });
-        if process.history.supervisor.hopes() == Some(Because::NotSafe) {
+        self.tell_safe(index, entry.clone());
+        if self.processes[index].history.supervisor.hopes() == Some(Because::NotSafe) {
             self.has_recovered(index);
         }
         let mut state = self.core.lock();

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use log::Level;
 
-use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process, describe_exit};
@@ -99,14 +98,6 @@ impl MainLoop {
             safe_program: None,
             then: String::new(),
         };
-        self.core.tell_event(|| RigEvent::Death {
-            manager: index,
-            generation: death.generation,
-            pid: death.pid,
-            how: death.how.clone(),
-            at: death.command.clone().unwrap_or_default(),
-            last_lines: death.last_lines.clone(),
-        });
         self.processes[index].history.deaths.push(death);
     }
 

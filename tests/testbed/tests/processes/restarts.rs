@@ -22,20 +22,20 @@ fn config(left: &str) -> String {
     format!("[managers.right]\nkind = \"worker\"\n[managers.left]\nkind = \"worker\"\n{RESTARTS}{left}")
 }
 
-fn status_of(rig: &Rig, manager: &str) -> ManagerStatus {
+pub fn status_of(rig: &Rig, manager: &str) -> ManagerStatus {
     let status = rig.status().expect("the rig runs");
     status.managers.into_iter().find(|it| it.name == manager).expect("it is part of the rig")
 }
 
 /// Waits until a manager works in that life.
-fn until_in_life(rig: &Rig, manager: &str, generation: u32) {
+pub fn until_in_life(rig: &Rig, manager: &str, generation: u32) {
     eventually(&format!("life {generation} of {manager}"), || {
         let status = status_of(rig, manager);
         status.generation == generation && matches!(status.state, "ready" | "busy")
     });
 }
 
-fn kill(rig: &Rig, manager: &str) {
+pub fn kill(rig: &Rig, manager: &str) {
     kill_process(pid_of(rig, manager), Signal::KILL).expect("it lives");
 }
 
