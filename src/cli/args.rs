@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit;
+use crate::wire::EventKind;
 
 /// Runs and checks instrument rigs.
 #[derive(Parser, Debug)]
@@ -27,7 +28,27 @@ pub(super) enum Verb {
     /// Prove the rig and report every fault; starts nothing, opens no device
     Check(CheckArgs),
     /// Print which manager handles which command; starts nothing
-    Commands(CheckArgs),
+    Commands(CommandsArgs),
+    /// Show how a running rig is doing
+    Status(RigArgs),
+    /// Show what happens in a running rig: states, endings, faults
+    Watch(WatchArgs),
+    /// Have a running rig do a command, and print the reply
+    Call(CallArgs),
+    /// Send a running rig a command whose outcome does not matter
+    Send(CallArgs),
+    /// Have all managers of a running rig that serve a command do it
+    Broadcast(BroadcastArgs),
+    /// Bring everything to its safe state now, without quitting
+    Stop(RigArgs),
+    /// Let an inactive manager move again
+    Arm(ManagerArgs),
+    /// End a manager in good order and start it again
+    Restart(ManagerArgs),
+    /// Measure a round trip to a running rig, or to one of its managers
+    Ping(PingArgs),
+    /// Have a running rig quit in good order, and wait until it has
+    Quit(QuitArgs),
 }
 
 /// Which rig.
@@ -54,6 +75,9 @@ pub(super) struct RunArgs {
     /// Keep state in this folder instead of the user's state folder
     #[arg(long, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
+    /// Put the rig's socket below this folder instead of the user's runtime folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtime_dir: Option<PathBuf>,
     /// Print JSON lines on standard output
     #[arg(long)]
     pub(super) json: bool,
@@ -72,6 +96,113 @@ pub(super) struct CheckArgs {
     /// Print JSON on standard output
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct CommandsArgs {
+    #[command(flatten)]
+    pub(super) check: CheckArgs,
+    /// Ask a running rig instead: its name, or the path of its socket
+    #[arg(long, value_name = "NAME|PATH", conflicts_with = "config")]
+    pub(super) rig: Option<String>,
+    /// Look for running rigs below this folder instead of the user's runtime folder
+    #[arg(long, value_name = "DIR", requires = "rig")]
+    pub(super) runtime_dir: Option<PathBuf>,
+}
+
+/// Which running rig.
+#[derive(Args, Debug, Default)]
+pub(super) struct RigArgs {
+    /// The running rig: its name, or the path of its socket; the only one that runs when not said
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) rig: Option<String>,
+    /// Look for running rigs below this folder instead of the user's runtime folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtime_dir: Option<PathBuf>,
+    /// Print JSON lines on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct WatchArgs {
+    /// Only these kinds of events, separated by commas
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = event_kind)]
+    pub(super) only: Vec<EventKind>,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+/// A command with its fields.
+#[derive(Args, Debug, Default)]
+pub(super) struct CommandArgs {
+    /// The command's name
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: String,
+    /// Its fields: `key=value` each, or all in one JSON object
+    #[arg(value_name = "FIELDS")]
+    pub(super) fields: Vec<String>,
+    /// How long it may take, such as `5s` or `2m`; `0` for ever
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) deadline: Option<Duration>,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct CallArgs {
+    #[command(flatten)]
+    pub(super) command: CommandArgs,
+    /// The manager that is to take it, when several serve it
+    #[arg(long, value_name = "MANAGER")]
+    pub(super) to: Option<String>,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct BroadcastArgs {
+    #[command(flatten)]
+    pub(super) command: CommandArgs,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct ManagerArgs {
+    /// The manager's name
+    #[arg(value_name = "MANAGER")]
+    pub(super) manager: String,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct PingArgs {
+    /// The manager's name; the coordinator itself when not said
+    #[arg(value_name = "MANAGER")]
+    pub(super) manager: Option<String>,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct QuitArgs {
+    /// Return at once
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+fn event_kind(text: &str) -> Result<EventKind, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+/// A time with its unit; a number alone is in seconds.
+fn time(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -121,6 +252,25 @@ mod tests {
         let Some(Verb::Run(run)) = check_parse(&set) else { panic!("expected a run") };
         assert_eq!(run.source.set, [("a.b".to_owned(), "c=d".to_owned())]);
         assert_eq!(run.duration, Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn a_running_rig_is_asked_by_verbs_of_their_own() {
+        let call = ["call", "MoveTo", "height_um=12", "--to", "motor", "--deadline", "2.5", "--rig", "lab"];
+        let Some(Verb::Call(call)) = check_parse(&call) else { panic!("expected a call") };
+        assert_eq!(
+            (call.command.command.as_str(), &*call.command.fields),
+            ("MoveTo", &["height_um=12".into()][..])
+        );
+        assert_eq!(call.command.deadline, Some(Duration::from_millis(2500)));
+        assert_eq!((call.to.as_deref(), call.rig.rig.as_deref()), (Some("motor"), Some("lab")));
+        let Some(Verb::Watch(watch)) = check_parse(&["watch", "--only", "state,death"]) else {
+            panic!("a watch")
+        };
+        assert_eq!(watch.only, [EventKind::State, EventKind::Death]);
+        assert!(check_parse(&["watch", "--only", "weather"]).is_none());
+        assert!(check_parse(&["broadcast", "SetAcquisition", "--to", "camera"]).is_none());
+        assert!(check_parse(&["arm"]).is_none());
     }
 
     #[test]

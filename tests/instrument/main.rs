@@ -4,6 +4,8 @@ mod command_line;
 mod idle;
 mod motors;
 mod pictures;
+mod protocol;
 mod replaying;
 mod streaming;
 mod support;
+mod verbs;
