@@ -1,7 +1,7 @@
-//! The role of a program: coordinator, manager, or one that is only asked what it contains.
+//! The role of a program: coordinator, manager, guardian, or one that is only asked what it contains.
 //!
-//! One program plays all three. Which one is decided by descriptor 0: a coordinator that starts a manager
-//! puts the pipe there. Everything else is the command line.
+//! One program plays them all. Which one is decided by descriptor 0: a coordinator that starts another
+//! process puts the pipe there. Everything else is the command line.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use crate::coordinator::{manifest, scope_of};
 use crate::registry::{Context, Outcome, ScopeHandles, SetupError};
 use crate::remote::Scope;
 use crate::transport::{Role, declare_that_this_program_plays_managers, inherited_role};
-use crate::{cli, manager};
+use crate::{cli, guardian, manager};
 
 /// A labrig program, to be completed and then run.
 #[derive(Default)]
@@ -101,6 +101,7 @@ impl App {
         declare_that_this_program_plays_managers();
         match inherited_role() {
             Ok(Some(Role::Manager(pipe))) => manager::run(pipe),
+            Ok(Some(Role::Guardian(pipe))) => guardian::run(pipe),
             Ok(Some(Role::Manifest(socket))) => manifest::state_manifest(socket),
             Ok(None) => otherwise(self.program),
             Err(error) => {

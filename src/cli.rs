@@ -9,11 +9,13 @@ mod args;
 mod asking;
 mod calling;
 mod check;
+mod checking;
 mod client;
 mod exit;
 mod live;
 mod logging;
 mod ordering;
+mod rig_args;
 mod run;
 mod saying;
 mod table;
@@ -54,7 +56,10 @@ pub(crate) type OnInterrupt = Box<dyn FnOnce() + Send>;
 pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
     match args::parse(std::env::args_os().collect::<Vec<OsString>>(), program.default_config.is_some()) {
         Ok(Verb::Run(arguments)) => run::run(program, arguments, then),
-        Ok(Verb::Check(arguments)) => check::check(program, &arguments),
+        Ok(Verb::Check(arguments)) => match &arguments.live {
+            Some(manager) => checking::check_live(program, &arguments, manager),
+            None => check::check(program, &arguments.check),
+        },
         Ok(Verb::Commands(arguments)) => match arguments.rig {
             None => check::commands(program, &arguments.check),
             Some(_) => asking::commands(arguments),

@@ -2,8 +2,9 @@
 //!
 //! They are written with nothing but the public surface, as anybody's managers are: `motor` is the one to
 //! copy. Hardware is simulated (`camera.sim`, `motor.sim`) or replayed from files (`camera.replay`); the
-//! `tracker` is real.
+//! `tracker` is real; `chaos.sim` misbehaves when it is told to.
 
 pub mod camera;
+pub mod chaos;
 pub mod motor;
 pub mod tracker;

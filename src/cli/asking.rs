@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::args::{CommandsArgs, PingArgs, RigArgs};
+use super::args::CommandsArgs;
 use super::client::connect;
+use super::rig_args::{PingArgs, RigArgs};
 use super::saying::{has_colours, say};
 use super::{exit, saying, table};
 use crate::wire::Request;

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::args::{BroadcastArgs, CallArgs, CommandArgs, RigArgs};
 use super::client::connect;
 use super::exit;
+use super::rig_args::{BroadcastArgs, CallArgs, CommandArgs, RigArgs};
 use super::saying::{event, print, say};
 use crate::wire::{Ordered, Request};
 

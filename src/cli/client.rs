@@ -11,7 +11,7 @@ use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 use serde_json::Value;
 
-use super::args::RigArgs;
+use super::rig_args::RigArgs;
 use crate::coordinator::place;
 use crate::wire::{Inbox, MESSAGE_PROTOCOL, MessageError, Problem, Request, message, write_request};
 

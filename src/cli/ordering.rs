@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{ManagerArgs, QuitArgs, RigArgs};
 use super::client::{Connection, Trouble, connect};
 use super::exit;
+use super::rig_args::{ManagerArgs, QuitArgs, RigArgs};
 use super::saying::say;
 use crate::wire::{EventKind, Request};
 

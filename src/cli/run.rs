@@ -30,7 +30,7 @@ pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitC
     let duration = arguments.duration.or(program.default_duration.filter(|_| is_demo));
     let is_terminal = std::io::stderr().is_terminal();
     let display = MultiProgress::new();
-    logging::install(log_level(&arguments), &display, is_terminal && std::env::var_os("NO_COLOR").is_none());
+    logging::install(log_level(&arguments), &display, logging::has_colours());
     let rig = match launch(program, &arguments, topology) {
         Ok(rig) => rig,
         Err(error) => return not_launched(&error, arguments.json),
@@ -80,7 +80,7 @@ fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<R
 }
 
 /// Ctrl-C and SIGTERM as bytes to read; the first Ctrl-C may be for the program itself.
-fn signals(on_interrupt: Option<OnInterrupt>) -> std::io::Result<UnixStream> {
+pub(super) fn signals(on_interrupt: Option<OnInterrupt>) -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, write.try_clone()?)?;
     match on_interrupt {
@@ -140,7 +140,7 @@ fn watch(rig: &Rig, live: &mut Live, arguments: &RunArgs, duration: Option<Durat
     }
 }
 
-fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
+pub(super) fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
     let code = match error {
         LaunchError::Refused(report) => {
             let text = if is_json { check::refused_line(report) } else { check::coloured(report) };
@@ -207,6 +207,7 @@ fn summary_text(summary: &RunSummary) -> String {
             manager.name, manager.kind, manager.taken
         ));
     }
+    lines.extend(summary.faults.iter().map(|fault| format!("  FAULT: {fault}")));
     for stream in &summary.streams {
         let dropped = stream.dropped();
         lines.push(format!(

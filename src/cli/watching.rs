@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::args::WatchArgs;
 use super::client::{Trouble, connect};
 use super::exit;
+use super::rig_args::WatchArgs;
 use super::saying::{give_up, print};
 use crate::wire::Request;
 

@@ -13,6 +13,7 @@ use crossbeam_channel::bounded;
 use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
+use super::guarding;
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
 use super::manifest;
@@ -50,6 +51,7 @@ pub struct RigBuilder {
     scopes: Vec<(TypeId, BuildScope)>,
     signals: Option<UnixStream>,
     log_level: u8,
+    alone: Option<String>,
 }
 
 /// What is known about a rig before anything is started.
@@ -123,7 +125,7 @@ fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
 
 impl RigBuilder {
     pub(super) fn new(topology: Topology) -> Self {
-        Self { topology, scopes: Vec::new(), signals: None, log_level: 3 }
+        Self { topology, scopes: Vec::new(), signals: None, log_level: 3, alone: None }
     }
 
     /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
@@ -139,6 +141,13 @@ impl RigBuilder {
     /// Begins the quit when a byte can be read here, and hastens it with the next.
     pub(crate) fn signals(mut self, signals: UnixStream) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// Starts nobody but this manager, once the whole rig is proved: others do not exist for it, the streams that
+    /// it produces do, and a quit that it asks for waits. For [`Scope::self_check`]s of a single device.
+    pub fn alone(mut self, manager: impl Into<String>) -> Self {
+        self.alone = Some(manager.into());
         self
     }
 
@@ -169,17 +178,31 @@ impl RigBuilder {
         if !proof.report.is_clean() {
             return Err(LaunchError::Refused(proof.report));
         }
+        let plan = self.started(proof.plan)?;
         close_inherited_on_exec();
-        let folders = Folders::take(&proof.plan)?;
-        let table = proof.registry.bind(&proof.plan);
+        let folders = Folders::take(&plan)?;
+        let table = proof.registry.bind(&plan);
         let known = proof.registry.specs();
         let catalogue = Catalogue::new(&table, &known);
         let (run_dir, socket) = (folders.run_dir.clone(), folders.socket.clone());
-        let blueprint = drawing::draw(&proof.plan, &table, &known, run_dir, socket);
+        let mut blueprint = drawing::draw(&plan, &table, &known, run_dir, socket);
+        blueprint.heeds_managers = self.alone.is_none();
         self.start(blueprint, folders, catalogue)
     }
 
+    /// What of the plan is started.
+    fn started(&self, plan: RigPlan) -> Result<RigPlan, LaunchError> {
+        let Some(name) = &self.alone else { return Ok(plan) };
+        plan.alone(name).ok_or_else(|| LaunchError::NoSuchManager {
+            manager: name.clone(),
+            known: plan.managers.iter().map(|manager| manager.name.to_string()).collect(),
+        })
+    }
+
     fn start(self, blueprint: Blueprint, folders: Folders, catalogue: Catalogue) -> Result<Rig, LaunchError> {
+        let temporary = folders.temporary.iter().map(|folder| folder.path().to_owned());
+        let litter = temporary.chain([folders.socket.clone()]).collect();
+        let guarding = guarding::start(&blueprint, litter)?;
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
@@ -201,6 +224,7 @@ impl RigBuilder {
             trace,
             log_level: self.log_level,
             signals: self.signals,
+            guarding,
             launched,
         };
         let main_loop = MainLoop::new(parts)?;

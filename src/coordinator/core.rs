@@ -109,7 +109,9 @@ impl Answers {
 impl Core {
     pub(crate) fn new(blueprint: Blueprint) -> Result<Self, DoorbellError> {
         let station = |manager: &super::blueprint::ManagerBlueprint| {
-            Station::new(manager.name.clone(), manager.depth).hearing(manager.hears.clone())
+            Station::new(manager.name.clone(), manager.depth)
+                .hearing(manager.hears.clone())
+                .retrying(manager.supervision.max_retries)
         };
         let managers: Vec<_> = blueprint.managers.iter().map(station).collect();
         let count = managers.len();

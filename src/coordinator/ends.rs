@@ -5,10 +5,10 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use log::Level;
-use rustix::process::Signal;
 
 use super::events::RigEvent;
 use super::launch_error::LaunchError;
+use super::listening::too_fast;
 use super::main_loop::MainLoop;
 use super::outputs::Lines;
 use super::process::{Phase, describe_exit};
@@ -22,9 +22,9 @@ const LAST_READS: usize = 64;
 impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
-        // While it is not reaped, its number still names its process group: what it started ends with it.
-        self.signal(index, Signal::KILL);
         let Some(child) = self.processes[index].child.as_mut() else { return };
+        // While it is not reaped, its number still names its process group: what it started ends with it.
+        let strays = child.offspring.kill_everything().len();
         let status = match child.try_wait() {
             Ok(Some(status)) => status,
             Ok(None) => return,
@@ -33,12 +33,17 @@ impl MainLoop {
                 return;
             }
         };
+        if strays > 0 {
+            let name = self.name(index);
+            self.log.line(&name, Level::Warn, &format!("{strays} processes that it had let go were killed"));
+        }
         self.processes[index].throttled_until = None;
         self.processes[index].bucket = None;
         self.read_pipe(index, LAST_PACKETS);
         self.disconnect(index);
         self.drain_outputs(index);
         self.unwatch(index);
+        self.unguard(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
         let was_starting =
             self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared;
@@ -150,11 +155,7 @@ impl MainLoop {
             self.log.line(&name, Level::Info, line);
         }
         if lines.dropped > 0 {
-            self.log.line(
-                &name,
-                Level::Warn,
-                &format!("{} lines were dropped: it prints too fast", lines.dropped),
-            );
+            self.log.line(&name, Level::Warn, &too_fast(lines.dropped, "lines that it printed"));
         }
     }
 
@@ -174,6 +175,11 @@ impl MainLoop {
         }
         if let Some(output) = self.processes[index].stderr.take() {
             self.close_output(output.source());
+        }
+        let dropped = self.processes[index].records.take_dropped();
+        if dropped > 0 {
+            let name = self.name(index);
+            self.log.line(&name, Level::Warn, &too_fast(dropped, "log records"));
         }
     }
 }

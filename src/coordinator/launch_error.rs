@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::socket::place::SocketError;
 use crate::config::Report;
+use crate::guardian::RecordError;
 use crate::remote::CallError;
 use crate::shm::{DoorbellError, RingCreateError, SegmentCreateError, SegmentSealError};
 use crate::transport::SpawnError;
@@ -28,6 +29,14 @@ pub enum LaunchError {
         folder: PathBuf,
         /// Who holds it.
         pid: String,
+    },
+    /// The manager that is to be started alone is none of the rig's.
+    #[error("no manager is called `{manager}` in this rig; there are `{}`", known.join("`, `"))]
+    NoSuchManager {
+        /// The name.
+        manager: String,
+        /// The names there are.
+        known: Vec<String>,
     },
     /// A folder that the run needs cannot be used.
     #[error("cannot use the folder `{folder}`")]
@@ -57,6 +66,12 @@ pub enum LaunchError {
         /// Why.
         source: SpawnError,
     },
+    /// The guardian, which sees to the rig should the coordinator be killed, could not be started.
+    #[error("the rig's guardian was not started")]
+    Guardian(#[source] SpawnError),
+    /// The guardian cannot be told all that it is to know.
+    #[error(transparent)]
+    GuardianRecord(RecordError),
     /// A stream's memory could not be made.
     #[error("the memory of the stream `{stream}` cannot be made")]
     Ring {

@@ -123,6 +123,13 @@ impl MainLoop {
             }
             ManagerWord::Quit { reason } => {
                 let who = self.name(index);
+                if !self.core.blueprint.heeds_managers {
+                    return self.log.line(
+                        &who,
+                        Level::Info,
+                        "asked to quit, which waits until it is checked",
+                    );
+                }
                 self.begin_quit(&if reason.is_empty() { format!("`{who}` asked for it") } else { reason });
             }
             ManagerWord::Stopped { safe_state_us } => {
@@ -179,7 +186,11 @@ impl MainLoop {
             4 => Level::Debug,
             _ => Level::Trace,
         };
+        let Some(dropped) = self.processes[index].records.admits(level, Instant::now()) else { return };
         let name = self.name(index);
+        if dropped > 0 {
+            self.log.line(&name, Level::Warn, &too_fast(dropped, "log records"));
+        }
         let text =
             if target.starts_with("labrig") { message.to_owned() } else { format!("[{target}] {message}") };
         self.processes[index].keep_line(&text);
@@ -232,9 +243,15 @@ impl MainLoop {
         }
         state.peers[index].urgent = None;
         let CoreState { router, pages, .. } = &mut *state;
-        router.gone(index, pages);
+        // Whether a next life is to be expected is not known here yet.
+        router.gone(index, pages, false);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();
     }
+}
+
+/// How it is told that a manager was not heard out.
+pub(super) fn too_fast(dropped: u64, what: &str) -> String {
+    format!("{dropped} {what} were dropped: they came too fast")
 }

@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
 use super::events::{RigEvent, Told};
+use super::guarding::{self, Guarding};
 use super::launch_error::LaunchError;
 use super::process::{Phase, Process};
 use super::router::{Caller, TracedEnding};
@@ -36,6 +37,7 @@ pub(super) enum Source {
     Exit(usize),
     Stdout(usize),
     Stderr(usize),
+    Guardian,
 }
 
 impl Source {
@@ -47,6 +49,7 @@ impl Source {
             Self::Exit(index) => (3, index),
             Self::Stdout(index) => (4, index),
             Self::Stderr(index) => (5, index),
+            Self::Guardian => (6, 0),
         };
         Token(kind << 32 | index as u64)
     }
@@ -59,6 +62,7 @@ impl Source {
             2 => Self::Pipe(index),
             3 => Self::Exit(index),
             4 => Self::Stdout(index),
+            6 => Self::Guardian,
             _ => Self::Stderr(index),
         }
     }
@@ -74,7 +78,10 @@ pub(super) struct MainLoop {
     pub(super) log_level: u8,
     pub(super) quit: Option<Quit>,
     pub(super) signals: Option<UnixStream>,
+    pub(super) guarding: Option<Guarding>,
     pub(super) losses: Vec<Loss>,
+    /// What went wrong with the rig itself.
+    pub(super) faults: Vec<String>,
     pub(super) launched: Option<Sender<Result<(), LaunchError>>>,
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
@@ -89,12 +96,13 @@ pub(super) struct Parts {
     pub(super) trace: Option<Trace>,
     pub(super) log_level: u8,
     pub(super) signals: Option<UnixStream>,
+    pub(super) guarding: Option<guarding::Starting>,
     pub(super) launched: Sender<Result<(), LaunchError>>,
 }
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, launched } = parts;
+        let Parts { core, log, trace, log_level, signals, guarding, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -103,6 +111,7 @@ impl MainLoop {
         }
         let streams = core.blueprint.streams.iter().map(Stream::create).collect::<Result<_, _>>()?;
         let processes = core.blueprint.managers.iter().map(|_| Process::new()).collect();
+        let guarding = guarding.map(|it| it.finish(poller)).transpose()?;
         Ok(Self {
             core,
             processes,
@@ -114,7 +123,9 @@ impl MainLoop {
             signals,
             launched: Some(launched),
             failure: None,
+            guarding,
             losses: Vec::new(),
+            faults: Vec::new(),
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
             told: Told::default(),
@@ -183,6 +194,7 @@ impl MainLoop {
             Source::Exit(index) => self.bury(index),
             Source::Stdout(index) => self.read_stdout(index),
             Source::Stderr(index) => self.read_stderr(index),
+            Source::Guardian => self.lose_guardian(),
         }
     }
 

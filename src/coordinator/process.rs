@@ -6,6 +6,7 @@ use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lines::RecordBudget;
 use super::outputs::Output;
 use super::rate::Bucket;
 use crate::shm::{Doorbell, StatusPage, Urgent};
@@ -46,6 +47,7 @@ pub(crate) struct Process {
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
     pub(crate) bucket: Option<Bucket>,
+    pub(crate) records: RecordBudget,
     pub(crate) throttled_until: Option<Instant>,
     pub(crate) throttles: u64,
     pub(crate) started_at: Option<Instant>,
@@ -70,6 +72,7 @@ impl Process {
             stdout: None,
             stderr: None,
             bucket: None,
+            records: RecordBudget::new(Instant::now()),
             throttled_until: None,
             throttles: 0,
             started_at: None,

@@ -47,6 +47,7 @@ impl MainLoop {
 
     pub(super) fn finish(mut self) -> RunSummary {
         self.core.close();
+        self.release_guardian();
         self.write_trace(true);
         let summary = self.summary();
         self.core
@@ -73,8 +74,9 @@ impl MainLoop {
             run_dir: self.core.blueprint.run_dir.clone(),
             duration_s: self.begun_at.elapsed().as_secs_f64(),
             reason: self.quit.as_ref().map(|quit| quit.reason.clone()).unwrap_or_default(),
-            is_clean: managers.iter().all(|manager| manager.end.is_in_order()),
+            is_clean: self.faults.is_empty() && managers.iter().all(|manager| manager.end.is_in_order()),
             managers,
+            faults: self.faults.clone(),
             streams: self.streams.iter().map(|stream| stream.status(&name_of)).collect(),
             losses: self.losses.clone(),
             totals: state.router.totals(),

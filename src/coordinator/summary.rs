@@ -18,10 +18,13 @@ pub struct RunSummary {
     pub duration_s: f64,
     /// Why it ended.
     pub reason: String,
-    /// Whether every manager ended in good order, but for optional ones that were absent.
+    /// Whether nothing went wrong with the rig itself, and every manager ended in good order, but for optional ones
+    /// that were absent.
     pub is_clean: bool,
     /// How each manager ended.
     pub managers: Vec<ManagerSummary>,
+    /// What went wrong with the rig itself, such as the end of its guardian.
+    pub faults: Vec<String>,
     /// What went through each stream.
     pub streams: Vec<StreamStatus>,
     /// What managers have reported as lost.

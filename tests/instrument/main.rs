@@ -2,6 +2,7 @@
 
 mod command_line;
 mod idle;
+mod live_checks;
 mod motors;
 mod pictures;
 mod protocol;

@@ -8,6 +8,8 @@ mod endings;
 mod histories;
 mod history;
 mod planted;
+mod retrying;
+mod safety;
 mod streams;
 mod tracing;
 mod undelivered;

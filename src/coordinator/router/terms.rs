@@ -192,6 +192,8 @@ pub struct Totals {
     pub lost: u64,
     /// Ended because their manager died while at them.
     pub indeterminate: u64,
+    /// Given once more to the next life of their station, because that may be done with their command.
+    pub retried: u64,
     /// Not accepted.
     pub not_accepted: u64,
     /// One-way commands that were accepted.
@@ -207,6 +209,8 @@ pub struct Totals {
     pub undelivered_indeterminate: u64,
     /// Those of them that were refused, when they were offered or because the rig quit.
     pub undelivered_refused: u64,
+    /// Those of them that had not run when everything was stopped.
+    pub undelivered_stopped: u64,
     /// Answers that nobody waited for: their call had ended, or the life of their caller.
     pub late_answers: u64,
 }

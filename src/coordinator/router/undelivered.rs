@@ -33,6 +33,7 @@ impl Router {
             UndeliveredReason::Displaced => &mut self.totals.undelivered_displaced,
             UndeliveredReason::Lost => &mut self.totals.undelivered_lost,
             UndeliveredReason::Indeterminate => &mut self.totals.undelivered_indeterminate,
+            UndeliveredReason::Stopped => &mut self.totals.undelivered_stopped,
             _ => &mut self.totals.undelivered_refused,
         };
         *counter += 1;

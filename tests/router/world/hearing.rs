@@ -24,7 +24,7 @@ impl World {
 
     fn notice(&mut self, effect: Effect) {
         match effect {
-            Effect::Flush(_) => {}
+            Effect::Flush(_) | Effect::LeavesSafeState(_) => {}
             Effect::Undelivered { sender, news } => self.see(Seen::Undelivered { sender, news }),
             Effect::Answer { caller, answer } => self.answered(caller, answer),
             Effect::Opened { caller, answer: Answer::One { ending: Ending::Done(reply), .. } } => {

@@ -3,12 +3,16 @@
 mod absent;
 mod awaiting;
 mod cancelling;
+mod chaos;
+mod coordinator_killed;
 mod deadlines;
 mod deadlock;
 mod dying;
 mod endings;
+mod logs;
 mod pressure;
 mod routing;
+mod self_checks;
 mod socket;
 mod speaking;
 mod startup;
