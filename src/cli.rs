@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Topology;
-use crate::coordinator::BuildScope;
+use crate::coordinator::{BuildScope, Hooks};
 use crate::remote::Scope;
 
 use args::{Source, Verb};
@@ -47,6 +47,8 @@ pub(crate) struct Program {
     pub(crate) default_duration: Option<Duration>,
     /// What the first Ctrl-C does in place of quitting.
     pub(crate) on_interrupt: Option<OnInterrupt>,
+    /// What it does before its rig quits, and what it is told of failures.
+    pub(crate) hooks: Hooks,
 }
 
 /// Something that is done once, on a thread of its own.

@@ -76,7 +76,8 @@ fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<R
     };
     let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
     let signals = signals(program.on_interrupt).map_err(LaunchError::System)?;
-    Rig::builder(topology).scopes_from(program.scopes).log_level(level).signals(signals).launch()
+    let rig = Rig::builder(topology).scopes_from(program.scopes).hooks(program.hooks);
+    rig.log_level(level).signals(signals).launch()
 }
 
 /// Ctrl-C and SIGTERM as bytes to read; the first Ctrl-C may be for the program itself.
@@ -227,6 +228,7 @@ fn summary_text(summary: &RunSummary) -> String {
             ));
         }
     }
+    lines.extend(summary.deaths.iter().map(|death| format!("  DIED at {:.1} s: {death}", death.at_s)));
     for loss in &summary.losses {
         lines.push(format!(
             "  LOST at {}: {} × {} (first: {})",

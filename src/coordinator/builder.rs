@@ -14,6 +14,7 @@ use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
 use super::guarding;
+use super::hooks::{FailureReport, Hooks};
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
 use super::manifest;
@@ -50,6 +51,7 @@ pub struct RigBuilder {
     topology: Topology,
     scopes: Vec<(TypeId, BuildScope)>,
     signals: Option<UnixStream>,
+    hooks: Hooks,
     log_level: u8,
     alone: Option<String>,
 }
@@ -125,7 +127,8 @@ fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
 
 impl RigBuilder {
     pub(super) fn new(topology: Topology) -> Self {
-        Self { topology, scopes: Vec::new(), signals: None, log_level: 3, alone: None }
+        let (scopes, signals, hooks) = (Vec::new(), None, Hooks::default());
+        Self { topology, scopes, signals, hooks, log_level: 3, alone: None }
     }
 
     /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
@@ -148,6 +151,24 @@ impl RigBuilder {
     /// it produces do, and a quit that it asks for waits. For [`Scope::self_check`]s of a single device.
     pub fn alone(mut self, manager: impl Into<String>) -> Self {
         self.alone = Some(manager.into());
+        self
+    }
+
+    /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
+    /// the quit deadline says, or until somebody insists. It runs on a thread of its own.
+    pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
+        self.hooks.before_quit.push(Box::new(hook));
+        self
+    }
+
+    /// Is told of what fails without any call to tell of it: managers that die, or hang.
+    pub fn on_failure(mut self, told: impl Fn(&FailureReport) + Send + Sync + 'static) -> Self {
+        self.hooks.on_failure.push(Arc::new(told));
+        self
+    }
+
+    pub(crate) fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = hooks;
         self
     }
 
@@ -224,6 +245,7 @@ impl RigBuilder {
             trace,
             log_level: self.log_level,
             signals: self.signals,
+            hooks: self.hooks,
             guarding,
             launched,
         };

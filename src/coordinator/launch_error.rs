@@ -169,6 +169,14 @@ impl LaunchError {
         }
     }
 
+    /// The manager that does not come to work for this reason.
+    pub(super) fn manager(&self) -> Option<&str> {
+        match self {
+            Self::CommandDiffers { manager, .. } | Self::Page { manager, .. } => Some(manager),
+            other => other.culprit(),
+        }
+    }
+
     /// What went wrong, for a text that names the manager already.
     pub(super) fn reason(&self) -> String {
         match self {

@@ -8,6 +8,7 @@ use super::core::CoreState;
 use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
+use super::peers::Peer;
 use super::router::Caller;
 use crate::transport::{PipeError, Ready};
 use crate::wire::control::{self, ManagerWord};
@@ -21,6 +22,10 @@ const AFTER_PIPE_END: Duration = Duration::from_secs(1);
 impl MainLoop {
     pub(super) fn serve_pipe(&mut self, index: usize, ready: Ready) {
         if ready.writable {
+            if self.owes_streams {
+                self.connect_streams();
+                self.pass_barrier();
+            }
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
             peers[index].fill(index, router, pages, &self.core.poller);
@@ -76,6 +81,9 @@ impl MainLoop {
         envelope: &Envelope<'_>,
     ) -> Result<(), EnvelopeError> {
         let Envelope { header, payload } = envelope;
+        if self.processes[index].history.supervisor.hopes().is_some() {
+            self.look_for_recovery(index);
+        }
         if header.kind == Kind::Control {
             self.hear(index, control::open(payload)?);
             return Ok(());
@@ -144,6 +152,9 @@ impl MainLoop {
                 self.note_loss(&name, &what, &detail);
             }
             ManagerWord::CancelsTaken => self.core.lock().peers[index].cancels_taken(),
+            ManagerWord::Safe(entry) => self.note_safe(index, &entry),
+            ManagerWord::Busy => self.watch(index),
+            ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
             word => self.hear_of_call(index, word),
         }
     }
@@ -236,15 +247,15 @@ impl MainLoop {
 
     /// Ends every call that this manager was to answer, and closes its pipe.
     pub(super) fn disconnect(&mut self, index: usize) {
+        let returns = self.may_return(index);
         let mut state = self.core.lock();
         let Some(pipe) = state.peers[index].pipe.take() else { return };
         if let Err(errno) = self.core.poller.remove(&pipe) {
             log::error!("a pipe cannot be taken from the poller: {errno}");
         }
-        state.peers[index].urgent = None;
+        state.peers[index] = Peer::default();
         let CoreState { router, pages, .. } = &mut *state;
-        // Whether a next life is to be expected is not known here yet.
-        router.gone(index, pages, false);
+        router.gone(index, pages, returns);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();

@@ -11,6 +11,7 @@ mod dying;
 mod endings;
 mod logs;
 mod pressure;
+mod restarts;
 mod routing;
 mod self_checks;
 mod socket;
