@@ -50,6 +50,7 @@ pub(crate) use hooks::Hooks;
 pub use launch_error::LaunchError;
 pub use rig::Rig;
 pub use router::Totals;
+pub(crate) use socket::place;
 pub use socket::place::SocketError;
 pub(crate) use state_folder::default_state_dir;
 pub use status::{ManagerStatus, ReaderStatus, RigStatus, SafeStatus, StreamStatus};
