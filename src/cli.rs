@@ -11,6 +11,7 @@ mod exit;
 mod live;
 mod logging;
 mod run;
+mod table;
 
 use std::any::TypeId;
 use std::error::Error;

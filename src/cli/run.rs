@@ -143,9 +143,10 @@ pub(super) fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
             let _ = writeln!(std::io::stdout(), "{text}");
             return ExitCode::from(exit::REFUSED);
         }
-        LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
-            exit::FAILED
-        }
+        LaunchError::Folder { .. }
+        | LaunchError::System(_)
+        | LaunchError::Socket(_)
+        | LaunchError::StateFolderHeld { .. } => exit::FAILED,
         _ => exit::NOT_STARTED,
     };
     let text = with_causes(error);

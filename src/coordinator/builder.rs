@@ -20,6 +20,8 @@ use super::manifest;
 use super::rig::{Parts, Rig};
 use super::run_log::RunLog;
 use super::scope_thread;
+use super::socket::place::{default_runtime_dir, socket_path};
+use super::socket::{Catalogue, RigSocket};
 use super::state_folder::StateFolder;
 use super::trace::Trace;
 use crate::config::{Code, Fault, Report, RigPlan, Topology};
@@ -180,9 +182,12 @@ impl RigBuilder {
         close_inherited_on_exec();
         let folders = Folders::take(&plan)?;
         let table = proof.registry.bind(&plan);
-        let mut blueprint = drawing::draw(&plan, &table, &proof.registry.specs(), folders.run_dir.clone());
+        let known = proof.registry.specs();
+        let catalogue = Catalogue::new(&table, &known);
+        let (run_dir, socket) = (folders.run_dir.clone(), folders.socket.clone());
+        let mut blueprint = drawing::draw(&plan, &table, &known, run_dir, socket);
         blueprint.heeds_managers = self.alone.is_none();
-        self.start(blueprint, folders)
+        self.start(blueprint, folders, catalogue)
     }
 
     /// What of the plan is started.
@@ -194,8 +199,9 @@ impl RigBuilder {
         })
     }
 
-    fn start(self, blueprint: Blueprint, folders: Folders) -> Result<Rig, LaunchError> {
-        let litter = folders.temporary.iter().map(|folder| folder.path().to_owned()).collect();
+    fn start(self, blueprint: Blueprint, folders: Folders, catalogue: Catalogue) -> Result<Rig, LaunchError> {
+        let temporary = folders.temporary.iter().map(|folder| folder.path().to_owned());
+        let litter = temporary.chain([folders.socket.clone()]).collect();
         let guarding = guarding::start(&blueprint, litter)?;
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
@@ -222,6 +228,7 @@ impl RigBuilder {
             launched,
         };
         let main_loop = MainLoop::new(parts)?;
+        let socket = RigSocket::open(Arc::clone(&core), &core.blueprint.socket, catalogue)?;
         let (scope_thread, scope_ended) =
             scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
         let run = move || {
@@ -236,6 +243,7 @@ impl RigBuilder {
             scope_thread,
             scope_ended,
             ended,
+            socket,
             state_folder: folders.state,
             temporary: folders.temporary,
         };
@@ -278,6 +286,7 @@ fn build_scopes(
 struct Folders {
     state: StateFolder,
     run_dir: PathBuf,
+    socket: PathBuf,
     temporary: Option<tempfile::TempDir>,
 }
 
@@ -290,11 +299,14 @@ impl Folders {
         };
         let below =
             |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
-        let state = StateFolder::take(&plan.state_dir.clone().unwrap_or_else(|| below("state")))?;
+        let state_dir = plan.state_dir.clone().unwrap_or_else(|| below("state"));
+        let state = StateFolder::take(&state_dir)?;
+        let runtime_dir = plan.runtime_dir.clone().unwrap_or_else(default_runtime_dir);
+        let socket = socket_path(&runtime_dir, &plan.name, &state_dir);
         let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));
         fs::create_dir_all(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
-        Ok(Self { state, run_dir, temporary })
+        Ok(Self { state, run_dir, socket, temporary })
     }
 }
 

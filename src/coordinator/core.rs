@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::blueprint::Blueprint;
+use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Router, Station, TracedEnding};
 use super::status::RigStatus;
@@ -33,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) poller: Poller,
     /// Wakes the main loop.
     pub(crate) wake: Doorbell,
+    /// What those are told who watch the rig.
+    pub(crate) events: Events,
     state: Mutex<CoreState>,
     /// Wakes the scope's thread.
     scope_queued: Condvar,
@@ -66,7 +69,7 @@ pub(crate) struct CoreState {
 /// What another thread asks of the main loop.
 pub(crate) enum Request {
     /// How the rig is doing.
-    Status(Sender<RigStatus>),
+    Status(Box<dyn FnOnce(RigStatus) + Send>),
     /// The rig is to quit.
     Quit(String),
     /// A thread of this process wants to read a stream.
@@ -141,6 +144,7 @@ impl Core {
             blueprint,
             poller,
             wake: Doorbell::create()?,
+            events: Events::default(),
             state: Mutex::new(state),
             scope_queued: Condvar::new(),
             scope_desk,
@@ -205,6 +209,7 @@ impl Core {
                     target: "labrig",
                     "`{command}` from `{sender}` to `{to}` was not delivered: {reason}"
                 );
+                self.tell_event(|| RigEvent::Undelivered { sender: sender.to_string(), news: news.clone() });
                 if !state.on_undelivered.is_empty() {
                     answers.on_undelivered.clone_from(&state.on_undelivered);
                     answers.undelivered.push(news);
@@ -235,6 +240,12 @@ impl Core {
     }
 
     fn note_traced(&self, state: &mut CoreState, ending: Box<TracedEnding>) {
+        if self.events.are_endings_watched() {
+            self.tell_event(|| RigEvent::Ending(ending.clone()));
+        }
+        if !self.blueprint.traces {
+            return;
+        }
         state.traced.push((Instant::now(), ending));
         if state.traced.len() == TRACED_AT_ONCE {
             self.wake.ring();
@@ -337,7 +348,8 @@ impl Core {
     /// Asks the main loop how the rig is doing.
     pub(crate) fn ask_status(&self) -> Receiver<RigStatus> {
         let (sender, receiver) = bounded(1);
-        self.ask(Request::Status(sender));
+        // Whoever asked may have gone on meanwhile.
+        self.ask(Request::Status(Box::new(move |status| drop(sender.send(status)))));
         receiver
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use log::Level;
 
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::listening::too_fast;
 use super::main_loop::MainLoop;
@@ -70,6 +71,7 @@ impl MainLoop {
         }
         if !was_told {
             let during = self.last_command(index);
+            self.tell_death(index, &how, &during);
             self.processes[index].blame(format!("ended by itself: {how}{during}"));
         } else if self.processes[index].safe_state.is_none() {
             self.processes[index].blame(format!("ended with {how} without a word that it is safe"));
@@ -78,8 +80,23 @@ impl MainLoop {
         }
         match self.processes[index].fault.clone() {
             None => self.log.line(&name, Level::Debug, "ended in its safe state"),
-            Some(fault) => self.log.line(&name, Level::Error, &fault),
+            Some(fault) => {
+                self.log.line(&name, Level::Error, &fault);
+                self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text: fault });
+            }
         }
+    }
+
+    fn tell_death(&self, index: usize, how: &str, at: &str) {
+        let process = &self.processes[index];
+        self.core.tell_event(|| RigEvent::Death {
+            manager: index,
+            generation: self.core.lock().router.station(index).generation.0,
+            pid: process.child.as_ref().map_or(0, |child| child.pid),
+            how: how.to_owned(),
+            at: at.trim_start_matches(", while at ").trim_matches('`').to_owned(),
+            last_lines: process.last_lines(),
+        });
     }
 
     /// The command a manager was at when it ended, in words.

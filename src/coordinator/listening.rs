@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::router::Caller;
 use crate::transport::{PipeError, Ready};
 use crate::wire::control::{self, ManagerWord};
-use crate::wire::{Envelope, EnvelopeError, Kind};
+use crate::wire::{Envelope, EnvelopeError, Kind, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one pipe before the others have their turn.
 const TURN: usize = 64;
@@ -133,6 +134,10 @@ impl MainLoop {
             }
             ManagerWord::Stopped { safe_state_us } => {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
+                let taken = self.processes[index].page.as_ref().map_or(0, |page| page.activity().taken);
+                let reason = SafeReason::Quit;
+                let entry = SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false };
+                self.tell_safe(index, entry);
             }
             ManagerWord::Lost { what, detail } => {
                 let name = self.name(index);
@@ -141,6 +146,15 @@ impl MainLoop {
             ManagerWord::CancelsTaken => self.core.lock().peers[index].cancels_taken(),
             word => self.hear_of_call(index, word),
         }
+    }
+
+    /// Those who watch are told that a manager is in its safe state.
+    pub(super) fn tell_safe(&self, index: usize, entry: SafeEntry) {
+        self.core.tell_event(|| RigEvent::Safe {
+            manager: index,
+            generation: self.core.lock().router.station(index).generation.0,
+            entry,
+        });
     }
 
     /// What a manager says of a call that it made.
@@ -211,6 +225,8 @@ impl MainLoop {
         let name = self.name(index);
         if !is_end {
             self.log.line(&name, Level::Error, &format!("its connection is ended: {why}"));
+            let text = format!("its connection is ended: {why}");
+            self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text });
             self.processes[index].blame(format!("its connection was ended: {why}"));
         }
         self.disconnect(index);

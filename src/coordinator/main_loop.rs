@@ -15,6 +15,7 @@ use rustix::process::Signal;
 
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
+use super::events::{RigEvent, Told};
 use super::guarding::{self, Guarding};
 use super::launch_error::LaunchError;
 use super::process::{Phase, Process};
@@ -85,6 +86,7 @@ pub(super) struct MainLoop {
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
     pub(super) buffer: Vec<u8>,
+    pub(super) told: Told,
 }
 
 /// What a loop is made with.
@@ -126,6 +128,7 @@ impl MainLoop {
             faults: Vec::new(),
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
+            told: Told::default(),
         })
     }
 
@@ -139,11 +142,14 @@ impl MainLoop {
                 self.log.flush();
                 self.write_trace(false);
             }
-            match self.core.poller.wait(patience) {
+            let ready = self.core.poller.wait(patience);
+            self.begin_telling();
+            match ready {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
                 Err(errno) => self.fail(LaunchError::System(errno.into())),
             }
             self.keep_time();
+            self.tell_states();
         }
         self.finish()
     }
@@ -227,6 +233,7 @@ impl MainLoop {
             return self.leave_out(index, &error);
         }
         self.log.note(Level::Error, &format!("{error}"));
+        self.core.tell_event(|| RigEvent::Fault { manager: None, text: error.to_string() });
         self.failure.get_or_insert(error);
         self.begin_quit("the start-up failed");
     }
@@ -297,8 +304,7 @@ impl MainLoop {
                     let step = self.startup_ended(manager, answer);
                     self.check(step);
                 }
-                // Whoever asked may have gone on meanwhile.
-                Request::Status(asker) => drop(asker.send(self.status())),
+                Request::Status(tell) => tell(self.status()),
             }
         }
     }
@@ -306,6 +312,11 @@ impl MainLoop {
     /// Something is lost: it is counted, and the summary will say so.
     pub(super) fn note_loss(&mut self, manager: &str, what: &str, detail: &str) {
         self.log.line(manager, Level::Error, &format!("lost: {what}: {detail}"));
+        self.core.tell_event(|| RigEvent::Loss {
+            manager: manager.to_owned(),
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        });
         match self.losses.iter_mut().find(|loss| loss.manager == manager && loss.what == what) {
             Some(loss) => loss.count += 1,
             None => self.losses.push(Loss {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
@@ -49,6 +50,8 @@ impl MainLoop {
         self.release_guardian();
         self.write_trace(true);
         let summary = self.summary();
+        self.core
+            .tell_event(|| RigEvent::Ended { is_clean: summary.is_clean, reason: summary.reason.clone() });
         if let Some(error) = self.failure.take() {
             self.launched(Err(error));
         }
@@ -100,7 +103,7 @@ impl MainLoop {
     }
 }
 
-fn state_text(process: &Process, is_busy: bool) -> &'static str {
+pub(super) fn state_text(process: &Process, is_busy: bool) -> &'static str {
     match process.phase {
         _ if process.is_absent => "absent",
         Phase::Waiting => "waiting",

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 use rustix::process::Signal;
 
+use super::events::RigEvent;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
 use crate::shm::Urgent;
@@ -43,6 +44,7 @@ impl MainLoop {
             return;
         }
         self.log.note(Level::Info, &format!("the rig quits: {reason}"));
+        self.core.tell_event(|| RigEvent::Quit { reason: reason.to_owned() });
         let terminate_at = Instant::now() + self.core.blueprint.quit_deadline;
         self.quit = Some(Quit { reason: reason.to_owned(), terminate_at, kill_at: None });
         self.core.begin_quit();

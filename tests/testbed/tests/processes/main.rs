@@ -13,6 +13,8 @@ mod logs;
 mod pressure;
 mod routing;
 mod self_checks;
+mod socket;
+mod speaking;
 mod startup;
 mod storm;
 mod streams;
