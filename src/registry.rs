@@ -18,7 +18,7 @@ mod streaming;
 pub mod table;
 mod validate;
 mod view;
-pub(crate) mod vitals;
+mod vitals;
 
 pub use context::Context;
 pub use description::{
