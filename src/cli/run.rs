@@ -70,6 +70,10 @@ fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<R
         None => fresh_run_dir(Path::new("runs"), &name)?,
     };
     let topology = topology.state_dir(state_dir).run_dir(run_dir);
+    let topology = match &arguments.runtime_dir {
+        Some(folder) => topology.runtime_dir(folder),
+        None => topology,
+    };
     let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
     let signals = signals(program.on_interrupt).map_err(LaunchError::System)?;
     let rig = Rig::builder(topology).scopes_from(program.scopes).hooks(program.hooks);

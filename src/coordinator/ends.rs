@@ -8,6 +8,7 @@ use log::Level;
 
 use super::events::RigEvent;
 use super::launch_error::LaunchError;
+use super::listening::too_fast;
 use super::main_loop::MainLoop;
 use super::outputs::Lines;
 use super::process::{Phase, describe_exit};
@@ -159,11 +160,7 @@ impl MainLoop {
             self.log.line(&name, Level::Info, line);
         }
         if lines.dropped > 0 {
-            self.log.line(
-                &name,
-                Level::Warn,
-                &format!("{} lines were dropped: it prints too fast", lines.dropped),
-            );
+            self.log.line(&name, Level::Warn, &too_fast(lines.dropped, "lines that it printed"));
         }
     }
 
@@ -183,6 +180,11 @@ impl MainLoop {
         }
         if let Some(output) = self.processes[index].stderr.take() {
             self.close_output(output.source());
+        }
+        let dropped = self.processes[index].records.take_dropped();
+        if dropped > 0 {
+            let name = self.name(index);
+            self.log.line(&name, Level::Warn, &too_fast(dropped, "log records"));
         }
     }
 }

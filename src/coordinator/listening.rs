@@ -197,7 +197,11 @@ impl MainLoop {
             4 => Level::Debug,
             _ => Level::Trace,
         };
+        let Some(dropped) = self.processes[index].records.admits(level, Instant::now()) else { return };
         let name = self.name(index);
+        if dropped > 0 {
+            self.log.line(&name, Level::Warn, &too_fast(dropped, "log records"));
+        }
         let text =
             if target.starts_with("labrig") { message.to_owned() } else { format!("[{target}] {message}") };
         self.processes[index].keep_line(&text);
@@ -256,4 +260,9 @@ impl MainLoop {
         drop(state);
         answers.hand_over();
     }
+}
+
+/// How it is told that a manager was not heard out.
+pub(super) fn too_fast(dropped: u64, what: &str) -> String {
+    format!("{dropped} {what} were dropped: they came too fast")
 }

@@ -6,6 +6,7 @@ use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lines::RecordBudget;
 use super::ordering::Orders;
 use super::outputs::Output;
 use super::rate::Bucket;
@@ -59,6 +60,7 @@ pub(crate) struct Process {
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
     pub(crate) bucket: Option<Bucket>,
+    pub(crate) records: RecordBudget,
     pub(crate) throttled_until: Option<Instant>,
     pub(crate) throttles: u64,
     pub(crate) started_at: Option<Instant>,
@@ -139,6 +141,7 @@ impl Process {
             stdout: None,
             stderr: None,
             bucket: None,
+            records: RecordBudget::new(Instant::now()),
             throttled_until: None,
             throttles: 0,
             started_at: None,

@@ -176,6 +176,14 @@ impl Instance for Puppet {
         Ok(())
     }
 
+    fn self_checks(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn self_check(&mut self, _: usize, _: &mut Context) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn enter_safe_state(&mut self, reason: SafeReason) {
         if let Some(left) = self.like.safe_panics.checked_sub(1) {
             self.like.safe_panics = left;

@@ -11,6 +11,7 @@ mod dying;
 mod endings;
 mod hanging;
 mod inactive;
+mod logs;
 mod pressure;
 mod rejoining;
 mod restarts;
