@@ -103,6 +103,11 @@ fn the_examples_of_the_protocol_are_what_a_rig_says() {
 }
 
 #[test]
+fn the_orders_of_the_protocol_are_obeyed_as_it_shows() {
+    check_examples("example of orders", 1);
+}
+
+#[test]
 fn what_is_not_as_shown_is_not_taken_for_it() {
     let value = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
     let heard = value(r#"{"id": 1, "ok": {"a": [1, 2], "b": null}}"#);

@@ -229,6 +229,29 @@ fn progress_is_told_and_a_client_that_is_killed_takes_its_call_back() {
 }
 
 #[test]
+fn everything_is_stopped_armed_and_restarted_by_a_verb() {
+    let work = work();
+    let rig = Running::start(work.path(), "lab", MOTORS);
+    let lines = rig.check_verb(&["stop"], 0);
+    for manager in ["camera", "x", "y"] {
+        assert!(lines.lines().any(|line| line.starts_with(manager) && line.contains(" safe in ")), "{lines}");
+    }
+    let stopped = rig.check_json(&["stop"], 0);
+    assert_eq!((&stopped["is_safe"], &stopped["managers"][1]["manager"]), (&true.into(), &"x".into()));
+    assert!(rig.check_verb(&["status"], 0).contains("safe"));
+    assert_eq!(rig.check_verb(&["restart", "x"], 0), "x is ready again: life 2\n");
+    let armed = rig.check_json(&["arm", "x"], 0);
+    assert_eq!((&armed["manager"], &armed["was_inactive"]), (&"x".into(), &false.into()));
+    assert!(rig.check_verb(&["status"], 0).contains("life 2"));
+    for verb in ["arm", "restart"] {
+        let output = rig.verb(&[verb, "z"]);
+        assert_ne!(output.status.code(), Some(0));
+        assert!(stderr(&output).contains("no manager is called `z`"), "{}", stderr(&output));
+    }
+    rig.quit();
+}
+
+#[test]
 fn whoever_watches_sees_endings_and_the_end() {
     let work = work();
     let mut rig = Running::start(work.path(), "lab", MOTORS);
