@@ -10,7 +10,7 @@ use super::events::RigEvent;
 use super::hooks::FailureReport;
 use super::main_loop::MainLoop;
 use super::process::Phase;
-use crate::registry::vitals::Step;
+use crate::registry::Step;
 use crate::supervisor::{Because, Look, Rung, Watch};
 use crate::wire::SafeReason;
 
