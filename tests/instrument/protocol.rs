@@ -16,7 +16,7 @@ const ANYTHING: &str = "…";
 /// The blocks of the document that are marked so.
 fn examples(mark: &str) -> Vec<String> {
     let document = fs::read_to_string(project("docs/PROTOCOL.md")).expect("the document");
-    let begin = format!("<!-- {mark} -->\n```\n");
+    let begin = format!("<!--{mark}-->\n```\n");
     let marked = document.split(&begin).skip(1);
     marked.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned()).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -326,6 +327,42 @@ fn a_rig_that_is_frozen_is_given_up_with_a_word() {
     rig.signal(Signal::CONT);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("has not answered within") && stderr(&output).contains("frozen"));
+    rig.quit();
+}
+
+/// A program run as another user, when this one may do that and the other may run it.
+fn as_nobody(arguments: &[&str]) -> Option<Output> {
+    let run = |arguments: &[&str]| {
+        let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+        Command::new("setpriv").args(nobody).arg(program()).args(arguments).current_dir("/").output()
+    };
+    let may = run(&["--version"]).is_ok_and(|output| output.status.success());
+    may.then(|| run(arguments).expect("it ran just now"))
+}
+
+#[test]
+fn another_user_is_told_that_the_rig_is_not_theirs_even_where_the_socket_can_be_reached() {
+    let work = work();
+    let rig = Running::start(work.path(), "lab", MOTORS);
+    let rigs = work.path().join("runtime/labrig");
+    let folder = fs::read_dir(&rigs).expect("a folder").flatten().next().expect("a rig").path();
+    let socket = folder.join("socket");
+    // As if somebody had been careless.
+    for open in [work.path(), &work.path().join("runtime"), &rigs, &folder, &socket] {
+        fs::set_permissions(open, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    }
+    let socket = socket.to_string_lossy().into_owned();
+    if let Some(output) = as_nobody(&["status", "--rig", &socket]) {
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("this rig belongs to user 0, not to user 65534"),
+            "{}",
+            stderr(&output)
+        );
+    } else {
+        println!("skipped: this user cannot run the program as another one");
+    }
+    rig.check_verb(&["status"], 0);
     rig.quit();
 }
 
