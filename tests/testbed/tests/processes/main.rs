@@ -11,6 +11,7 @@ mod dying;
 mod endings;
 mod pressure;
 mod routing;
+mod safe_states;
 mod self_checks;
 mod startup;
 mod storm;
