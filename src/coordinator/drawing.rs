@@ -34,6 +34,7 @@ pub(super) fn draw(
     table: &RouteTable,
     known: &[&CommandSpec],
     run_dir: PathBuf,
+    socket: PathBuf,
 ) -> Blueprint {
     let mark = format!("{:x}-{:x}", std::process::id(), shm::monotonic_ns());
     let managers = plan.managers.iter().enumerate();
@@ -41,6 +42,7 @@ pub(super) fn draw(
     Blueprint {
         rig: plan.name.clone(),
         run_dir,
+        socket,
         default_deadline: plan.default_deadline,
         start_deadline: plan.start_deadline,
         quit_deadline: plan.quit_deadline,

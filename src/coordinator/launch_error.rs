@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::socket::place::SocketError;
 use crate::config::Report;
 use crate::guardian::RecordError;
 use crate::remote::CallError;
@@ -48,6 +49,9 @@ pub enum LaunchError {
     /// The coordinator could not get what it needs from the system.
     #[error("the coordinator cannot begin")]
     System(#[source] io::Error),
+    /// The rig's socket could not be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// A descriptor for waking a thread could not be made.
     #[error(transparent)]
     Doorbell(#[from] DoorbellError),
@@ -162,6 +166,14 @@ impl LaunchError {
             | Self::Died { manager, .. }
             | Self::StartupCommand { manager, .. } => Some(manager),
             _ => None,
+        }
+    }
+
+    /// The manager that does not come to work for this reason.
+    pub(super) fn manager(&self) -> Option<&str> {
+        match self {
+            Self::CommandDiffers { manager, .. } | Self::Page { manager, .. } => Some(manager),
+            other => other.culprit(),
         }
     }
 

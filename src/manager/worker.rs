@@ -187,6 +187,7 @@ impl Worker {
         drop(self.instance);
         self.link.desk().cancel_all();
         self.link.desk().streams().settle(STREAMS_PATIENCE);
+        log::logger().flush();
         let Some(entry) = entry else { return ExitCode::FAILURE };
         self.link.tell(&ManagerWord::Stopped { safe_state_us: entry.took_us });
         if reason == SafeReason::Quit { ExitCode::SUCCESS } else { ExitCode::FAILURE }
