@@ -5,9 +5,10 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordinator::{manifest, scope_of};
+use crate::coordinator::{FailureReport, manifest, scope_of};
 use crate::registry::{Context, Outcome, ScopeHandles, SetupError};
 use crate::remote::Scope;
 use crate::transport::{Role, declare_that_this_program_plays_managers, inherited_role};
@@ -61,6 +62,19 @@ impl App {
     /// quits. It runs on a thread of its own.
     pub fn on_interrupt(mut self, interrupted: impl FnOnce() + Send + 'static) -> Self {
         self.program.on_interrupt = Some(Box::new(interrupted));
+        self
+    }
+
+    /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
+    /// the quit deadline says, or until the next Ctrl-C. It runs on a thread of its own.
+    pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
+        self.program.hooks.before_quit.push(Box::new(hook));
+        self
+    }
+
+    /// Is told of what fails without any call to tell of it: managers that die, or hang.
+    pub fn on_failure(mut self, told: impl Fn(&FailureReport) + Send + Sync + 'static) -> Self {
+        self.program.hooks.on_failure.push(Arc::new(told));
         self
     }
 

@@ -53,7 +53,7 @@ fn content(proof: &Proof) -> String {
     )
 }
 
-fn print(text: &str, code: u8) -> ExitCode {
+pub(super) fn print(text: &str, code: u8) -> ExitCode {
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
         Ok(()) => ExitCode::from(code),
         Err(error) => exit::complain(&format!("cannot write to standard output: {error}"), exit::FAILED),

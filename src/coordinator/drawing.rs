@@ -7,9 +7,10 @@ use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupComm
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
+use crate::remote::SelfCheck;
 use crate::shm;
 use crate::transport::Child;
-use crate::wire::{CommandId, CommandSpec};
+use crate::wire::{Command, CommandId, CommandSpec};
 
 /// How a manager's process is started; the mark is its run's business.
 pub(super) fn child_of(manager: &ManagerPlan) -> Child {
@@ -33,6 +34,7 @@ pub(super) fn draw(
     table: &RouteTable,
     known: &[&CommandSpec],
     run_dir: PathBuf,
+    socket: PathBuf,
 ) -> Blueprint {
     let mark = format!("{:x}-{:x}", std::process::id(), shm::monotonic_ns());
     let managers = plan.managers.iter().enumerate();
@@ -40,11 +42,13 @@ pub(super) fn draw(
     Blueprint {
         rig: plan.name.clone(),
         run_dir,
+        socket,
         default_deadline: plan.default_deadline,
         start_deadline: plan.start_deadline,
         quit_deadline: plan.quit_deadline,
         sends_traces: plan.sends_traces,
         traces: plan.traces,
+        heeds_managers: true,
         managers: managers.map(|(index, it)| draw_manager(plan, table, &mark, (index, it))).collect(),
         streams: streams.filter_map(|(index, stream)| draw_stream(plan, table, index, stream)).collect(),
         routes: draw_routes(table, known, plan.managers.len()),
@@ -126,5 +130,8 @@ fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> Hash
     };
     let mut routes: HashMap<_, _> = known.iter().map(|spec| (spec.id, nowhere(spec))).collect();
     routes.extend(table.routes().iter().map(|it| (it.spec.id, route(it))));
+    let checks = (0..scope).filter(|index| !table.self_checks_of(*index).is_empty());
+    let checks = Route { stations: checks.collect(), ..nowhere(SelfCheck::spec()) };
+    routes.insert(SelfCheck::spec().id, checks);
     routes
 }

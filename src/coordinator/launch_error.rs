@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::socket::place::SocketError;
 use crate::config::Report;
 use crate::guardian::RecordError;
 use crate::remote::CallError;
@@ -29,6 +30,14 @@ pub enum LaunchError {
         /// Who holds it.
         pid: String,
     },
+    /// The manager that is to be started alone is none of the rig's.
+    #[error("no manager is called `{manager}` in this rig; there are `{}`", known.join("`, `"))]
+    NoSuchManager {
+        /// The name.
+        manager: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// A folder that the run needs cannot be used.
     #[error("cannot use the folder `{folder}`")]
     Folder {
@@ -40,6 +49,9 @@ pub enum LaunchError {
     /// The coordinator could not get what it needs from the system.
     #[error("the coordinator cannot begin")]
     System(#[source] io::Error),
+    /// The rig's socket could not be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// A descriptor for waking a thread could not be made.
     #[error(transparent)]
     Doorbell(#[from] DoorbellError),
@@ -154,6 +166,14 @@ impl LaunchError {
             | Self::Died { manager, .. }
             | Self::StartupCommand { manager, .. } => Some(manager),
             _ => None,
+        }
+    }
+
+    /// The manager that does not come to work for this reason.
+    pub(super) fn manager(&self) -> Option<&str> {
+        match self {
+            Self::CommandDiffers { manager, .. } | Self::Page { manager, .. } => Some(manager),
+            other => other.culprit(),
         }
     }
 

@@ -138,6 +138,20 @@ pub struct FrameHandler<M> {
     pub run: fn(&mut M, &Frame<'_>, &mut Context) -> Result<(), Failure>,
 }
 
+/// One `#[self_check]` method of `M`.
+pub struct SelfCheckMethod<M> {
+    /// The method's name, by which it is called.
+    pub method: &'static str,
+    /// Its doc text.
+    pub doc: &'static str,
+    /// Its source file.
+    pub file: &'static str,
+    /// Its line there.
+    pub line: u32,
+    /// Calls the method.
+    pub run: fn(&mut M, &mut Context) -> Result<(), Failure>,
+}
+
 /// Everything a `#[manager]` or `#[scope]` block registers.
 pub struct HandlerTable<M> {
     /// The handlers, in source order, those of roles last.
@@ -146,6 +160,8 @@ pub struct HandlerTable<M> {
     pub timers: Vec<Timer<M>>,
     /// The frame handlers.
     pub frames: Vec<FrameHandler<M>>,
+    /// The self-checks: what may be called by name.
+    pub checks: Vec<SelfCheckMethod<M>>,
 }
 
 /// What `#[manager]` adds to a [`Manager`].

@@ -2,8 +2,11 @@
 
 mod command_line;
 mod idle;
+mod live_checks;
 mod motors;
 mod pictures;
+mod protocol;
 mod replaying;
 mod streaming;
 mod support;
+mod verbs;
