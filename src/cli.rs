@@ -7,6 +7,7 @@
 mod args;
 mod check;
 mod checking;
+mod env;
 mod exit;
 mod live;
 mod logging;
@@ -51,6 +52,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
             Some(manager) => checking::check_live(program, &arguments, manager),
             None => check::check(program, &arguments.check),
         },
+        Ok(Verb::Env(arguments)) => env::env(program, &arguments),
         Ok(Verb::Commands(arguments)) => check::commands(program, &arguments),
         Err(code) => code,
     }

@@ -19,6 +19,7 @@ mod ordering;
 mod outputs;
 mod peers;
 mod process;
+mod program_file;
 mod rate;
 mod report;
 mod rig;
@@ -31,6 +32,7 @@ mod state_folder;
 mod status;
 mod streams;
 mod summary;
+mod surroundings;
 mod trace;
 
 pub(crate) use builder::{BuildScope, scope_of};

@@ -2,12 +2,14 @@
 
 mod absent;
 mod awaiting;
+mod bad_environments;
 mod cancelling;
 mod chaos;
 mod deadlines;
 mod deadlock;
 mod dying;
 mod endings;
+mod environment;
 mod pressure;
 mod routing;
 mod self_checks;
