@@ -4,6 +4,7 @@
 //! that was found on the way. This floor knows keys, types, names and references; it knows nothing of
 //! handlers, and it opens nothing but the file and the rig's stored environments.
 
+pub mod arguments;
 mod check;
 mod code;
 mod environment;

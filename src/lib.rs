@@ -116,6 +116,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod coordinator;
+pub mod guardian;
 mod macros;
 pub mod manager;
 pub mod managers;
@@ -123,12 +124,13 @@ pub mod registry;
 pub mod remote;
 #[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]
 pub mod shm;
+mod supervisor;
 pub mod transport;
 pub mod wire;
 
 pub use app::{App, app, main};
 pub use config::Topology;
-pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
+pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope, self_check};
 pub use remote::{
     Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, ReplyStream,

@@ -54,10 +54,10 @@ pub use labrig_macros::Schema;
 /// | `script` | scripts may use it |
 /// | `drop_oldest`, `keep_latest` | which one gives way in a full queue; for direct commands without reply |
 /// | `deadline_ms = 500` | how long a call may take that does not say otherwise, in ms, 1 or more |
-/// | `idempotent` | running it twice does the same as running it once, so that it may be retried |
+/// | `idempotent` | running it twice does the same as running it once: a call that ended with its manager is given to the manager's next life (`max_retries`) |
 /// | `hazardous` | it moves or emits something: refused while its manager is inactive, until it is armed |
 ///
-/// Without `idempotent` labrig never runs a command twice.
+/// Without `idempotent` labrig never runs a command twice. A one-way command runs at most once in any case.
 ///
 /// ```
 /// use labrig::prelude::*;

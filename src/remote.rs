@@ -36,5 +36,5 @@ pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use self_check::SelfCheck;
-pub use slot::{Answer, Need, Slot, StreamNews};
+pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

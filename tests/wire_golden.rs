@@ -234,6 +234,7 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Safe(entry));
     lines.value("", &ManagerWord::Busy);
     lines.value("", &ManagerWord::GivesUp { why: "`MoveTo` panicked".into() });
+    lines.value("", &ManagerWord::NotSafe { reason, why: "no answer".into() });
 }
 
 fn endings(lines: &mut Lines) {

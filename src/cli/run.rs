@@ -69,9 +69,14 @@ fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<R
         None => fresh_run_dir(Path::new("runs"), &name)?,
     };
     let topology = checking::with_state(topology, &arguments.source).run_dir(run_dir);
+    let topology = match &arguments.runtime_dir {
+        Some(folder) => topology.runtime_dir(folder),
+        None => topology,
+    };
     let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
     let signals = signals(program.on_interrupt).map_err(LaunchError::System)?;
-    Rig::builder(topology).scopes_from(program.scopes).log_level(level).signals(signals).launch()
+    let rig = Rig::builder(topology).scopes_from(program.scopes).hooks(program.hooks);
+    rig.log_level(level).signals(signals).launch()
 }
 
 /// Ctrl-C and SIGTERM as bytes to read; the first Ctrl-C may be for the program itself.
@@ -144,9 +149,10 @@ pub(super) fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
             let all_outside = report.faults().iter().all(is_outside);
             return ExitCode::from(if all_outside { exit::FAILED } else { exit::REFUSED });
         }
-        LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
-            exit::FAILED
-        }
+        LaunchError::Folder { .. }
+        | LaunchError::System(_)
+        | LaunchError::Socket(_)
+        | LaunchError::StateFolderHeld { .. } => exit::FAILED,
         _ => exit::NOT_STARTED,
     };
     let text = with_causes(error);
@@ -203,6 +209,7 @@ fn summary_text(summary: &RunSummary) -> String {
             manager.name, manager.kind, manager.taken
         ));
     }
+    lines.extend(summary.faults.iter().map(|fault| format!("  FAULT: {fault}")));
     for stream in &summary.streams {
         let dropped = stream.dropped();
         lines.push(format!(
@@ -222,6 +229,7 @@ fn summary_text(summary: &RunSummary) -> String {
             ));
         }
     }
+    lines.extend(summary.deaths.iter().map(|death| format!("  DIED at {:.1} s: {death}", death.at_s)));
     for loss in &summary.losses {
         lines.push(format!(
             "  LOST at {}: {} × {} (first: {})",

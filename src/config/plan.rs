@@ -39,6 +39,8 @@ pub struct RigPlan {
     pub state_dir: Option<PathBuf>,
     /// Where this run writes; a new folder below `runs/` when not said.
     pub run_dir: Option<PathBuf>,
+    /// Below which folder the running rig has its socket; the user's runtime folder when not said.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 /// One manager.

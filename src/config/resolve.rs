@@ -97,6 +97,7 @@ fn plan(topology: &Topology, tree: &Tree) -> RigPlan {
         streams: entries(tree, "streams").filter_map(stream).collect(),
         state_dir: topology.state_dir.clone(),
         run_dir: topology.run_dir.clone(),
+        runtime_dir: topology.runtime_dir.clone(),
     }
 }
 

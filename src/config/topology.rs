@@ -28,6 +28,7 @@ pub struct Topology {
     pub(super) program: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) run_dir: Option<PathBuf>,
+    pub(super) runtime_dir: Option<PathBuf>,
 }
 
 /// What a topology says, and everything that is wrong with it.
@@ -78,6 +79,7 @@ impl Topology {
             program: None,
             state_dir: None,
             run_dir: None,
+            runtime_dir: None,
         }
     }
 
@@ -105,6 +107,12 @@ impl Topology {
     /// The folder in which this run writes.
     pub fn run_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.run_dir = Some(absolute(path.as_ref()));
+        self
+    }
+
+    /// The folder below which the running rig has its socket, instead of the user's runtime folder.
+    pub fn runtime_dir(mut self, path: impl AsRef<Path>) -> Self {
+        self.runtime_dir = Some(absolute(path.as_ref()));
         self
     }
 

@@ -15,6 +15,10 @@ use crate::wire::{CommandId, Filter, ManagerName};
 pub(crate) struct Blueprint {
     pub(crate) rig: String,
     pub(crate) run_dir: PathBuf,
+    /// What the marks of all processes of this run begin with, but for a dot behind it.
+    pub(crate) mark: String,
+    /// Where the rig is asked and told from other programs.
+    pub(crate) socket: PathBuf,
     pub(crate) default_deadline: Duration,
     pub(crate) start_deadline: Duration,
     pub(crate) quit_deadline: Duration,

@@ -13,12 +13,16 @@ use crossbeam_channel::bounded;
 use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
+use super::guarding;
+use super::hooks::{FailureReport, Hooks};
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
 use super::manifest;
 use super::rig::{Parts, Rig};
 use super::run_log::RunLog;
 use super::scope_thread;
+use super::socket::place::{default_runtime_dir, socket_path};
+use super::socket::{Catalogue, RigSocket};
 use super::state_folder::StateFolder;
 use super::surroundings;
 use super::trace::Trace;
@@ -48,6 +52,7 @@ pub struct RigBuilder {
     topology: Topology,
     scopes: Vec<(TypeId, BuildScope)>,
     signals: Option<UnixStream>,
+    hooks: Hooks,
     log_level: u8,
     alone: Option<String>,
 }
@@ -133,7 +138,14 @@ fn needs_program(manager: &ManagerPlan) -> Fault {
 
 impl RigBuilder {
     pub(super) fn new(topology: Topology) -> Self {
-        Self { topology, scopes: Vec::new(), signals: None, log_level: 3, alone: None }
+        Self {
+            topology,
+            scopes: Vec::new(),
+            signals: None,
+            hooks: Hooks::default(),
+            log_level: 3,
+            alone: None,
+        }
     }
 
     /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
@@ -149,6 +161,24 @@ impl RigBuilder {
     /// Begins the quit when a byte can be read here, and hastens it with the next.
     pub(crate) fn signals(mut self, signals: UnixStream) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
+    /// the quit deadline says, or until somebody insists. It runs on a thread of its own.
+    pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
+        self.hooks.before_quit.push(Box::new(hook));
+        self
+    }
+
+    /// Is told of what fails without any call to tell of it: managers that die, or hang.
+    pub fn on_failure(mut self, told: impl Fn(&FailureReport) + Send + Sync + 'static) -> Self {
+        self.hooks.on_failure.push(Arc::new(told));
+        self
+    }
+
+    pub(crate) fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = hooks;
         self
     }
 
@@ -191,9 +221,12 @@ impl RigBuilder {
         close_inherited_on_exec();
         let folders = Folders::take(&plan)?;
         let table = proof.registry.bind(&plan);
-        let mut blueprint = drawing::draw(&plan, &table, &proof.registry.specs(), folders.run_dir.clone());
+        let known = proof.registry.specs();
+        let catalogue = Catalogue::new(&table, &known);
+        let (run_dir, socket) = (folders.run_dir.clone(), folders.socket.clone());
+        let mut blueprint = drawing::draw(&plan, &table, &known, run_dir, socket);
         blueprint.heeds_managers = self.alone.is_none();
-        self.start(blueprint, folders)
+        self.start(blueprint, folders, catalogue)
     }
 
     /// What of the plan is started.
@@ -205,7 +238,10 @@ impl RigBuilder {
         })
     }
 
-    fn start(self, blueprint: Blueprint, folders: Folders) -> Result<Rig, LaunchError> {
+    fn start(self, blueprint: Blueprint, folders: Folders, catalogue: Catalogue) -> Result<Rig, LaunchError> {
+        let temporary = folders.temporary.iter().map(|folder| folder.path().to_owned());
+        let litter = temporary.chain([folders.socket.clone()]).collect();
+        let guarding = guarding::start(&blueprint, litter)?;
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
@@ -231,9 +267,12 @@ impl RigBuilder {
             trace,
             log_level: self.log_level,
             signals: self.signals,
+            hooks: self.hooks,
+            guarding,
             launched,
         };
         let main_loop = MainLoop::new(parts)?;
+        let socket = RigSocket::open(Arc::clone(&core), &core.blueprint.socket, catalogue)?;
         let (scope_thread, scope_ended) =
             scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
         let run = move || {
@@ -248,6 +287,7 @@ impl RigBuilder {
             scope_thread,
             scope_ended,
             ended,
+            socket,
             state_folder: folders.state,
             temporary: folders.temporary,
         };
@@ -290,6 +330,7 @@ fn build_scopes(
 struct Folders {
     state: StateFolder,
     run_dir: PathBuf,
+    socket: PathBuf,
     temporary: Option<tempfile::TempDir>,
 }
 
@@ -302,11 +343,14 @@ impl Folders {
         };
         let below =
             |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
-        let state = StateFolder::take(&plan.state_dir.clone().unwrap_or_else(|| below("state")), &plan.name)?;
+        let state_dir = plan.state_dir.clone().unwrap_or_else(|| below("state"));
+        let state = StateFolder::take(&state_dir, &plan.name)?;
+        let runtime_dir = plan.runtime_dir.clone().unwrap_or_else(default_runtime_dir);
+        let socket = socket_path(&runtime_dir, &plan.name, &state_dir);
         let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));
         fs::create_dir_all(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
-        Ok(Self { state, run_dir, temporary })
+        Ok(Self { state, run_dir, socket, temporary })
     }
 }
 

@@ -6,13 +6,15 @@
 //!
 //! `submit` is in this file; where commands go is in `routing`, how calls end in `endings` and are taken back
 //! in `cancelling`, who waits for whom in `waits`, broadcasts are in `gathering`, what calls tell before
-//! their end in `streaming`, one-way commands that do not run in `undelivered`, and the stations' queues in
-//! `station`.
+//! their end in `streaming`, one-way commands that do not run in `undelivered`, what is given to a next life in
+//! `retrying`, what moves or emits in `safety`, the stop of everything in `stopping`, and the stations' queues
+//! in `station`.
 
 mod cancelling;
 mod endings;
 mod gathering;
 mod ordering;
+mod retrying;
 mod routing;
 mod safety;
 mod station;
@@ -78,12 +80,28 @@ struct Call {
     command: CommandId,
     chain: Vec<Hop>,
     accepted_at: Instant,
-    /// Its place among the commands that went into the pipe; none while it is still queued here.
-    ordinal: Option<u64>,
+    stand: Stand,
     /// Whether its station was told to cancel it.
     is_cancelled: bool,
     /// When a stream answers it: how much of that may come.
     stream: Option<Window>,
+    /// How often it may still be given to a next life of its station.
+    retries: u32,
+    /// Its envelope, once that was sent and may have to be sent again.
+    kept: Vec<u8>,
+    /// Whether an earlier life of its station had taken it.
+    may_have_run: bool,
+}
+
+/// Where a call stands on its way to its station.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stand {
+    /// In the station's queue, at that place.
+    Queued(u64),
+    /// In its pipe or beyond it, as the command of that number.
+    Sent(u64),
+    /// In no queue: an order, which the coordinator obeys itself, or a call that waits for a next life.
+    Aside,
 }
 
 /// One command for one station.
@@ -104,6 +122,7 @@ struct Part<'a> {
 struct Manner {
     /// What a full queue does with it.
     overflow: Overflow,
+    is_idempotent: bool,
     is_hazardous: bool,
 }
 
@@ -137,6 +156,11 @@ impl Router {
     /// From now on every ending is told with its times.
     pub fn trace_endings(&mut self) {
         self.is_tracing = true;
+    }
+
+    /// From now on every ending is told with its times, or none is.
+    pub fn set_tracing(&mut self, is_tracing: bool) {
+        self.is_tracing = is_tracing;
     }
 
     /// The place of the scope among the stations.
@@ -185,6 +209,11 @@ impl Router {
         let station = &mut self.stations[index];
         if station.life != Life::Dead {
             station.life = life;
+        }
+        match (life, station.life) {
+            (Life::Dead, _) => self.give_up(index),
+            (_, Life::Ready) => self.send_again(index),
+            _ => {}
         }
     }
 
@@ -297,15 +326,24 @@ impl Router {
         let displaced = station.displace(command, displaced);
         let ordered = Ordered { command, sender: part.caller };
         let (deadline, is_hazardous) = (part.deadline, part.manner.is_hazardous);
-        station.push(Queued { bytes, call, command: Some(ordered), deadline, tells: None, is_hazardous });
+        let queued = Queued { bytes, call, command: Some(ordered), deadline, tells: None, is_hazardous };
+        let place = station.push(queued);
+        if let Some(call) = call.and_then(|id| self.in_flight.get_mut(id)) {
+            call.stand = Stand::Queued(place);
+        }
         for older in displaced {
             self.undelivered(older, index, UndeliveredReason::Displaced);
         }
+        self.queued(index, is_hazardous);
+        Ok(call)
+    }
+
+    /// Something is queued for a station.
+    fn queued(&mut self, index: usize, is_hazardous: bool) {
         if is_hazardous {
             self.leaves_safe_state(index);
         }
         self.effects.push(Effect::Flush(index));
-        Ok(call)
     }
 
     /// The envelope as the station gets it.
@@ -323,19 +361,32 @@ impl Router {
 
     fn manner_of(&self, header: &Header) -> Manner {
         let Some(route) = self.routes.get(&header.command) else {
-            return Manner { overflow: Overflow::Refuse, is_hazardous: false };
+            return Manner { overflow: Overflow::Refuse, is_idempotent: false, is_hazardous: false };
         };
         let overflow = if header.kind == Kind::Send { route.overflow } else { Overflow::Refuse };
-        Manner { overflow, is_hazardous: route.hazardous }
+        Manner { overflow, is_idempotent: route.idempotent, is_hazardous: route.hazardous }
     }
 
     fn remember(&mut self, station: usize, part: Part<'_>) -> Result<u64, Refusal> {
         let generation = self.stations[station].generation;
         let (caller, chain) = (part.caller, part.chain.to_vec());
         let (command, accepted_at) = (part.header.command, part.now);
-        let (ordinal, is_cancelled, stream) = (None, false, None);
-        let call =
-            Call { caller, station, generation, command, chain, accepted_at, ordinal, is_cancelled, stream };
+        // The start-up of the next life gives its commands by itself.
+        let may_retry = part.manner.is_idempotent && !matches!(caller, Caller::Startup(_));
+        let call = Call {
+            caller,
+            station,
+            generation,
+            command,
+            chain,
+            accepted_at,
+            stand: Stand::Aside,
+            is_cancelled: false,
+            stream: None,
+            retries: if may_retry { self.stations[station].max_retries } else { 0 },
+            kept: Vec::new(),
+            may_have_run: false,
+        };
         self.in_flight.register(call, part.deadline).map_err(|_| Refusal::TooManyCalls {
             command: self.command_name(part.header.command),
             limit: self.in_flight.limit(),
@@ -371,11 +422,26 @@ impl Router {
     /// The front of the station's queue has gone into its pipe.
     pub fn sent(&mut self, index: usize, gauge: &dyn Gauge) {
         let done = self.done(index, gauge);
-        if let Some((call, ordinal)) = self.stations[index].advance(done)
-            && let Some(call) = call.and_then(|id| self.in_flight.get_mut(id))
+        if let Some((sent, ordinal)) = self.stations[index].advance(done)
+            && let Some(call) = sent.call.and_then(|id| self.in_flight.get_mut(id))
         {
-            call.ordinal = Some(ordinal);
+            call.stand = Stand::Sent(ordinal);
+            if call.retries > 0 {
+                call.kept = sent.bytes;
+            }
         }
+    }
+}
+
+impl Call {
+    /// Whether that life of that station was given it.
+    fn is_at(&self, station: usize, generation: Generation) -> bool {
+        self.station == station && self.generation == generation && self.was_sent()
+    }
+
+    /// Whether it has gone into the pipe.
+    fn was_sent(&self) -> bool {
+        matches!(self.stand, Stand::Sent(_))
     }
 }
 

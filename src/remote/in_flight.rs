@@ -84,10 +84,20 @@ impl<C> InFlight<C> {
 
     /// Takes out every call that `leaves` says, oldest first.
     pub fn take_where(&mut self, leaves: impl Fn(&C) -> bool) -> Vec<(u64, C)> {
-        let mut ids: Vec<u64> =
-            self.calls.iter().filter(|(_, entry)| leaves(&entry.call)).map(|(id, _)| *id).collect();
+        self.those(leaves).into_iter().filter_map(|id| Some((id, self.complete(id)?))).collect()
+    }
+
+    /// The numbers of the calls that are `wanted`, oldest first.
+    pub fn those(&self, wanted: impl Fn(&C) -> bool) -> Vec<u64> {
+        let calls = self.calls.iter().filter(|(_, entry)| wanted(&entry.call));
+        let mut ids: Vec<u64> = calls.map(|(id, _)| *id).collect();
         ids.sort_unstable();
-        ids.into_iter().filter_map(|id| Some((id, self.complete(id)?))).collect()
+        ids
+    }
+
+    /// When a call expires, if it is there and does.
+    pub fn deadline_of(&self, id: u64) -> Option<Instant> {
+        self.calls.get(&id)?.deadline
     }
 
     /// Does something with every call, in no order.

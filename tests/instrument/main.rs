@@ -6,6 +6,8 @@ mod idle;
 mod live_checks;
 mod motors;
 mod pictures;
+mod protocol;
 mod replaying;
 mod streaming;
 mod support;
+mod verbs;

@@ -22,6 +22,9 @@ pub(crate) const NAMES: [&str; 4] = ["camera", "stage_x", "stage_y", "scope"];
 /// How many commands may wait for a manager.
 pub(crate) const DEPTH: u32 = 3;
 
+/// How often a call may be given to a next life.
+pub(crate) const RETRIES: u32 = 2;
+
 /// To the camera.
 pub(crate) const EXPOSE: CommandId = CommandId(1);
 /// To either stage.
@@ -160,7 +163,8 @@ impl Bench {
 
     /// A rig that has not started, with filters on what each manager hears.
     pub(crate) fn hearing(filters: impl Fn(usize) -> Vec<Filter>) -> Self {
-        let managers = (0..SCOPE).map(|index| Station::new(name(index), DEPTH).hearing(filters(index)));
+        let managers = (0..SCOPE)
+            .map(|index| Station::new(name(index), DEPTH).hearing(filters(index)).retrying(RETRIES));
         let scope = Station::new(name(SCOPE), DEPTH);
         let router = Router::new(managers.collect(), scope, routes(), Ping::spec());
         Self { router, progress: Pages(vec![0; SCOPE], vec![0; SCOPE]), now: Instant::now() }
@@ -245,7 +249,24 @@ impl Bench {
     }
 
     pub(crate) fn die(&mut self, index: usize) {
-        self.router.gone(index, &self.progress);
+        self.router.gone(index, &self.progress, false);
+    }
+
+    /// The manager dies, and is to return.
+    pub(crate) fn fall(&mut self, index: usize) {
+        self.router.gone(index, &self.progress, true);
+    }
+
+    /// Its next life begins.
+    pub(crate) fn begin(&mut self, index: usize, life: u32) {
+        (self.progress.0[index], self.progress.1[index]) = (0, 0);
+        self.router.begin_life(index, Generation(life));
+    }
+
+    /// Its next life begins and is ready.
+    pub(crate) fn rise(&mut self, index: usize, life: u32) {
+        self.begin(index, life);
+        self.router.set_life(index, Life::Ready);
     }
 
     pub(crate) fn leave_out(&mut self, index: usize, why: &str) {

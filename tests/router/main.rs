@@ -8,6 +8,7 @@ mod endings;
 mod histories;
 mod history;
 mod planted;
+mod retrying;
 mod safety;
 mod streams;
 mod tracing;

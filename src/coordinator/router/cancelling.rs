@@ -1,9 +1,8 @@
 //! Calls that are taken back, given more time, or awaited by nobody.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::{Asked, Call, Caller, Effect, Router};
+use super::{Asked, Call, Caller, Effect, Router, Stand};
 use crate::wire::{CodecId, Ending, NotDone};
 
 impl Router {
@@ -19,15 +18,22 @@ impl Router {
 
     pub(super) fn cancel_call(&mut self, id: u64) {
         let Some(call) = self.in_flight.get_mut(id) else { return };
-        if call.ordinal.is_some() {
+        if call.was_sent() {
             let was_told = std::mem::replace(&mut call.is_cancelled, true);
             let station = call.station;
             if !was_told {
                 self.effects.push(Effect::Cancel { station, call: id });
             }
         } else if let Some(call) = self.in_flight.complete(id) {
-            self.stations[call.station].withdraw(id);
+            self.withdraw(&call);
             self.end(id, call, Ending::NotDone(NotDone::Cancelled), CodecId::Postcard);
+        }
+    }
+
+    /// Takes a call that has ended out of the queue that it is in, if it is in one.
+    pub(super) fn withdraw(&mut self, call: &Call) {
+        if let Stand::Queued(place) = call.stand {
+            drop(self.stations[call.station].withdraw(place));
         }
     }
 
@@ -43,7 +49,9 @@ impl Router {
             let Some(call) = self.in_flight.get(id) else { continue };
             // A stream that has been opened has no deadline.
             if call.stream.is_none() {
-                self.stations[call.station].set_deadline(id, deadline);
+                if let Stand::Queued(place) = call.stand {
+                    self.stations[call.station].set_deadline(place, deadline);
+                }
                 self.in_flight.set_deadline(id, deadline);
             }
         }
@@ -52,25 +60,12 @@ impl Router {
     /// Ends every call whose deadline has passed. What is still queued here will not run; of the others their
     /// stations are told.
     pub fn expire(&mut self, now: Instant) {
-        let expired = self.in_flight.expire(now);
-        self.withdraw_unsent(&expired);
-        for (id, call) in expired {
-            if call.ordinal.is_some() && !call.is_cancelled {
+        for (id, call) in self.in_flight.expire(now) {
+            self.withdraw(&call);
+            if call.was_sent() && !call.is_cancelled {
                 self.effects.push(Effect::Cancel { station: call.station, call: id });
             }
             self.end(id, call, Ending::NotDone(NotDone::Expired), CodecId::Postcard);
-        }
-    }
-
-    /// Takes what was not sent out of the queues: each is gone through once, however much has expired.
-    fn withdraw_unsent(&mut self, expired: &[(u64, Call)]) {
-        let mut unsent: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-        for (id, call) in expired.iter().filter(|(_, call)| call.ordinal.is_none()) {
-            unsent.entry(call.station).or_default().push(*id);
-        }
-        for (station, mut ids) in unsent {
-            ids.sort_unstable();
-            self.stations[station].withdraw_all(&ids);
         }
     }
 

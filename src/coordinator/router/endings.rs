@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::terms::{TracedEnding, word_for};
-use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, Window};
+use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, Stand, Window};
 use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
@@ -23,26 +23,31 @@ impl Router {
             Kind::Done => Ending::Done(payload.to_vec()),
             _ => Ending::NotDone(read_not_done(payload)?),
         };
-        let is_theirs = |call: &Call| {
-            call.station == index && call.generation == header.generation && call.ordinal.is_some()
-        };
+        let is_theirs = |call: &Call| call.is_at(index, header.generation);
         if !self.in_flight.get(header.correlation).is_some_and(is_theirs) {
             self.totals.late_answers += 1;
             return Ok(());
         }
         if let Some(call) = self.in_flight.complete(header.correlation) {
+            let ending = call.truth_of(ending);
             self.trace(header.correlation, &call, word_for(&ending), Some(header.time_left_us));
             self.end_untraced(header.correlation, call, ending, header.codec);
         }
         Ok(())
     }
 
-    /// The station is gone. What it had taken is indeterminate; what it had not taken is lost.
+    /// The station is gone. What it had taken is indeterminate; what it had not taken is lost. When it is to
+    /// return, calls that may run again wait for its next life, until [`give_up`](Self::give_up) at the latest.
     ///
     /// The calls that it has made go on: what was accepted runs, ends once and is counted. Nobody is told.
-    pub fn gone(&mut self, index: usize, gauge: &dyn Gauge) {
+    pub fn gone(&mut self, index: usize, gauge: &dyn Gauge, returns: bool) {
         let (taken, done) = (self.taken(index, gauge), self.done(index, gauge));
         self.waits.forget(index);
+        self.stations[index].life = Life::Dead;
+        match returns {
+            true => self.hold_back(index, taken),
+            false => self.give_up(index),
+        }
         self.leave(index, taken, done, &NotDone::Lost, &UndeliveredReason::Lost);
         self.close_streams_of(index);
     }
@@ -50,12 +55,13 @@ impl Router {
     /// The station was found absent: it is gone before it was ready, and is refused with this reason from now on.
     pub fn leave_out(&mut self, index: usize, why: String, gauge: &dyn Gauge) {
         self.stations[index].leave_out(why);
-        self.gone(index, gauge);
+        self.gone(index, gauge, false);
     }
 
     /// The station is told to end: what has not gone into its pipe is refused here, what has, there.
     pub fn stop(&mut self, index: usize) {
         self.set_life(index, Life::Stopping);
+        self.give_up(index);
         for queued in self.stations[index].take_commands() {
             self.end_queued(index, &queued, |command| {
                 (NotDone::Refused(Refusal::Quitting { command }), UndeliveredReason::Quitting)
@@ -88,12 +94,13 @@ impl Router {
         self.is_quitting = true;
         self.stations.iter_mut().for_each(|station| station.life = Life::Dead);
         for index in 0..self.stations.len() {
+            self.stations[index].has_next = false;
             let refused = NotDone::Refused(Refusal::Closed);
             self.leave(index, u64::MAX, u64::MAX, &refused, &UndeliveredReason::Closed);
         }
     }
 
-    /// Ends everything that a station was to do.
+    /// Ends everything that a station was to do, but what waits for its next life.
     fn leave(
         &mut self,
         index: usize,
@@ -103,8 +110,10 @@ impl Router {
         not_sent: &UndeliveredReason,
     ) {
         self.stations[index].life = Life::Dead;
-        for (id, call) in self.in_flight.take_where(|call| call.station == index) {
-            let was_taken = call.ordinal.is_some_and(|ordinal| ordinal <= taken);
+        let has_next = self.stations[index].has_next;
+        let leaves = |call: &Call| call.station == index && !(has_next && call.stand == Stand::Aside);
+        for (id, call) in self.in_flight.take_where(leaves) {
+            let was_taken = matches!(call.stand, Stand::Sent(ordinal) if ordinal <= taken);
             let why = if was_taken { NotDone::Indeterminate } else { not_taken.clone() };
             self.end(id, call, Ending::NotDone(why), CodecId::Postcard);
         }
@@ -119,6 +128,7 @@ impl Router {
 
     /// A call that has left the table ends.
     pub(super) fn end(&mut self, id: u64, call: Call, ending: Ending, codec: CodecId) {
+        let ending = call.truth_of(ending);
         self.trace(id, &call, word_for(&ending), None);
         self.end_untraced(id, call, ending, codec);
     }

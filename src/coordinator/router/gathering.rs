@@ -118,7 +118,7 @@ impl Router {
         let ending = Ending::NotDone(why);
         for part in self.parts_of(id) {
             if let Some(call) = self.in_flight.complete(part) {
-                self.stations[call.station].withdraw(part);
+                self.withdraw(&call);
                 self.trace(part, &call, word_for(&ending), None);
             }
         }

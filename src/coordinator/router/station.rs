@@ -1,13 +1,16 @@
 //! A station's queue: bounded, in order, with the policy that each command declares.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::time::Instant;
 
 use super::Caller;
 use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal};
 
-/// Where the time left stands in an envelope's bytes.
-const TIME_LEFT: std::ops::Range<usize> = 24..32;
+/// Where the generation stands in an envelope's bytes.
+const GENERATION: Range<usize> = 4..8;
+/// Where the time left stands there.
+const TIME_LEFT: Range<usize> = 24..32;
 
 /// What a station can be asked now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,11 +79,17 @@ pub struct Station {
     absent: Option<String>,
     /// How many commands may wait.
     depth: u32,
+    /// How often an idempotent call is given to a next life.
+    pub(super) max_retries: u32,
+    /// Whether calls wait for its next life.
+    pub(super) has_next: bool,
     /// Which broadcasts it hears; without filters, all.
     filters: Vec<Filter>,
     /// How many commands have gone into its pipe in this life.
     sent: u64,
-    queue: VecDeque<Queued>,
+    /// What waits for room in the pipe, by place, so that what is taken back is found at once.
+    queue: BTreeMap<u64, Queued>,
+    next_place: u64,
     commands_queued: usize,
     /// One-way commands in the pipe that it has not ended yet, as far as was last seen.
     in_pipe: VecDeque<(u64, Ordered)>,
@@ -103,9 +112,12 @@ impl Station {
             life: Life::Starting,
             absent: None,
             depth,
+            max_retries: 0,
+            has_next: false,
             filters: Vec::new(),
             sent: 0,
-            queue: VecDeque::new(),
+            queue: BTreeMap::new(),
+            next_place: 0,
             commands_queued: 0,
             in_pipe: VecDeque::new(),
             is_inactive: false,
@@ -118,6 +130,12 @@ impl Station {
     /// The station that hears only the broadcasts which one of these filters lets pass; without filters, all.
     pub fn hearing(self, filters: Vec<Filter>) -> Self {
         Self { filters, ..self }
+    }
+
+    /// The station whose next life is given what was to be done by the last one, so often at most: those calls
+    /// whose command says that it may run again.
+    pub fn retrying(self, max_retries: u32) -> Self {
+        Self { max_retries, ..self }
     }
 
     pub(super) fn hears(&self, subject: &str, sender: &str) -> bool {
@@ -156,7 +174,8 @@ impl Station {
             return Err(Refusal::Inactive { manager: manager(), command: name() });
         }
         let (waiting, depth) = (self.waiting(taken), u64::from(self.depth));
-        let displaceable = || self.queue.iter().filter(|queued| queued.gives_way_to(entrant.command)).count();
+        let displaceable =
+            || self.queue.values().filter(|queued| queued.gives_way_to(entrant.command)).count();
         let displaced = match entrant.overflow {
             Overflow::KeepLatest => displaceable(),
             Overflow::DropOldest if waiting >= depth => displaceable().min(1),
@@ -174,7 +193,7 @@ impl Station {
         if most == 0 {
             return displaced;
         }
-        self.queue.retain(|queued| {
+        self.queue.retain(|_, queued| {
             let goes = displaced.len() < most && queued.gives_way_to(command);
             displaced.extend(queued.command.filter(|_| goes));
             !goes
@@ -183,29 +202,32 @@ impl Station {
         displaced
     }
 
-    /// Takes calls out, given in ascending order, that have ended before they went into the pipe.
-    pub(super) fn withdraw_all(&mut self, calls: &[u64]) {
-        let before = self.queue.len();
-        self.queue.retain(|queued| queued.call.is_none_or(|call| calls.binary_search(&call).is_err()));
-        self.commands_queued -= before - self.queue.len();
+    /// Takes out what waits at that place.
+    pub(super) fn withdraw(&mut self, place: u64) -> Option<Queued> {
+        let queued = self.queue.remove(&place)?;
+        self.commands_queued -= usize::from(queued.command.is_some());
+        Some(queued)
     }
 
-    /// Takes a call out that has ended before it went into the pipe.
-    pub(super) fn withdraw(&mut self, call: u64) {
-        let before = self.queue.len();
-        self.queue.retain(|queued| queued.call != Some(call));
-        self.commands_queued -= before - self.queue.len();
-    }
-
-    /// Queues an envelope.
-    pub(super) fn push(&mut self, queued: Queued) {
+    /// Queues an envelope, and says at which place.
+    pub(super) fn push(&mut self, queued: Queued) -> u64 {
+        let place = self.next_place;
+        self.next_place += 1;
         self.commands_queued += usize::from(queued.command.is_some());
-        self.queue.push_back(queued);
+        self.queue.insert(place, queued);
+        place
     }
 
-    /// A call that has not gone into the pipe expires at another time than it was to.
-    pub(super) fn set_deadline(&mut self, call: u64, deadline: Option<Instant>) {
-        for queued in self.queue.iter_mut().filter(|queued| queued.call == Some(call)) {
+    /// Queues what an earlier life was given, for this one.
+    pub(super) fn push_again(&mut self, mut queued: Queued) -> u64 {
+        queued.bytes[GENERATION].copy_from_slice(&self.generation.0.to_le_bytes());
+        queued.bytes[TIME_LEFT].fill(0);
+        self.push(queued)
+    }
+
+    /// What waits at that place expires at another time than it was to.
+    pub(super) fn set_deadline(&mut self, place: u64, deadline: Option<Instant>) {
+        if let Some(queued) = self.queue.get_mut(&place) {
             queued.deadline = deadline;
             queued.bytes[TIME_LEFT].fill(0);
         }
@@ -213,21 +235,21 @@ impl Station {
 
     /// Queues an answer or a control word.
     pub(super) fn push_word(&mut self, bytes: Vec<u8>) {
-        self.push(Queued::word(bytes, None));
+        let _ = self.push(Queued::word(bytes, None));
     }
 
     /// Queues news of a call that this station has made; of its progress, in the place of older news.
     pub(super) fn push_news(&mut self, tells: Tells, bytes: Vec<u8>) {
         let is_older = |queued: &&mut Queued| queued.tells == Some(tells);
-        match (tells, self.queue.iter_mut().find(is_older)) {
+        match (tells, self.queue.values_mut().find(is_older)) {
             (Tells::Progress(_), Some(older)) => older.bytes = bytes,
-            _ => self.push(Queued::word(bytes, Some(tells))),
+            _ => drop(self.push(Queued::word(bytes, Some(tells)))),
         }
     }
 
     /// How many chunks of the stream that answers a call of this station have not gone into its pipe.
     pub(super) fn chunks_waiting(&self, call: u64) -> u32 {
-        let waiting = self.queue.iter().filter(|queued| queued.tells == Some(Tells::Chunk(call))).count();
+        let waiting = self.queue.values().filter(|queued| queued.tells == Some(Tells::Chunk(call))).count();
         u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
@@ -238,7 +260,7 @@ impl Station {
 
     /// The bytes at the front, with the time left as of now.
     pub(super) fn front(&mut self, now: Instant) -> Option<&[u8]> {
-        let front = self.queue.front_mut()?;
+        let front = self.queue.first_entry()?.into_mut();
         if let Some(deadline) = front.deadline {
             let left = deadline.saturating_duration_since(now).as_micros();
             let left = u64::try_from(left).unwrap_or(u64::MAX).max(1);
@@ -247,9 +269,9 @@ impl Station {
         Some(&front.bytes)
     }
 
-    /// The front has gone into the pipe. For a command: its call, and its place among those that went.
-    pub(super) fn advance(&mut self, done: u64) -> Option<(Option<u64>, u64)> {
-        let front = self.queue.pop_front()?;
+    /// The front has gone into the pipe. For a command: what went, and its number among those that did.
+    pub(super) fn advance(&mut self, done: u64) -> Option<(Queued, u64)> {
+        let (_, front) = self.queue.pop_first()?;
         let command = front.command?;
         self.commands_queued -= 1;
         self.sent += 1;
@@ -262,16 +284,23 @@ impl Station {
             }
             self.in_pipe.push_back((self.sent, command));
         }
-        Some((front.call, self.sent))
+        Some((front, self.sent))
     }
 
     /// Takes out every command that has not gone into the pipe; answers and words stay.
     pub(super) fn take_commands(&mut self) -> Vec<Queued> {
-        let (commands, words): (Vec<_>, Vec<_>) =
-            self.queue.drain(..).partition(|queued| queued.command.is_some());
-        self.queue = words.into();
-        self.commands_queued = 0;
-        commands
+        self.take_where(|queued| queued.command.is_some())
+    }
+
+    /// Takes every hazardous command out that has not gone into the pipe.
+    pub(super) fn take_hazards(&mut self) -> Vec<Queued> {
+        self.take_where(|queued| queued.is_hazardous)
+    }
+
+    fn take_where(&mut self, goes: impl Fn(&Queued) -> bool) -> Vec<Queued> {
+        let places: Vec<u64> =
+            self.queue.iter().filter(|(_, queued)| goes(queued)).map(|(place, _)| *place).collect();
+        places.into_iter().filter_map(|place| self.withdraw(place)).collect()
     }
 
     /// Empties everything when the station is gone. Gives the one-way command that it was at when it had taken
@@ -285,7 +314,8 @@ impl Station {
                 _ => {}
             }
         }
-        lost.extend(self.queue.drain(..).filter(|queued| queued.call.is_none()).filter_map(|it| it.command));
+        let queued = std::mem::take(&mut self.queue).into_values();
+        lost.extend(queued.filter(|queued| queued.call.is_none()).filter_map(|it| it.command));
         self.commands_queued = 0;
         self.untold = 0;
         (begun, lost)
@@ -302,22 +332,13 @@ impl Station {
     }
 
     /// How many commands have gone into its pipe in this life: the number of the last.
-    pub(super) fn sent(&self) -> u64 {
+    pub fn sent(&self) -> u64 {
         self.sent
     }
 
     /// Whether something hazardous waits here, or went into the pipe behind those that were taken.
     pub(super) fn has_hazards_ahead(&self, taken: u64) -> bool {
-        self.last_hazard > taken || self.queue.iter().any(|queued| queued.is_hazardous)
-    }
-
-    /// Takes every hazardous command out that has not gone into the pipe.
-    pub(super) fn take_hazards(&mut self) -> Vec<Queued> {
-        let (hazards, others): (Vec<_>, Vec<_>) =
-            self.queue.drain(..).partition(|queued| queued.is_hazardous);
-        self.queue = others.into();
-        self.commands_queued -= hazards.len();
-        hazards
+        self.last_hazard > taken || self.queue.values().any(|queued| queued.is_hazardous)
     }
 
     /// Forgets the one-way commands that it has not taken, and gives them.

@@ -1,6 +1,6 @@
 //! The stop of everything: what has not begun does not run.
 
-use super::{Effect, Gauge, Router};
+use super::{Effect, Gauge, Router, Stand};
 use crate::wire::{NotDone, UndeliveredReason};
 
 impl Router {
@@ -15,7 +15,7 @@ impl Router {
         let scope = self.scope_index();
         let mut streams = Vec::new();
         self.in_flight.each_mut(|id, call| {
-            if call.station == scope || call.ordinal.is_none() {
+            if call.station == scope || !call.was_sent() {
                 return;
             }
             let was_told = std::mem::replace(&mut call.is_cancelled, true);
@@ -29,7 +29,31 @@ impl Router {
         barriers
     }
 
+    /// Takes back what one manager was to do and has not begun; gives the number of the last command that has gone
+    /// into its pipe.
+    pub fn stop_manager(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {
+        let barrier = self.stop_station(index, gauge);
+        self.in_flight.each_mut(|_, call| {
+            call.is_cancelled |= call.station == index && call.was_sent();
+        });
+        barrier
+    }
+
+    /// Takes the call back that a manager is at, by its place among the commands that went into the pipe; says
+    /// whether there is one that was not taken back before.
+    pub fn cancel_at(&mut self, index: usize, ordinal: u64) -> bool {
+        let mut at = None;
+        self.in_flight.each_mut(|id, call| {
+            if call.station == index && call.stand == Stand::Sent(ordinal) && !call.is_cancelled {
+                at = Some(id);
+            }
+        });
+        at.into_iter().for_each(|id| self.cancel_call(id));
+        at.is_some()
+    }
+
     fn stop_station(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {
+        self.end_held(index, &NotDone::Cancelled);
         for queued in self.stations[index].take_commands() {
             self.end_queued(index, &queued, |_| (NotDone::Cancelled, UndeliveredReason::Stopped));
         }

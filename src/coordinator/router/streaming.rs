@@ -57,9 +57,7 @@ impl Router {
     /// Who asked for the call that a station speaks of, if that is one it was given in this life.
     fn caller_asking(&self, index: usize, header: &Header) -> Option<(Caller, Generation)> {
         let call = self.in_flight.get(header.correlation)?;
-        let is_theirs =
-            call.station == index && call.generation == header.generation && call.ordinal.is_some();
-        is_theirs.then_some((call.caller, call.generation))
+        call.is_at(index, header.generation).then_some((call.caller, call.generation))
     }
 
     /// A stream that answers a call which has ended meanwhile is to end too, or it would wait for ever to be read.

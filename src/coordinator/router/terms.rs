@@ -192,6 +192,8 @@ pub struct Totals {
     pub lost: u64,
     /// Ended because their manager died while at them.
     pub indeterminate: u64,
+    /// Given once more to the next life of their station, because that may be done with their command.
+    pub retried: u64,
     /// Not accepted.
     pub not_accepted: u64,
     /// One-way commands that were accepted.

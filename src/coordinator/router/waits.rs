@@ -71,7 +71,7 @@ impl Router {
         match asked {
             Asked::Call(id) => {
                 let Some(call) = self.in_flight.complete(id) else { return };
-                self.stations[call.station].withdraw(id);
+                self.withdraw(&call);
                 self.end(id, call, Ending::NotDone(NotDone::Deadlock { cycle }), CodecId::Postcard);
             }
             Asked::Gathering(id) => self.end_gathering(id, NotDone::Deadlock { cycle }),

@@ -175,9 +175,9 @@ fn prints_records_and_panics_of_managers_reach_the_one_log_with_their_names() {
     scope.to("right").request(Panic { words }).expect("accepted").wait(PATIENCE).expect_err("panics");
     end_cleanly(rig);
     let log = fs::read_to_string(folder.path().join("run.log")).expect("a log");
-    for line in ["INFO  left: out: a\\u{1b}[31mb", "INFO  left: err: a\\u{1b}[31mb"] {
+    for line in ["INFO  left#1: out: a\\u{1b}[31mb", "INFO  left#1: err: a\\u{1b}[31mb"] {
         assert_eq!(log.matches(line).count(), 2, "{line} in {log}");
     }
     assert_eq!(log.matches("log: a\\u{1b}[31mb").count(), 2, "{log}");
-    assert!(log.contains("right: dropped the slide"), "{log}");
+    assert!(log.contains("right#1: dropped the slide"), "{log}");
 }
