@@ -163,7 +163,7 @@ impl MainLoop {
     pub(super) fn tell_safe(&self, index: usize, entry: SafeEntry) {
         self.core.tell_event(|| RigEvent::Safe {
             manager: index,
-            generation: self.core.lock().router.station(index).generation.0,
+            generation: self.processes[index].generation,
             entry,
         });
     }

@@ -12,7 +12,7 @@ pub(super) struct Signals {
     /// The thread that started this process has ended, and with it the coordinator.
     pub(super) orphaned: UnixStream,
     /// Their other ends: a library that takes a signal for itself lets go of ours, which is no signal.
-    _others: [UnixStream; 2],
+    pub(super) _others: [UnixStream; 2],
 }
 
 /// Makes signals readable. A second notice of the coordinator's death, besides the end of the pipe, comes
