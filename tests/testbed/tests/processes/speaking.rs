@@ -98,11 +98,6 @@ impl Client {
         answer["error"].take()
     }
 
-    /// Asks for a command's reply.
-    pub fn call(&mut self, command: &str, args: Value) -> Value {
-        self.done(json!({ "verb": "call", "command": command, "args": args }))["reply"].take()
-    }
-
     /// The next event of that kind, as it is told to the request `watch`.
     pub fn event(&mut self, watch: u64, kind: &str) -> Value {
         loop {
