@@ -11,6 +11,7 @@ mod calling;
 mod check;
 mod checking;
 mod client;
+mod env;
 mod exit;
 mod live;
 mod logging;
@@ -62,6 +63,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
             Some(manager) => checking::check_live(program, &arguments, manager),
             None => check::check(program, &arguments.check),
         },
+        Ok(Verb::Env(arguments)) => env::env(program, &arguments),
         Ok(Verb::Commands(arguments)) => match arguments.rig {
             None => check::commands(program, &arguments.check),
             Some(_) => asking::commands(arguments),

@@ -25,6 +25,7 @@ mod ordering;
 mod outputs;
 mod peers;
 mod process;
+mod program_file;
 mod rate;
 mod report;
 mod reviving;
@@ -40,6 +41,7 @@ mod state_folder;
 mod status;
 mod streams;
 mod summary;
+mod surroundings;
 mod trace;
 mod watching;
 

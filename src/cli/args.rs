@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Ping(PingArgs),
     /// Have a running rig quit in good order, and wait until it has
     Quit(QuitArgs),
+    /// Environments that are kept by name: what a manager's process finds around it
+    Env(EnvArgs),
 }
 
 /// Which rig.
@@ -60,6 +62,9 @@ pub(super) struct Source {
     /// Set a value over what the config says, such as `managers.camera.config.path=frames/`
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(super) set: Vec<(String, String)>,
+    /// Keep state in this folder instead of the user's state folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 #[derive(Args, Debug, Default)]
@@ -72,9 +77,6 @@ pub(super) struct RunArgs {
     /// Write into this folder instead of a new one below `runs/<rig>/`
     #[arg(long, value_name = "DIR")]
     pub(super) run_dir: Option<PathBuf>,
-    /// Keep state in this folder instead of the user's state folder
-    #[arg(long, value_name = "DIR")]
-    pub(super) state_dir: Option<PathBuf>,
     /// Put the rig's socket below this folder instead of the user's runtime folder
     #[arg(long, value_name = "DIR")]
     pub(super) runtime_dir: Option<PathBuf>,
@@ -117,9 +119,68 @@ pub(super) struct LiveArgs {
     /// Then start this manager alone, run its self-checks inside it, and quit
     #[arg(long, value_name = "MANAGER")]
     pub(super) live: Option<String>,
-    /// Keep state in this folder instead of the user's state folder
-    #[arg(long, value_name = "DIR")]
+}
+
+/// What an environment is and which there are.
+#[derive(Args, Debug)]
+pub(super) struct EnvArgs {
+    #[command(subcommand)]
+    pub(super) deed: EnvDeed,
+    /// The config file of the rig; without one, the program's own config
+    #[arg(long, global = true, value_name = "CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// The rig's state folder, instead of the user's
+    #[arg(long, global = true, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
+    /// Print JSON on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum EnvDeed {
+    /// Try an environment with one manager, alone; save it when the manager started, passed its self-checks and ended
+    /// in good order
+    ///
+    /// It is what the manager's table in the config says of `program`, `args`, `env`, `env_remove`, `library_path`,
+    /// `working_dir`, `startup`, `nice` and `cpus`, with the values of `--set` over it.
+    Create {
+        /// Its name: 1 to 40 of a-z, 0-9, `_` and `-`, beginning with a letter
+        name: String,
+        /// The manager that it is tried with
+        #[arg(long)]
+        manager: String,
+        /// Set a key of the environment, such as `env.VENDOR_HOME=/opt/vendor` or `nice=5`
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+        set: Vec<(String, String)>,
+        /// Replace the environment of that name
+        #[arg(long)]
+        replace: bool,
+    },
+    /// List the environments: which is active, whom it was tried with, who uses it in the config
+    List,
+    /// Print what an environment says
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Choose the environment of managers that it was tried with and whose table names none
+    Activate {
+        /// Its name
+        #[arg(required_unless_present = "none")]
+        name: Option<String>,
+        /// No environment is active from now on
+        #[arg(long, conflicts_with = "name")]
+        none: bool,
+    },
+    /// Remove an environment
+    Remove {
+        /// Its name
+        name: String,
+        /// Even the active one; none is active then
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -16,9 +16,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::RunArgs;
 use super::live::Live;
-use super::{OnInterrupt, Program, Then, check, exit, logging, topology};
-use crate::config::Topology;
-use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary, default_state_dir};
+use super::{OnInterrupt, Program, Then, check, checking, exit, logging, topology};
+use crate::config::{Fault, FaultKind, Topology};
+use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary};
 
 /// Runs a rig from its proof to its summary.
 pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitCode {
@@ -64,12 +64,11 @@ fn log_level(arguments: &RunArgs) -> LevelFilter {
 
 fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
     let name = topology.resolve().plan.name;
-    let state_dir = arguments.state_dir.clone().unwrap_or_else(|| default_state_dir(&name));
     let run_dir = match &arguments.run_dir {
         Some(folder) => folder.clone(),
         None => fresh_run_dir(Path::new("runs"), &name)?,
     };
-    let topology = topology.state_dir(state_dir).run_dir(run_dir);
+    let topology = checking::with_state(topology, &arguments.source).run_dir(run_dir);
     let topology = match &arguments.runtime_dir {
         Some(folder) => topology.runtime_dir(folder),
         None => topology,
@@ -146,7 +145,9 @@ pub(super) fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
         LaunchError::Refused(report) => {
             let text = if is_json { check::refused_line(report) } else { check::coloured(report) };
             let _ = writeln!(std::io::stdout(), "{text}");
-            return ExitCode::from(exit::REFUSED);
+            let is_outside = |fault: &Fault| fault.kind() == FaultKind::Surroundings;
+            let all_outside = report.faults().iter().all(is_outside);
+            return ExitCode::from(if all_outside { exit::FAILED } else { exit::REFUSED });
         }
         LaunchError::Folder { .. }
         | LaunchError::System(_)

@@ -133,6 +133,8 @@ pub struct SafeProgram {
 /// What a manager's process finds around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvironmentPlan {
+    /// The stored environment that completes what its table says; none when it uses none.
+    pub stored: Option<String>,
     /// Variables it gets.
     pub set: BTreeMap<String, String>,
     /// Variables it does not inherit.

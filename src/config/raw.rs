@@ -91,6 +91,9 @@ pub(super) struct RawManager {
     /// The groups it belongs to; a broadcast may demand a handler of each manager of a group.
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    /// The stored environment that completes the keys from here to `startup`, and `program`, `args`, `nice` and
+    /// `cpus`; an empty name for none, not even the active one.
+    pub(super) environment: Option<String>,
     /// Environment variables it gets.
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,

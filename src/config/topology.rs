@@ -116,7 +116,14 @@ impl Topology {
         self
     }
 
-    /// Understands as much as can be understood, and reports every fault. Opens nothing, changes nothing.
+    /// What the manager of that name finds around it, as the text of an environment that can be stored; `saved` says
+    /// when it has worked. `None` when there is no such manager, or its table says what no environment can.
+    pub fn environment_text(&self, manager: &str, saved: &str) -> Option<String> {
+        resolve::environment_text(self, manager, saved)
+    }
+
+    /// Understands as much as can be understood, and reports every fault. Opens nothing but the
+    /// stored environments of its state folder, changes nothing.
     pub fn resolve(&self) -> Resolution {
         resolve::resolve(self)
     }

@@ -24,8 +24,9 @@ use super::scope_thread;
 use super::socket::place::{default_runtime_dir, socket_path};
 use super::socket::{Catalogue, RigSocket};
 use super::state_folder::StateFolder;
+use super::surroundings;
 use super::trace::Trace;
-use crate::config::{Code, Fault, Report, RigPlan, Topology};
+use crate::config::{Code, Fault, ManagerPlan, Report, RigPlan, Topology};
 use crate::registry::context::{Identity, Producers};
 use crate::registry::registration::{self, ScopeInstance};
 use crate::registry::{
@@ -77,6 +78,7 @@ fn prove_with(topology: &Topology, given: &[TypeId]) -> Proof {
     let (plan, mut faults) = (resolution.plan, resolution.faults);
     let (manifests, program_faults) = collect_manifests(&plan);
     faults.extend(program_faults);
+    faults.extend(surroundings::of_managers(&plan));
     let registry = CommandRegistry::new(manifests);
     let given: Vec<_> = ScopeRegistration::all()
         .filter(|registration| given.contains(&(registration.type_id)()))
@@ -93,7 +95,7 @@ fn collect_manifests(plan: &RigPlan) -> (Vec<ProgramManifest>, Vec<Fault>) {
     for manager in &plan.managers {
         match &manager.program {
             Some(program) => {
-                programs.entry(program.clone()).or_insert_with(|| drawing::child_of(manager));
+                programs.entry(program.clone()).or_insert_with(|| asked_child(manager));
             }
             None if !this_program_plays_managers() => faults.push(needs_program(manager)),
             None => {}
@@ -101,13 +103,22 @@ fn collect_manifests(plan: &RigPlan) -> (Vec<ProgramManifest>, Vec<Fault>) {
     }
     let children: Vec<Child> = programs.values().cloned().collect();
     let mut manifests = vec![ProgramManifest { program: None, manifest: registration::manifest() }];
-    for (program, asked) in programs.into_keys().zip(manifest::ask_all(&children)) {
+    for (program, asked) in programs.into_keys().zip(manifest::ask_all(&children, plan.start_deadline)) {
         match asked {
             Ok(manifest) => manifests.push(ProgramManifest { program: Some(program), manifest }),
             Err(fault) => faults.push(name_managers(fault, plan, &program)),
         }
     }
     (manifests, faults)
+}
+
+/// How a manager's program is started to be asked what it contains: wherever its folder may be.
+fn asked_child(manager: &ManagerPlan) -> Child {
+    let child = drawing::child_of(manager);
+    match surroundings::has_working_dir(manager) {
+        true => child,
+        false => Child { working_dir: None, ..child },
+    }
 }
 
 fn name_managers(fault: Fault, plan: &RigPlan, program: &Path) -> Fault {
@@ -117,7 +128,7 @@ fn name_managers(fault: Fault, plan: &RigPlan, program: &Path) -> Fault {
     })
 }
 
-fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
+fn needs_program(manager: &ManagerPlan) -> Fault {
     let text = format!("nothing says which program plays `{}`", manager.name);
     Fault::new(Code::ProgramNeeded, text).at(manager.site.clone(), "this manager").hint(
         "this process does not run `labrig::main()`, so it cannot play managers itself;\n\
@@ -202,8 +213,9 @@ impl RigBuilder {
     /// failed. Nothing is left running then.
     pub fn launch(self) -> Result<Rig, LaunchError> {
         let proof = self.prove();
-        if !proof.report.is_clean() {
-            return Err(LaunchError::Refused(proof.report));
+        let report = proof.report.with(surroundings::of_folders(&proof.plan));
+        if !report.is_clean() {
+            return Err(LaunchError::Refused(report));
         }
         let plan = self.started(proof.plan)?;
         close_inherited_on_exec();
@@ -233,8 +245,12 @@ impl RigBuilder {
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
-        let log = RunLog::create(&run_dir)
+        let mut log = RunLog::create(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
+        if let Some(before) = folders.state.left_by() {
+            let text = format!("the state folder is taken over from {before}, which did not come to its end");
+            log.note(log::Level::Warn, &text);
+        }
         let trace = core.blueprint.traces.then(|| Trace::create(&run_dir)).transpose();
         let trace = trace.map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
         let identity =
@@ -328,7 +344,7 @@ impl Folders {
         let below =
             |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
         let state_dir = plan.state_dir.clone().unwrap_or_else(|| below("state"));
-        let state = StateFolder::take(&state_dir)?;
+        let state = StateFolder::take(&state_dir, &plan.name)?;
         let runtime_dir = plan.runtime_dir.clone().unwrap_or_else(default_runtime_dir);
         let socket = socket_path(&runtime_dir, &plan.name, &state_dir);
         let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));

@@ -22,13 +22,13 @@ pub enum LaunchError {
     Refused(Report),
     /// Another coordinator works on the same state folder.
     #[error(
-        "`{folder}` is in use by the coordinator with process number {pid}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`"
+        "`{folder}` is in use by {holder}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`"
     )]
     StateFolderHeld {
         /// The state folder.
         folder: PathBuf,
-        /// Who holds it.
-        pid: String,
+        /// Who holds it: process number, rig, and since when.
+        holder: String,
     },
     /// The manager that is to be started alone is none of the rig's.
     #[error("no manager is called `{manager}` in this rig; there are `{}`", known.join("`, `"))]

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::last_log::LastLog;
 use super::notes::Notes;
 use super::ward::Ward;
+use crate::transport::Cgroup;
 use crate::transport::offspring::{Extent, kill_marked};
 use crate::transport::poller::timespec;
 
@@ -35,6 +36,9 @@ pub(super) fn see_to(mut notes: Notes) {
         log.line(&format!("{} more processes of the run were killed", strays.len()));
         await_ends(&strays, Instant::now() + DYING);
     }
+    // One may have been made for a manager that the guardian was never told of.
+    notes.cgroups.extend(Cgroup::named(&Cgroup::name_of(&begin.mark)));
+    notes.cgroups.iter().for_each(Cgroup::kill);
     for path in std::mem::take(&mut notes.removes) {
         remove(&path, &mut log);
     }

@@ -1,6 +1,7 @@
 //! The built-in managers and the command line, on real processes and real files.
 
 mod command_line;
+mod environments;
 mod idle;
 mod live_checks;
 mod motors;

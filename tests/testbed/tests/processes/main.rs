@@ -2,6 +2,7 @@
 
 mod absent;
 mod awaiting;
+mod bad_environments;
 mod cancelling;
 mod chaos;
 mod coordinator_killed;
@@ -9,6 +10,7 @@ mod deadlines;
 mod deadlock;
 mod dying;
 mod endings;
+mod environment;
 mod hanging;
 mod inactive;
 mod logs;
@@ -16,6 +18,7 @@ mod pressure;
 mod rejoining;
 mod restarts;
 mod routing;
+mod safe_states;
 mod self_checks;
 mod socket;
 mod speaking;

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use labrig::wire::{Inbox, message};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::PATIENCE;
 

@@ -138,7 +138,12 @@ fn a_second_rig_on_the_same_state_folder_is_refused_and_says_who_holds_it() {
     let config = "[managers.left]\nkind = \"worker\"";
     let first = Rig::launch(topology(config).state_dir(folder.path())).expect("the first starts");
     match Rig::launch(topology(config).state_dir(folder.path())) {
-        Err(LaunchError::StateFolderHeld { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
+        Err(LaunchError::Refused(report)) => {
+            let text = report.to_string();
+            let who =
+                format!("the coordinator with process number {} (rig `test`, since 2", std::process::id());
+            assert!(text.contains("error[L209]") && text.contains(&who), "{text}");
+        }
         other => panic!("{:?}", other.map(drop)),
     }
     end_cleanly(first);
