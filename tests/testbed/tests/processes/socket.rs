@@ -238,7 +238,7 @@ fn a_watcher_that_does_not_read_misses_events_and_is_told_how_many() {
     for _ in 0..calls / 100 {
         let pending: Vec<_> =
             (0..100).map(|_| scope.to("left").request(Add { a: 1, b: 2 }).expect("room")).collect();
-        pending.into_iter().for_each(|call| drop(call.wait(PATIENCE).expect("done")));
+        pending.into_iter().for_each(|call| assert_eq!(call.wait(PATIENCE).expect("done"), 3));
     }
     let (mut told, mut missed) = (0, 0);
     while told + missed < calls {

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use labrig::wire::{Inbox, message};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::PATIENCE;
 
@@ -96,11 +96,6 @@ impl Client {
         let mut answer = self.answer(id);
         assert!(answer.get("error").is_some(), "{answer}");
         answer["error"].take()
-    }
-
-    /// Asks for a command's reply.
-    pub fn call(&mut self, command: &str, args: Value) -> Value {
-        self.done(json!({ "verb": "call", "command": command, "args": args }))["reply"].take()
     }
 
     /// The next event of that kind, as it is told to the request `watch`.
