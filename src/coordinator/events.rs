@@ -172,7 +172,7 @@ impl MainLoop {
             let (from, to) = (*told, state_text(&self.processes[index], false));
             if from != to {
                 *told = to;
-                let generation = self.core.lock().router.station(index).generation.0;
+                let generation = self.processes[index].generation;
                 self.core.tell_event(|| RigEvent::State { manager: index, generation, from, to });
             }
         }

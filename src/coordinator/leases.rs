@@ -21,6 +21,7 @@ impl MainLoop {
         let by = if entry.by_emergency_handle { ", by its emergency handle" } else { "" };
         let text = format!("is in its safe state after {ms:.1} ms{by}: {}", entry.reason);
         self.log.line(&name, Level::Warn, &text);
+        self.tell_safe(index, entry.clone());
         let process = &mut self.processes[index];
         process.safe_at = Some(now);
         process.history.safe_entry = Some(SafeStatus {

@@ -82,7 +82,7 @@ impl MainLoop {
     ) -> Result<(), EnvelopeError> {
         let Envelope { header, payload } = envelope;
         if self.processes[index].history.supervisor.hopes().is_some() {
-            self.look_for_recovery(index);
+            self.look_again_soon(index);
         }
         if header.kind == Kind::Control {
             self.hear(index, control::open(payload)?);
@@ -163,7 +163,7 @@ impl MainLoop {
     pub(super) fn tell_safe(&self, index: usize, entry: SafeEntry) {
         self.core.tell_event(|| RigEvent::Safe {
             manager: index,
-            generation: self.core.lock().router.station(index).generation.0,
+            generation: self.processes[index].generation,
             entry,
         });
     }

@@ -184,6 +184,10 @@ impl MainLoop {
     /// Every manager for which time has brought something.
     pub(super) fn supervise(&mut self, now: Instant) {
         for index in 0..self.processes.len() {
+            let supervisor = &self.processes[index].history.supervisor;
+            if supervisor.hopes().is_some() && supervisor.due().is_some_and(|due| due <= now) {
+                self.look_for_recovery(index);
+            }
             if let Some(step) = self.processes[index].history.supervisor.passed(now) {
                 self.take_step(index, step);
             }

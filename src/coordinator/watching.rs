@@ -17,6 +17,9 @@ use super::process::Phase;
 use crate::shm::monotonic_ns;
 use crate::supervisor::{Because, Look, Rung, Verdict};
 
+/// After how long one that was found stuck and has answered is looked at: its page says so after its answer.
+const SOON: Duration = Duration::from_millis(2);
+
 /// Tells of children that were stopped or continued, or have ended.
 pub(super) struct ChildSignals {
     pub(super) told: UnixStream,
@@ -44,6 +47,16 @@ impl MainLoop {
         self.core.lock().peers[index].begin_watch(Instant::now());
     }
 
+    /// A manager that was found stuck has said something: it may be about to go on.
+    pub(super) fn look_again_soon(&mut self, index: usize) {
+        self.look_for_recovery(index);
+        if self.processes[index].history.supervisor.hopes().is_some() {
+            let peer = &mut self.core.lock().peers[index];
+            let soon = Instant::now() + SOON;
+            peer.look_at = peer.look_at.map(|at| at.min(soon));
+        }
+    }
+
     /// Looks at every page whose time has come.
     pub(super) fn look_at_pages(&mut self, now: Instant) {
         let state = self.core.lock();
@@ -54,6 +67,7 @@ impl MainLoop {
     }
 
     fn look_at(&mut self, index: usize, now: Instant) {
+        self.look_for_recovery(index);
         let process = &mut self.processes[index];
         let (Some(page), Some(watch)) = (&process.page, &mut process.watch) else { return };
         let is_on_its_way = !matches!(process.phase, Phase::Running | Phase::Prepared);

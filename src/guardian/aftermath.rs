@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::last_log::LastLog;
 use super::notes::Notes;
 use super::ward::Ward;
+use crate::transport::Cgroup;
 use crate::transport::offspring::{Extent, kill_marked};
 use crate::transport::poller::timespec;
 
@@ -33,6 +36,9 @@ pub(super) fn see_to(mut notes: Notes) {
         log.line(&format!("{} more processes of the run were killed", strays.len()));
         await_ends(&strays, Instant::now() + DYING);
     }
+    // One may have been made for a manager that the guardian was never told of.
+    notes.cgroups.extend(Cgroup::named(&Cgroup::name_of(&begin.mark)));
+    notes.cgroups.iter().for_each(Cgroup::kill);
     for path in std::mem::take(&mut notes.removes) {
         remove(&path, &mut log);
     }
@@ -71,9 +77,21 @@ fn await_ends(pidfds: &[OwnedFd], until: Instant) {
 }
 
 fn remove(path: &Path, log: &mut LastLog) {
-    let is_folder = fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
+    let found = fs::symlink_metadata(path);
+    let is_folder = found.as_ref().is_ok_and(|it| it.is_dir());
+    let is_socket = found.is_ok_and(|it| it.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_ok() {
+        // The rig's next start has taken its place already.
+        return log.line(&format!("`{}` is in use again, and stays", path.display()));
+    }
     match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
-        Ok(()) => log.line(&format!("`{}` is removed", path.display())),
+        Ok(()) => {
+            log.line(&format!("`{}` is removed", path.display()));
+            if let Some(folder) = path.parent().filter(|_| is_socket) {
+                // A socket has its folder for itself; one that is in use again is not empty, and stays.
+                let _ = fs::remove_dir(folder);
+            }
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => log.line(&format!("`{}` cannot be removed: {error}", path.display())),
     }

@@ -116,3 +116,6 @@ impl Input {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,8 @@ struct Orders {
     looks: u8,
     /// How often the worker has been through with one.
     attempts: u64,
+    /// Whether the worker has begun for the last time: whatever comes now asks for what is done anyway.
+    is_last: bool,
 }
 
 /// That the safe state is to be entered.
@@ -112,6 +114,9 @@ impl Safety {
     /// The safe state is to be entered, and the process goes on.
     pub(super) fn order(&self, reason: SafeReason) {
         let mut orders = self.orders.lock();
+        if orders.is_last {
+            return;
+        }
         match &mut orders.waiting {
             Some(order) => order.reason = reason,
             None => {
@@ -192,6 +197,7 @@ impl Safety {
         let order =
             orders.waiting.take().map_or_else(|| Order::now(reason), |order| Order { reason, ..order });
         orders.entering = Some(order);
+        orders.is_last = true;
         drop(orders);
         // The link thread looks whether it comes to an end.
         self.link.attention().ring();

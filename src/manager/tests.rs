@@ -106,7 +106,6 @@ struct Played {
     page: Arc<StatusPage>,
     urgent: Doorbell,
     terminate: UnixStream,
-    _orphaned: UnixStream,
     seen: Receiver<Seen>,
     release: Sender<()>,
     ended: Receiver<()>,
@@ -201,12 +200,13 @@ fn play(like: Kindness) -> Played {
     let urgent = Doorbell::create().expect("a bell");
     let their_urgent = urgent.try_clone().expect("a bell");
     let (terminate, terminated) = UnixStream::pair().expect("a pair");
-    let (_orphaned, orphaned) = UnixStream::pair().expect("a pair");
+    let (orphaning, orphaned) = UnixStream::pair().expect("a pair");
+    let _others = [&terminate, &orphaning].map(|end| end.try_clone().expect("a descriptor can be doubled"));
     let ((saying, seen), (release, released), (ending, ended)) = (channel(), channel(), channel());
     let (ready, is_ready) = channel();
     let puppet = Puppet { like, page: Arc::clone(&page), seen: saying, released };
     thread::spawn(move || {
-        let signals = Signals { terminate: terminated, orphaned };
+        let signals = Signals { terminate: terminated, orphaned, _others };
         let worker = worker(theirs, Arc::new(mapped), their_urgent, signals, puppet);
         ready.send(()).expect("the test waits for it");
         worker.run();
@@ -214,7 +214,7 @@ fn play(like: Kindness) -> Played {
         let _ = ending.send(());
     });
     is_ready.recv_timeout(PATIENCE).expect("it is set up");
-    Played { pipe, page, urgent, terminate, _orphaned, seen, release, ended }
+    Played { pipe, page, urgent, terminate, seen, release, ended }
 }
 
 fn worker(pipe: Pipe, page: Arc<StatusPage>, urgent: Doorbell, signals: Signals, puppet: Puppet) -> Worker {

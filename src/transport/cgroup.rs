@@ -46,6 +46,19 @@ impl Cgroup {
         Self { folder, entering: None }
     }
 
+    /// The groups below that of this process whose names begin so, whoever has made them.
+    pub fn named(beginning: &str) -> Vec<Self> {
+        let entries = own_folder().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
+        let begins = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(beginning);
+        let entries = entries.filter_map(Result::ok).filter(begins);
+        entries.map(|entry| Self::at(entry.path())).collect()
+    }
+
+    /// What the name of a child's group begins with, by the child's mark or the beginning of it.
+    pub fn name_of(mark: &str) -> String {
+        format!("labrig-{mark}")
+    }
+
     /// Where it is in the file system.
     pub fn folder(&self) -> &Path {
         &self.folder

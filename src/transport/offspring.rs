@@ -110,7 +110,7 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
         let before = seen.len();
         for pid in processes().filter(|pid| *pid != getpid()) {
             if environment_of(pid).is_some_and(|it| is_marked(&it)) && seen.insert(pid) {
-                killed.extend(kill_if(pid, &is_marked));
+                killed.extend(kill_if(pid, is_marked));
             }
         }
         if seen.len() == before {
@@ -150,8 +150,10 @@ fn environment_of(pid: Pid) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
 
     /// A process in a group of its own, which was given that mark.
     fn marked(mark: &str) -> Child {
@@ -164,13 +166,40 @@ mod tests {
         child.wait().expect("it can be waited for").signal() == Some(9)
     }
 
+    /// Where the system has no control group to give, there is nothing to be seen.
+    #[test]
+    fn who_hides_from_its_mark_is_killed_with_its_control_group() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "read go; env -i setsid --fork sleep 600; echo hidden; exec sleep 600"]);
+        let mut first =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().expect("sh");
+        let pid = Pid::from_child(&first);
+        let Some(cgroup) = Cgroup::enclose(&format!("labrig-test-{pid}"), pid) else {
+            println!("no control group can be made here");
+            return first.kill().expect("it ends");
+        };
+        let mut offspring = Offspring::new(pid, Some(format!("test-hidden-{pid}")), Some(cgroup));
+        offspring.settle();
+        writeln!(first.stdin.take().expect("a pipe"), "go").expect("it reads");
+        let mut word = String::new();
+        let mut stdout = BufReader::new(first.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut word).expect("it speaks");
+        offspring.kill_everything();
+        assert!(is_killed(first));
+        // Both held that pipe: it ends when both are gone.
+        stdout.read_line(&mut word).expect("its end");
+        assert_eq!(word, "hidden\n");
+    }
+
     #[test]
     fn whoever_bears_the_mark_is_killed_and_nobody_else() {
         let own = format!("test-{}.a", std::process::id());
         let (first, second, mut other) = (marked(&own), marked(&own), marked(&format!("{own}b")));
         // A group that the marked ones are not in.
         let offspring = Offspring::new(Pid::from_child(&first), Some(own), None);
+        let begin = Instant::now();
         assert_eq!(offspring.kill_everything().len(), 2);
+        println!("figure: to look for what bears a mark: {:?}", begin.elapsed());
         assert!(is_killed(first) && is_killed(second));
         assert_eq!(other.try_wait().expect("it can be asked"), None);
         let killed = kill_marked(&format!("test-{}.", std::process::id()), Extent::Beginning);

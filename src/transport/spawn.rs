@@ -194,7 +194,8 @@ impl Child {
         match scheduled {
             Ok(pidfd) => {
                 // A name of its own for each life: the one before may not be gone yet.
-                let enclose = |mark: &String| Cgroup::enclose(&format!("labrig-{mark}.{}", child.id()), pid);
+                let enclose =
+                    |mark: &String| Cgroup::enclose(&format!("{}.{pid}", Cgroup::name_of(mark)), pid);
                 let cgroup = self.mark.as_ref().and_then(enclose);
                 let offspring = Offspring::new(pid, self.mark.clone(), cgroup);
                 Ok(ChildProcess { pidfd, pid: child.id(), offspring, child })

@@ -16,7 +16,7 @@ const ANYTHING: &str = "…";
 /// The blocks of the document that are marked so.
 fn examples(mark: &str) -> Vec<String> {
     let document = fs::read_to_string(project("docs/PROTOCOL.md")).expect("the document");
-    let begin = format!("<!-- {mark} -->\n```\n");
+    let begin = format!("<!--{mark}-->\n```\n");
     let marked = document.split(&begin).skip(1);
     marked.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned()).collect()
 }
@@ -100,6 +100,11 @@ fn check_examples(mark: &str, at_least: usize) {
 #[test]
 fn the_examples_of_the_protocol_are_what_a_rig_says() {
     check_examples("example", 8);
+}
+
+#[test]
+fn the_orders_of_the_protocol_are_obeyed_as_it_shows() {
+    check_examples("example of orders", 1);
 }
 
 #[test]

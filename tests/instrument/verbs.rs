@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -229,6 +230,29 @@ fn progress_is_told_and_a_client_that_is_killed_takes_its_call_back() {
 }
 
 #[test]
+fn everything_is_stopped_armed_and_restarted_by_a_verb() {
+    let work = work();
+    let rig = Running::start(work.path(), "lab", MOTORS);
+    let lines = rig.check_verb(&["stop"], 0);
+    for manager in ["camera", "x", "y"] {
+        assert!(lines.lines().any(|line| line.starts_with(manager) && line.contains(" safe in ")), "{lines}");
+    }
+    let stopped = rig.check_json(&["stop"], 0);
+    assert_eq!((&stopped["is_safe"], &stopped["managers"][1]["manager"]), (&true.into(), &"x".into()));
+    assert!(rig.check_verb(&["status"], 0).contains("safe"));
+    assert_eq!(rig.check_verb(&["restart", "x"], 0), "x is ready again: life 2\n");
+    let armed = rig.check_json(&["arm", "x"], 0);
+    assert_eq!((&armed["manager"], &armed["was_inactive"]), (&"x".into(), &false.into()));
+    assert!(rig.check_verb(&["status"], 0).contains("life 2"));
+    for verb in ["arm", "restart"] {
+        let output = rig.verb(&[verb, "z"]);
+        assert_ne!(output.status.code(), Some(0));
+        assert!(stderr(&output).contains("no manager is called `z`"), "{}", stderr(&output));
+    }
+    rig.quit();
+}
+
+#[test]
 fn whoever_watches_sees_endings_and_the_end() {
     let work = work();
     let mut rig = Running::start(work.path(), "lab", MOTORS);
@@ -303,6 +327,42 @@ fn a_rig_that_is_frozen_is_given_up_with_a_word() {
     rig.signal(Signal::CONT);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("has not answered within") && stderr(&output).contains("frozen"));
+    rig.quit();
+}
+
+/// A program run as another user, when this one may do that and the other may run it.
+fn as_nobody(arguments: &[&str]) -> Option<Output> {
+    let run = |arguments: &[&str]| {
+        let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+        Command::new("setpriv").args(nobody).arg(program()).args(arguments).current_dir("/").output()
+    };
+    let may = run(&["--version"]).is_ok_and(|output| output.status.success());
+    may.then(|| run(arguments).expect("it ran just now"))
+}
+
+#[test]
+fn another_user_is_told_that_the_rig_is_not_theirs_even_where_the_socket_can_be_reached() {
+    let work = work();
+    let rig = Running::start(work.path(), "lab", MOTORS);
+    let rigs = work.path().join("runtime/labrig");
+    let folder = fs::read_dir(&rigs).expect("a folder").flatten().next().expect("a rig").path();
+    let socket = folder.join("socket");
+    // As if somebody had been careless.
+    for open in [work.path(), &work.path().join("runtime"), &rigs, &folder, &socket] {
+        fs::set_permissions(open, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    }
+    let socket = socket.to_string_lossy().into_owned();
+    if let Some(output) = as_nobody(&["status", "--rig", &socket]) {
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("this rig belongs to user 0, not to user 65534"),
+            "{}",
+            stderr(&output)
+        );
+    } else {
+        println!("skipped: this user cannot run the program as another one");
+    }
+    rig.check_verb(&["status"], 0);
     rig.quit();
 }
 

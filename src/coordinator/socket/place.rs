@@ -14,6 +14,8 @@ use rustix::process::geteuid;
 
 /// The longest path that a socket can have, in bytes: the system keeps one more for the end.
 const LONGEST_PATH: usize = 107;
+/// How often it is tried to listen, when the file is taken away meanwhile.
+const MOST_ATTEMPTS: usize = 3;
 /// The folder in a runtime folder in which the rigs are.
 const FOLDER: &str = "labrig";
 /// The name of every rig's socket.
@@ -140,11 +142,24 @@ impl Place {
             own(folder)?;
         }
         remove_stale(path)?;
+        let mut place = Self::listen(path);
+        // The guardian of a rig that was killed just now may have taken the new file for the old one.
+        for _ in 0..MOST_ATTEMPTS {
+            match &place {
+                Err(SocketError::System { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                _ => break,
+            }
+            own(folder)?;
+            place = Self::listen(path);
+        }
+        place
+    }
+
+    fn listen(path: &Path) -> Result<Self, SocketError> {
         let listener = UnixListener::bind(path).map_err(system(path))?;
-        let place = Self { listener, path: path.to_owned() };
+        listener.set_nonblocking(true).map_err(system(path))?;
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(system(path))?;
-        place.listener.set_nonblocking(true).map_err(system(path))?;
-        Ok(place)
+        Ok(Self { listener, path: path.to_owned() })
     }
 }
 
@@ -192,7 +207,11 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             log::info!("took over the socket `{}` that a crash had left", path.display());
-            fs::remove_file(path).map_err(system(path))
+            match fs::remove_file(path) {
+                // The guardian of the rig that was killed was faster.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                removed => removed.map_err(system(path)),
+            }
         }
         Err(error) => Err(system(path)(error)),
     }

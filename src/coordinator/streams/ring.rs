@@ -258,9 +258,13 @@ impl StreamReader {
             Some(reached) if is_lossless && has_joined => counts.start.saturating_sub(reached),
             _ => 0,
         };
+        // A frame that it held when it died was not seen to its end: it is missed, not taken.
+        let is_dead = is_lossless && counts.state == CursorState::Gone;
+        let passed = counts.skipped + counts.damaged;
+        let seen = counts.position.saturating_sub(counts.start).saturating_sub(passed);
         let is_before_it = counts.state == CursorState::Joined || is_lossless;
         Seen {
-            taken: counts.taken,
+            taken: if is_dead { counts.taken.min(seen) } else { counts.taken },
             skipped: counts.skipped + missed,
             damaged: counts.damaged,
             unread: if is_before_it { published.saturating_sub(self.reached()) } else { 0 },

@@ -18,6 +18,24 @@ fn a_quit_ends_in_the_safe_state() {
 }
 
 #[test]
+fn who_has_begun_to_end_is_not_taken_for_stuck_by_what_comes_then() {
+    let (pipe, _theirs) = Pipe::pair().expect("a pair");
+    let bell = || Doorbell::create().expect("a bell");
+    let link = Arc::new(Link::new(pipe, [bell(), bell()]));
+    let page = Arc::new(StatusPage::create(1).expect("memory can be had"));
+    let cancels = Arc::new(Cancels::new(Arc::clone(&page), Arc::clone(link.desk())));
+    let safety = Arc::new(Safety::new(&link, &page, cancels, &Arc::default(), PATIENCE));
+    let ((seen, _sees), (_release, released)) = (channel(), channel());
+    let mut puppet = Puppet { like: Kindness::default(), page, seen, released };
+    let order = safety.begin_end(SafeReason::Quit);
+    safety.order(SafeReason::StopOrdered);
+    assert!(safety.enter(order, &mut puppet).is_some());
+    // Its devices are being closed: its handle would use what is on its way out.
+    safety.end(SafeReason::Terminated);
+    assert!(safety.begin().is_none() && safety.next_look().is_none());
+}
+
+#[test]
 fn a_signal_ends_in_the_safe_state() {
     let mut played = play(Kindness::default());
     std::io::Write::write_all(&mut played.terminate, &[1]).expect("the signal comes");

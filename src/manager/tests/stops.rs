@@ -18,7 +18,7 @@ fn a_stop_ends_what_runs_and_calls_off_what_waits_and_the_manager_goes_on() {
     assert_eq!(played.hear(), Heard::Done(4));
     let expected = [Seen::Safe(SafeReason::StopOrdered), began(Act::Return, false), RETURNED];
     assert_eq!(played.see_rest(), expected);
-    assert_eq!(played.page.activity().done, 4, "what was called off counts as taken");
+    assert_eq!(played.page.activity().taken, 4, "what was called off counts as taken");
 }
 
 #[test]

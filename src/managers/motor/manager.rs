@@ -116,6 +116,7 @@ impl Manager for MotorSim {
         Ok(Self { config, axis })
     }
 
+    /// An axis at rest can be left alone: it stays where it is, wherever it was on its way to.
     fn enter_safe_state(&mut self, _: SafeReason) {
         self.axis.stop(Instant::now());
     }

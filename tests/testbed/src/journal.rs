@@ -36,6 +36,8 @@ pub enum Role {
     Forking,
     /// As `Forking`, and its worker never returns.
     ForkingAndHung,
+    /// Its set-up never returns.
+    HungAtSetUp,
 }
 
 /// See the module's words.
@@ -52,6 +54,12 @@ impl Journal {
     }
 }
 
+fn hang() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
 impl Manager for Journal {
     type Config = JournalConfig;
 
@@ -60,6 +68,9 @@ impl Manager for Journal {
         if matches!(journal.config.role, Role::Forking | Role::ForkingAndHung) {
             let mut stray = Program::new("setsid");
             stray.args(["--fork", "sleep", "600"]).stdin(Stdio::null()).status()?;
+        }
+        if journal.config.role == Role::HungAtSetUp {
+            hang();
         }
         journal.write("up", std::process::id())?;
         Ok(journal)
@@ -77,9 +88,7 @@ impl Journal {
         match std::mem::take(&mut self.config.role) {
             Role::Good | Role::Forking => {}
             Role::Stopped => kill_process(getpid(), Signal::STOP).expect("it may stop itself"),
-            Role::Hung | Role::ForkingAndHung => loop {
-                std::thread::sleep(Duration::from_secs(3600));
-            },
+            Role::Hung | Role::ForkingAndHung | Role::HungAtSetUp => hang(),
         }
     }
 }

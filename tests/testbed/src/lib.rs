@@ -3,6 +3,7 @@
 pub mod awaiter;
 pub mod checker;
 pub mod commands;
+pub mod guarded;
 pub mod journal;
 pub mod lab;
 pub mod listener;

@@ -36,7 +36,7 @@ fn after_a_death_a_manager_with_hazardous_commands_refuses_them_until_it_is_arme
     assert_eq!(arm(), Ok(Armed { manager: "bad".to_owned(), was_inactive: true }));
     assert_eq!(arm(), Ok(Armed { manager: "bad".to_owned(), was_inactive: false }));
     assert_eq!(work(&rig), Ok(1));
-    assert_eq!(status_of(&rig, "bad").state, "ready");
+    eventually("the end of its work", || status_of(&rig, "bad").state == "ready");
     assert!(rig.shutdown().is_clean);
 }
 

@@ -18,6 +18,7 @@ mod pressure;
 mod rejoining;
 mod restarts;
 mod routing;
+mod safe_states;
 mod self_checks;
 mod socket;
 mod speaking;

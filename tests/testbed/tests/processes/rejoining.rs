@@ -44,9 +44,9 @@ fn readers_are_moved_over_to_the_next_life_of_their_producer() {
             assert!(video(&rig).published > published, "counts are kept");
             // The window joins again by itself.
             assert!(window.latest(PATIENCE).expect("joined").is_some());
-            let sequence = window.latest(PATIENCE).expect("joined").map(|frame| frame.meta().sequence);
+            let seen = window.latest(PATIENCE).expect("joined").map(|frame| frame.meta().host_time_ns);
             eventually("newer frames in the window", || {
-                window.latest(PATIENCE).expect("joined").map(|frame| frame.meta().sequence) > sequence
+                window.latest(PATIENCE).expect("joined").map(|frame| frame.meta().host_time_ns) > seen
             });
         }
         assert_eq!(status_of(&rig, "tracker").generation, 1);
