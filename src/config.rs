@@ -26,8 +26,8 @@ mod words;
 
 pub use check::{Checked, check};
 pub use code::{Code, FaultKind};
-pub(crate) use environment_store::SESSION_VARIABLE;
 pub use environment_store::{EnvironmentError, EnvironmentSession, EnvironmentStore};
+pub(crate) use environment_store::{SESSION_VARIABLE, lock_exclusively};
 pub(crate) use environments::KEYS as ENVIRONMENT_KEYS;
 pub use environments::StoredEnvironment;
 pub use fault::{Fault, Party, Report};

@@ -198,8 +198,8 @@ pub use labrig_macros::every;
 /// needed. Its doc text says what it proves.
 ///
 /// `labrig check CONFIG --live MANAGER` runs all of a manager's; [`Scope::self_check`](crate::remote::Scope::self_check)
-/// runs one in a rig that runs. No other method can be called by name. A check may move what it checks, so an
-/// inactive manager refuses it.
+/// runs one in a rig that runs. No other method can be called by name. A check may move what it checks: of a
+/// kind with hazardous commands it counts as one, so an inactive manager refuses it.
 pub use labrig_macros::self_check;
 
 /// Marks a method that sees every frame of an input inside a [`manager`](macro@manager) block:

@@ -57,7 +57,7 @@ pub(super) fn try_alone(
     is_json: bool,
 ) -> Result<Trial, ExitCode> {
     logging::install(LevelFilter::Warn, &MultiProgress::new(), logging::has_colours());
-    let builder = Rig::builder(topology).scopes_from(program.scopes).alone(manager);
+    let builder = Rig::builder(topology).scopes_from(program.scopes).hooks(program.hooks).alone(manager);
     let proof = builder.prove();
     let checks = match proof.plan.manager(manager) {
         Some(index) if proof.report.is_clean() => {

@@ -4,10 +4,13 @@
 //! environment works; who saves one has tried it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::environments::StoredEnvironment;
 use super::fault::Report;
@@ -30,7 +33,7 @@ pub struct EnvironmentStore {
 #[derive(Debug)]
 pub struct EnvironmentSession {
     store: EnvironmentStore,
-    _lock: File,
+    lock: File,
 }
 
 /// Why stored environments could not be read or changed. Nothing has changed then.
@@ -96,6 +99,23 @@ pub enum EnvironmentError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Takes the lock of a file. When somebody has it whom `is_held` does not find, that is a process between its birth
+/// and its program, with a copy of what its parent has let go of: it is waited for.
+///
+/// # Errors
+/// The system's, for a file that cannot be locked.
+pub(crate) fn lock_exclusively(file: &File, is_held: impl Fn() -> bool) -> Result<bool, Errno> {
+    for _ in 0..100 {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) if is_held() => return Ok(false),
+            Err(Errno::WOULDBLOCK) => thread::sleep(Duration::from_millis(10)),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(false)
 }
 
 /// Whether there is nothing, for whatever reason; a state folder that cannot be is told where it is taken.
@@ -168,12 +188,11 @@ impl EnvironmentStore {
         let mut lock =
             options.create(true).truncate(false).read(true).write(true).open(&path).map_err(error)?;
         let own = std::process::id().to_string();
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut pid = String::new();
-                lock.read_to_string(&mut pid).map_err(error)?;
-                let pid = pid.trim().to_owned();
+        let holder = || fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+        match lock_exclusively(&lock, || !holder().is_empty()) {
+            Ok(true) => {}
+            Ok(false) => {
+                let pid = holder();
                 return Err(if pid == own {
                     EnvironmentError::Nested
                 } else {
@@ -185,7 +204,7 @@ impl EnvironmentStore {
         lock.set_len(0).map_err(error)?;
         lock.seek(SeekFrom::Start(0)).map_err(error)?;
         writeln!(lock, "{own}").map_err(error)?;
-        Ok(EnvironmentSession { store: self.clone(), _lock: lock })
+        Ok(EnvironmentSession { store: self.clone(), lock })
     }
 
     fn path_of(&self, name: &str) -> Result<PathBuf, EnvironmentError> {
@@ -199,6 +218,13 @@ impl EnvironmentStore {
             Err(error) if is_absence(&error) => Ok(None),
             Err(source) => Err(EnvironmentError::Io { path: path.to_owned(), source }),
         }
+    }
+}
+
+impl Drop for EnvironmentSession {
+    fn drop(&mut self) {
+        // Who cannot write this has nothing more to say: the lock goes with the file.
+        let _ = self.lock.set_len(0);
     }
 }
 

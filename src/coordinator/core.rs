@@ -117,6 +117,7 @@ impl Core {
             Station::new(manager.name.clone(), manager.depth)
                 .hearing(manager.hears.clone())
                 .retrying(manager.supervision.max_retries)
+                .harmless(!manager.is_hazardous)
         };
         let managers: Vec<_> = blueprint.managers.iter().map(station).collect();
         let count = managers.len();

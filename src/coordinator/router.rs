@@ -309,7 +309,13 @@ impl Router {
 
     /// Puts one command into one station's queue, and remembers the call if it wants an answer: under the
     /// number that is given then.
-    fn enqueue(&mut self, index: usize, part: Part<'_>, gauge: &dyn Gauge) -> Result<Option<u64>, Refusal> {
+    fn enqueue(
+        &mut self,
+        index: usize,
+        mut part: Part<'_>,
+        gauge: &dyn Gauge,
+    ) -> Result<Option<u64>, Refusal> {
+        part.manner.is_hazardous &= !self.stations[index].is_harmless;
         let (command, is_one_way) = (part.header.command, part.header.kind == Kind::Send);
         let entrant = Entrant {
             command,

@@ -9,10 +9,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-
 use super::launch_error::LaunchError;
+use crate::config::lock_exclusively;
 
 const LOCK: &str = "coordinator.lock";
 
@@ -86,13 +84,13 @@ impl StateFolder {
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).read(true).write(true).open(folder.join(LOCK));
         let mut lock = lock.map_err(error)?;
-        let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        let locked = lock_exclusively(&lock, || holder_of(folder).is_some());
         let mut text = String::new();
         lock.read_to_string(&mut text).map_err(error)?;
         let before = Holder::read(&text);
         match locked {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
+            Ok(true) => {}
+            Ok(false) => {
                 let holder = before.map_or_else(|| "another coordinator".to_owned(), |it| it.to_string());
                 return Err(LaunchError::StateFolderHeld { folder: folder.to_owned(), holder });
             }

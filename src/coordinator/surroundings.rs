@@ -8,7 +8,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
-use rustix::thread::sched_getaffinity;
 
 use super::program_file::{Unfit, unfit_to_start};
 use super::state_folder;
@@ -17,9 +16,12 @@ use crate::config::{Code, Fault, ManagerPlan, RigPlan, quoted_list};
 /// What is wrong with what the managers' processes are to find around them.
 pub(super) fn of_managers(plan: &RigPlan) -> Vec<Fault> {
     let faults = plan.managers.iter().map(|manager| {
-        let mut faults: Vec<_> = working_dir(manager).into_iter().collect();
-        faults.extend(safe_program(manager));
-        faults.extend(processors(manager));
+        let mut faults: Vec<_> = safe_program(manager).into_iter().collect();
+        // What keeps an optional manager from being started makes it absent.
+        if !manager.is_optional {
+            faults.extend(working_dir(manager));
+            faults.extend(processors(manager));
+        }
         faults
     });
     faults.flatten().collect()
@@ -36,6 +38,7 @@ pub(super) fn of_folders(plan: &RigPlan) -> Vec<Fault> {
             Fault::new(Code::StateFolderHeld, message).hint(hint)
         }));
     }
+    faults.extend(plan.runtime_dir.as_ref().and_then(|folder| unusable(folder, "runtime", "--runtime-dir")));
     faults.extend(plan.run_dir.as_ref().and_then(|folder| unusable(folder, "run", "--run-dir")));
     faults
 }
@@ -83,24 +86,27 @@ fn found_in_path(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
+/// Only what the machine does not have is a fault here; what else the system refuses is told at the start.
 fn processors(manager: &ManagerPlan) -> Option<Fault> {
-    let wanted = &manager.environment.cpus;
-    if wanted.is_empty() {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").ok()?;
+    let online = online.trim();
+    let is_there = |cpu: &u32| ranges(online).any(|(first, last)| (first..=last).contains(cpu));
+    let missing: Vec<_> = manager.environment.cpus.iter().filter(|cpu| !is_there(cpu)).collect();
+    if missing.is_empty() || ranges(online).next().is_none() {
         return None;
     }
-    let allowed = sched_getaffinity(None).ok()?;
-    // A set has room for so many; what lies beyond cannot be in it.
-    let is_there =
-        |cpu: &u32| (*cpu as usize) < rustix::thread::CpuSet::MAX_CPU && allowed.is_set(*cpu as usize);
-    let missing: Vec<_> = wanted.iter().filter(|cpu| !is_there(cpu)).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let there = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
     let message =
         format!("`{}` cannot run on {}: no such processor here", manager.name, quoted_list(missing));
     let fault = Fault::new(Code::NoSuchProcessor, message).at(manager.site.clone(), "its `cpus`");
-    Some(fault.hint(format!("there are {}", quoted_list(there))))
+    Some(fault.hint(format!("this machine has {online}")))
+}
+
+/// The ranges of a list such as `0-3,8`.
+fn ranges(list: &str) -> impl Iterator<Item = (u32, u32)> {
+    list.split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some((first.parse().ok()?, last.parse().ok()?))
+    })
 }
 
 /// Why a folder cannot be used, or made where it is not there.
@@ -129,6 +135,13 @@ fn refusal_of(folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processors_of_a_machine_are_read_from_ranges() {
+        assert_eq!(ranges("0-3,8").collect::<Vec<_>>(), [(0, 3), (8, 8)]);
+        assert_eq!(ranges("0").collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(ranges("").count(), 0);
+    }
 
     #[test]
     fn a_folder_is_usable_when_it_or_the_last_one_on_the_way_to_it_can_be_written() {

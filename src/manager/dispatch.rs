@@ -22,6 +22,8 @@ pub(super) struct Dispatch {
     index: u16,
     handlers: HashMap<CommandId, (usize, &'static CommandSpec)>,
     self_checks: Vec<&'static str>,
+    /// Whether anything that it handles moves or emits something; its self-checks count as that then.
+    is_hazardous: bool,
     taken: u64,
 }
 
@@ -35,9 +37,10 @@ impl Dispatch {
         instance: &dyn Instance,
     ) -> Self {
         let specs = instance.commands().into_iter().enumerate();
-        let handlers = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
+        let handlers: HashMap<_, _> = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
         let self_checks = instance.self_checks();
-        Self { link, page, cancels, safety, index, handlers, self_checks, taken: 0 }
+        let is_hazardous = handlers.values().any(|(_, spec)| spec.hazardous);
+        Self { link, page, cancels, safety, index, handlers, self_checks, is_hazardous, taken: 0 }
     }
 
     /// Runs the handler of a command and answers. The command counts as taken before its first instruction.
@@ -107,11 +110,18 @@ impl Dispatch {
     fn self_check(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
         let header = &arrived.header;
         let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
+        if self.is_hazardous && !self.safety.may_leave() {
+            log::warn!("a self-check does not run: it was sent before the coordinator froze");
+            return Finished::without_running(NotDone::Cancelled);
+        }
         context.enter(self.index, header);
         let run = || {
             let asked = incoming.command::<SelfCheck>()?;
             let index = self.self_checks.iter().position(|name| *name == asked.name);
             let index = index.ok_or_else(|| self.no_such_check(&asked.name))?;
+            if self.is_hazardous {
+                self.safety.leave();
+            }
             instance.self_check(index, context)?;
             incoming.reply::<SelfCheck>(&())
         };

@@ -1,7 +1,7 @@
 //! Running a manager's self-check by its name: only what its kind has marked with `#[self_check]` can be called so.
 //!
 //! The command is answered by the manager's own process, in its worker, as a handler's would be. It counts as
-//! hazardous: a check may move what it checks.
+//! hazardous where the kind has hazardous commands: a check may move what it checks.
 
 use serde::{Deserialize, Serialize};
 

@@ -95,6 +95,8 @@ pub struct Station {
     in_pipe: VecDeque<(u64, Ordered)>,
     /// Whether it takes nothing that moves or emits.
     pub(super) is_inactive: bool,
+    /// Whether nothing that it is asked moves or emits anything: its kind has no hazardous command.
+    pub(super) is_harmless: bool,
     /// Whether nothing hazardous has been queued for it since it was last in its safe state.
     pub(super) is_safe: bool,
     /// The place of the last hazardous command among those that went into its pipe.
@@ -121,6 +123,7 @@ impl Station {
             commands_queued: 0,
             in_pipe: VecDeque::new(),
             is_inactive: false,
+            is_harmless: false,
             is_safe: true,
             last_hazard: 0,
             untold: 0,
@@ -136,6 +139,11 @@ impl Station {
     /// whose command says that it may run again.
     pub fn retrying(self, max_retries: u32) -> Self {
         Self { max_retries, ..self }
+    }
+
+    /// The station of a kind without hazardous commands: not even a self-check of it is one.
+    pub fn harmless(self, is_harmless: bool) -> Self {
+        Self { is_harmless, ..self }
     }
 
     pub(super) fn hears(&self, subject: &str, sender: &str) -> bool {

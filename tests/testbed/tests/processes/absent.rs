@@ -30,6 +30,11 @@ fn check_absent(broken: &str, reason: &str) {
     let error = fail_to_launch(&config(false, broken));
     assert!(!matches!(error, LaunchError::Refused(_)), "{error:?}");
     assert!(error.to_string().contains("`left`"), "{error:?}");
+    check_left_out(broken, reason);
+}
+
+/// Broken like this, `left` is absent for this reason when it is optional.
+fn check_left_out(broken: &str, reason: &str) {
     let rig = launch(&config(true, broken));
     let left = status_of(&rig, "left");
     let why = left.fault.clone().unwrap_or_default();
@@ -109,7 +114,8 @@ fn an_optional_manager_whose_program_exits_at_once_is_absent() {
 
 #[test]
 fn an_optional_manager_whose_program_cannot_be_started_is_absent() {
-    check_absent("working_dir = \"/nowhere\"", "No such file or directory");
+    check_left_out("working_dir = \"/nowhere\"", "No such file or directory");
+    check_left_out("cpus = [9999]", "cannot use the processors 9999");
 }
 
 #[test]

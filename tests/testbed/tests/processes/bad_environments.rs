@@ -117,7 +117,7 @@ fn processors_and_safe_programs_that_are_not_there_are_found_before_they_are_nee
     check_refused(
         "cpus = [0, 100000]\n",
         Code::NoSuchProcessor,
-        &["`100000`", "no such processor", "there are `0`"],
+        &["`100000`", "no such processor", "this machine has 0"],
     );
     let missing = "safe_program = [\"./no-such-shutter\", \"--close\"]\n";
     check_refused(missing, Code::SafeProgramUnfit, &["no-such-shutter", "there is no such file"]);

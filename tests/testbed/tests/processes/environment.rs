@@ -73,6 +73,30 @@ fn a_process_runs_in_its_folder_from_its_program_with_its_arguments() {
     end_cleanly(rig);
 }
 
+/// A field of what the system says of every thread of a manager's process.
+fn of_threads(rig: &Rig, manager: &str, field: &str) -> Vec<String> {
+    let threads = fs::read_dir(proc_file(rig, manager, "task")).expect("the process runs");
+    let field_of = |thread: fs::DirEntry| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).map(str::trim);
+        line.map(str::to_owned)
+    };
+    threads.flatten().filter_map(field_of).collect()
+}
+
+#[test]
+fn every_thread_has_the_priority_and_the_processors_of_the_table() {
+    let rig = rig_with("nice = 7\ncpus = [0]");
+    let priority = |manager: &str| {
+        rustix::process::getpriority_process(Some(pid_of(&rig, manager))).expect("the process runs")
+    };
+    assert_eq!(priority("left"), 7);
+    assert_ne!(priority("right"), 7);
+    let processors = of_threads(&rig, "left", "Cpus_allowed_list:");
+    assert!(processors.len() > 1 && processors.iter().all(|list| list == "0"), "{processors:?}");
+    end_cleanly(rig);
+}
+
 #[test]
 fn start_up_commands_come_before_what_any_manager_or_thread_sends() {
     // The right one is ready first and sends all the time; the left one hears of nothing before its own commands.
