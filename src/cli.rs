@@ -11,6 +11,7 @@ mod calling;
 mod check;
 mod checking;
 mod client;
+mod demo;
 mod env;
 mod exit;
 mod live;
@@ -59,6 +60,7 @@ pub(crate) type OnInterrupt = Box<dyn FnOnce() + Send>;
 pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
     match args::parse(std::env::args_os().collect::<Vec<OsString>>(), program.default_config.is_some()) {
         Ok(Verb::Run(arguments)) => run::run(program, arguments, then),
+        Ok(Verb::Demo(arguments)) => demo::demo(program, arguments),
         Ok(Verb::Check(arguments)) => match &arguments.live {
             Some(manager) => checking::check_live(program, &arguments, manager),
             None => check::check(program, &arguments.check),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::demo::DemoArgs;
 use super::exit;
 use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs};
 
@@ -25,6 +26,8 @@ struct Line {
 pub(super) enum Verb {
     /// Prove the rig, start it, and run it until it quits
     Run(RunArgs),
+    /// Run a rig of simulated hardware, to see what there is to be seen
+    Demo(DemoArgs),
     /// Prove the rig and report every fault; starts nothing, opens no device, unless with `--live`
     Check(LiveArgs),
     /// Print which manager handles which command; starts nothing

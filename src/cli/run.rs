@@ -53,7 +53,7 @@ pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitC
     }
 }
 
-fn log_level(arguments: &RunArgs) -> LevelFilter {
+pub(super) fn log_level(arguments: &RunArgs) -> LevelFilter {
     match (arguments.quiet, arguments.verbose) {
         (true, _) => LevelFilter::Warn,
         (false, 0) => LevelFilter::Info,
@@ -62,7 +62,7 @@ fn log_level(arguments: &RunArgs) -> LevelFilter {
     }
 }
 
-fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
+pub(super) fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
     let name = topology.resolve().plan.name;
     let run_dir = match &arguments.run_dir {
         Some(folder) => folder.clone(),
@@ -172,25 +172,31 @@ fn print_json(value: &serde_json::Value) {
     let _ = writeln!(std::io::stdout(), "{value}");
 }
 
-/// Prints the summary, keeps it in the run's folder, and chooses the exit code.
+/// Prints the summary, keeps it, and chooses the exit code.
 fn finish(summary: &RunSummary, is_json: bool) -> u8 {
+    let is_kept = keep_summary(summary);
+    if is_json {
+        print_json(&json!({ "event": "summary", "summary": summary }));
+    } else {
+        let _ = writeln!(std::io::stdout(), "{}", summary_text(summary));
+    }
+    match (is_kept, summary.is_clean, summary.has_losses()) {
+        (false, _, _) => exit::FAILED,
+        (true, false, _) => exit::MANAGER_FAILED,
+        (true, true, true) => exit::LOST,
+        (true, true, false) => exit::CLEAN,
+    }
+}
+
+/// Writes the summary into the run's folder; says whether that could be done.
+pub(super) fn keep_summary(summary: &RunSummary) -> bool {
     let path = summary.run_dir.join("summary.json");
     let text = serde_json::to_string_pretty(summary).expect("a summary holds only plain values");
     let kept = fs::write(&path, text + "\n");
     if let Err(error) = &kept {
         exit::complain(&format!("cannot write `{}`: {error}", path.display()), exit::FAILED);
     }
-    if is_json {
-        print_json(&json!({ "event": "summary", "summary": summary }));
-    } else {
-        let _ = writeln!(std::io::stdout(), "{}", summary_text(summary));
-    }
-    match (kept.is_ok(), summary.is_clean, summary.has_losses()) {
-        (false, _, _) => exit::FAILED,
-        (true, false, _) => exit::MANAGER_FAILED,
-        (true, true, true) => exit::LOST,
-        (true, true, false) => exit::CLEAN,
-    }
+    kept.is_ok()
 }
 
 fn summary_text(summary: &RunSummary) -> String {

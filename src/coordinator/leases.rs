@@ -8,10 +8,11 @@ use std::time::Instant;
 use log::Level;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::main_loop::MainLoop;
 use super::status::SafeStatus;
-use crate::supervisor::Because;
-use crate::wire::SafeEntry;
+use crate::supervisor::{Because, Rung};
+use crate::wire::{SafeEntry, SafeReason};
 
 impl MainLoop {
     /// A manager has entered its safe state.
@@ -21,7 +22,6 @@ impl MainLoop {
         let by = if entry.by_emergency_handle { ", by its emergency handle" } else { "" };
         let text = format!("is in its safe state after {ms:.1} ms{by}: {}", entry.reason);
         self.log.line(&name, Level::Warn, &text);
-        self.tell_safe(index, entry.clone());
         let process = &mut self.processes[index];
         process.safe_at = Some(now);
         process.history.safe_entry = Some(SafeStatus {
@@ -41,6 +41,18 @@ impl MainLoop {
         drop(state);
         self.note_stopped(index, now);
         self.answer_stops();
+    }
+
+    /// A manager could not enter its safe state: it has tried, so the next thing to try is to end it. One that ends
+    /// anyway is dealt with when it has.
+    pub(super) fn note_not_safe(&mut self, index: usize, reason: SafeReason, why: &str) {
+        let name = self.name(index);
+        self.log.line(&name, Level::Error, &format!("could not enter its safe state ({reason}): {why}"));
+        let text = format!("could not enter its safe state: {why}");
+        self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text });
+        if !reason.is_end() {
+            self.hangs(index, Because::NotSafe, Rung::Terminate);
+        }
     }
 
     /// Renews every lease whose time has come, unless its manager needs none any more.

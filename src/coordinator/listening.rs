@@ -153,6 +153,7 @@ impl MainLoop {
             }
             ManagerWord::CancelsTaken => self.core.lock().peers[index].cancels_taken(),
             ManagerWord::Safe(entry) => self.note_safe(index, &entry),
+            ManagerWord::NotSafe { reason, why } => self.note_not_safe(index, reason, &why),
             ManagerWord::Busy => self.watch(index),
             ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
             word => self.hear_of_call(index, word),

@@ -48,7 +48,7 @@ impl MainLoop {
             .child
             .spawn()
             .map_err(|source| LaunchError::Spawn { manager: manager.clone(), source })?;
-        self.log.begin_life(&manager, self.core.lock().router.station(index).generation.0);
+        self.log.begin_life(&manager, self.processes[index].generation);
         self.log.line(&manager, Level::Debug, &format!("started as process {}", spawned.process.pid));
         self.adopt(index, spawned, &page, &urgent).map_err(|errno| LaunchError::System(errno.into()))?;
         let process = &mut self.processes[index];

@@ -29,7 +29,7 @@ pub enum Misdeed {
         /// Its exit code.
         code: u8,
     },
-    /// The handler sleeps until it is cancelled, and heeds that.
+    /// The handler gives no sign of life, but heeds that it is cancelled.
     Dawdle,
     /// The handler sleeps for ever and heeds nothing.
     Sleep,

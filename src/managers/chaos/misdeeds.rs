@@ -69,10 +69,13 @@ pub(super) fn close_pipe() -> io::Result<Infallible> {
     sleep_for_ever()
 }
 
-/// SIGTERM finds nobody who would take it.
+/// SIGTERM finds nobody who would take it, and those who would are not told that it will never come.
 #[expect(deprecated, reason = "it takes from others what is theirs, as bad libraries do")]
-pub(super) fn ignore_term() {
+pub(super) fn ignore_term() -> io::Result<()> {
+    // What told of the signal would otherwise hang up, which is as good as the signal.
+    std::mem::forget(own_pipe::sockets()?);
     signal_hook_registry::unregister_signal(signal_hook::consts::SIGTERM);
+    Ok(())
 }
 
 /// Sends for that long without a pause; how many were accepted on this side.

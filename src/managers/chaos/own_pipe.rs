@@ -13,15 +13,19 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 /// # Errors
 /// The system's, or `NotFound` when the process has no pipe.
 pub(super) fn duplicate() -> io::Result<OwnedFd> {
+    let pipe = sockets()?.into_iter().find(|it| socket_type(it) == Ok(SocketType::SEQPACKET));
+    pipe.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no descriptor is a pipe to a coordinator"))
+}
+
+/// A second descriptor of every socket that this process has.
+///
+/// # Errors
+/// The system's.
+pub(super) fn sockets() -> io::Result<Vec<OwnedFd>> {
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-    for number in numbers()? {
-        // A descriptor that was listed may be closed by now.
-        let Ok(copy) = pidfd_getfd(&own, number, PidfdGetfdFlags::empty()) else { continue };
-        if socket_type(&copy) == Ok(SocketType::SEQPACKET) {
-            return Ok(copy);
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::NotFound, "no descriptor is a pipe to a coordinator"))
+    // A descriptor that was listed may be closed by now.
+    let copies = numbers()?.into_iter().filter_map(|it| pidfd_getfd(&own, it, PidfdGetfdFlags::empty()).ok());
+    Ok(copies.filter(|copy| socket_type(copy).is_ok()).collect())
 }
 
 fn numbers() -> io::Result<Vec<RawFd>> {

@@ -38,7 +38,10 @@ fn lines_and_records_that_come_too_fast_are_dropped_and_counted_to_the_last() {
     check_counted(&log, "left#1: out: nobody", "lines that it printed", 40_000);
     // Those that found no room in the pipe are told apart.
     let log = log.replace("log records were dropped: its pipe was full", "log records were dropped");
-    check_counted(&log, "left#1: log: nobody", "log records", 20_000);
+    let (kept, dropped) =
+        (log.matches("left#1: log: nobody").count() as u64, told_as_dropped(&log, "log records"));
+    // labrig's own records of that manager may be among those that were dropped.
+    assert!((20_000..20_010).contains(&(kept + dropped)), "{kept} kept, {dropped} dropped");
 }
 
 /// A coordinator in a process of its own, so that nothing else is in its memory.
