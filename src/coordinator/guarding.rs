@@ -153,6 +153,10 @@ impl MainLoop {
             program: it.program.clone(),
             args: it.args.clone(),
             deadline: it.deadline,
+            // As its manager, wherever that matters to it.
+            working_dir: plan.child.working_dir.clone().unwrap_or_default(),
+            env: plan.child.env.clone().into_iter().collect(),
+            env_remove: plan.child.env_remove.clone(),
         });
         let watch = Watch {
             index: index as u16,
