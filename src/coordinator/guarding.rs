@@ -200,11 +200,4 @@ impl MainLoop {
         self.faults.push(fault);
         self.begin_quit("the guardian is gone");
     }
-
-    /// At the end of the rig.
-    pub(super) fn release_guardian(&mut self) {
-        if let Some(guarding) = self.guarding.take() {
-            guarding.release();
-        }
-    }
 }
