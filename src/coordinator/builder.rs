@@ -276,9 +276,9 @@ impl RigBuilder {
         let (scope_thread, scope_ended) =
             scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
         let run = move || {
-            let summary = main_loop.run();
+            let ended = main_loop.run();
             drop(ending);
-            summary
+            ended
         };
         let main = thread::Builder::new().name("labrig-main".to_owned()).spawn(run);
         let main = main.inspect_err(|_| core.close()).map_err(LaunchError::System)?;

@@ -153,6 +153,10 @@ impl MainLoop {
             program: it.program.clone(),
             args: it.args.clone(),
             deadline: it.deadline,
+            // As its manager, wherever that matters to it.
+            working_dir: plan.child.working_dir.clone().unwrap_or_default(),
+            env: plan.child.env.clone().into_iter().collect(),
+            env_remove: plan.child.env_remove.clone(),
         });
         let watch = Watch {
             index: index as u16,
@@ -195,12 +199,5 @@ impl MainLoop {
         self.log.note(Level::Error, &fault);
         self.faults.push(fault);
         self.begin_quit("the guardian is gone");
-    }
-
-    /// At the end of the rig.
-    pub(super) fn release_guardian(&mut self) {
-        if let Some(guarding) = self.guarding.take() {
-            guarding.release();
-        }
     }
 }

@@ -159,7 +159,7 @@ impl MainLoop {
     }
 
     /// Runs the rig to its end.
-    pub(super) fn run(mut self) -> RunSummary {
+    pub(super) fn run(mut self) -> (RunSummary, Option<Guarding>) {
         self.start_those_that_may();
         self.pass_barrier();
         while !self.is_over() {

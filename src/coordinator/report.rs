@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::core::CoreState;
 use super::events::RigEvent;
+use super::guarding::Guarding;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
@@ -49,9 +50,9 @@ impl MainLoop {
         }
     }
 
-    pub(super) fn finish(mut self) -> RunSummary {
+    /// The end of the loop: what is said of the run, and the guardian, to be let go once nothing is left at all.
+    pub(super) fn finish(mut self) -> (RunSummary, Option<Guarding>) {
         self.core.close();
-        self.release_guardian();
         self.write_trace(true);
         let summary = self.summary();
         self.core
@@ -66,7 +67,7 @@ impl MainLoop {
             if summary.is_clean { "the run ended cleanly" } else { "the run did not end cleanly" },
         );
         self.log.flush();
-        summary
+        (summary, self.guarding)
     }
 
     pub(super) fn summary(&self) -> RunSummary {

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::builder::RigBuilder;
 use super::core::Core;
+use super::guarding::Guarding;
 use super::launch_error::LaunchError;
 use super::socket::RigSocket;
 use super::state_folder::StateFolder;
@@ -49,7 +50,7 @@ pub struct Rig {
 
 /// What a rig is made of while it runs.
 pub(super) struct Parts {
-    pub(super) main: JoinHandle<RunSummary>,
+    pub(super) main: JoinHandle<(RunSummary, Option<Guarding>)>,
     pub(super) scope_thread: JoinHandle<()>,
     pub(super) scope_ended: Receiver<()>,
     pub(super) ended: Receiver<()>,
@@ -119,7 +120,7 @@ impl Rig {
 
 impl Parts {
     pub(super) fn end(self) -> RunSummary {
-        let summary = self.main.join().expect("the main loop does not panic");
+        let (summary, guarding) = self.main.join().expect("the main loop does not panic");
         match self.scope_ended.recv_timeout(SCOPE_PATIENCE) {
             Err(RecvTimeoutError::Timeout) => {
                 log::error!("a handler of the scope has not returned; its thread is left behind")
@@ -133,6 +134,8 @@ impl Parts {
         drop(self.socket);
         drop(self.state_folder);
         drop(self.temporary);
+        // Last of all: until here it would remove what is left.
+        guarding.into_iter().for_each(Guarding::release);
         summary
     }
 }

@@ -16,6 +16,7 @@ use super::main_loop::{MainLoop, Source};
 use super::outputs::{Lines, Output};
 use super::process::describe_exit;
 use crate::config::SafeProgram;
+use crate::transport::offspring::MARK_VARIABLE;
 use crate::transport::{Interest, Poller};
 
 /// How many times the outputs of one that has ended are read: what it started may go on printing.
@@ -39,6 +40,8 @@ impl Securing {
         manager.env_remove.iter().for_each(|name| {
             command.env_remove(name);
         });
+        // Should this process be killed, the guardian ends it, and begins anew.
+        command.envs(manager.mark.iter().map(|mark| (MARK_VARIABLE, mark)));
         if let Some(folder) = &manager.working_dir {
             command.current_dir(folder);
         }

@@ -19,6 +19,9 @@ use crate::transport::poller::timespec;
 /// How long processes that were found by their mark may take to be gone.
 const DYING: Duration = Duration::from_secs(2);
 
+/// How long a coordinator whose pipe has ended is waited for; one whose main loop alone has ended lives on.
+const LAST_BREATH: Duration = Duration::from_millis(100);
+
 /// Sees to everything that the coordinator has left.
 pub(super) fn see_to(mut notes: Notes) {
     // Without its first record there was no time to start anything.
@@ -28,20 +31,28 @@ pub(super) fn see_to(mut notes: Notes) {
     notes.faults.iter().for_each(|fault| log.line(fault));
     let now = Instant::now();
     notes.wards.iter_mut().for_each(|ward| ward.begin(now, begin.grace));
+    // Its descriptors are closed one after the other, this pipe before its sockets.
+    notes.coordinator.iter().for_each(|coordinator| await_end(coordinator, now + LAST_BREATH));
+    let (sockets, paths): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut notes.removes).into_iter().partition(|path| is_socket(path));
+    // Before anything else: the next coordinator of this rig will put its own socket there.
+    let sockets: Vec<_> = sockets.into_iter().filter(|path| !remove_socket(path, &mut log)).collect();
     while notes.wards.iter().any(|ward| !ward.is_done()) {
         wait(&mut notes.wards, &mut log);
     }
     let strays = kill_marked(&begin.mark, Extent::Beginning);
     if !strays.is_empty() {
         log.line(&format!("{} more processes of the run were killed", strays.len()));
-        await_ends(&strays, Instant::now() + DYING);
+        let until = Instant::now() + DYING;
+        strays.iter().for_each(|stray| await_end(stray, until));
     }
     // One may have been made for a manager that the guardian was never told of.
     notes.cgroups.extend(Cgroup::named(&Cgroup::name_of(&begin.mark)));
     notes.cgroups.iter().for_each(Cgroup::kill);
-    for path in std::mem::take(&mut notes.removes) {
-        remove(&path, &mut log);
+    for socket in sockets {
+        remove_socket(&socket, &mut log);
     }
+    paths.iter().filter(|path| !is_socket(path)).for_each(|path| remove(path, &mut log));
     notes.put_away();
     log.line("nothing is left");
 }
@@ -67,13 +78,25 @@ fn wait(wards: &mut [Ward], log: &mut LastLog) {
     }
 }
 
-fn await_ends(pidfds: &[OwnedFd], until: Instant) {
-    for pidfd in pidfds {
-        let mut descriptors = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
-        let left = timespec(until.saturating_duration_since(Instant::now()));
-        // Whoever cannot be waited for was killed all the same.
-        let _ = poll(&mut descriptors, Some(&left));
+fn await_end(pidfd: &OwnedFd, until: Instant) {
+    let mut descriptors = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
+    let left = timespec(until.saturating_duration_since(Instant::now()));
+    // Whoever cannot be waited for was killed all the same.
+    let _ = poll(&mut descriptors, Some(&left));
+}
+
+/// Removes a socket unless somebody listens there: the next coordinator, or a process that the killed one was just
+/// forking. Says whether it is gone.
+fn remove_socket(path: &Path, log: &mut LastLog) -> bool {
+    if UnixStream::connect(path).is_ok() {
+        return false;
     }
+    remove(path, log);
+    true
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket())
 }
 
 fn remove(path: &Path, log: &mut LastLog) {

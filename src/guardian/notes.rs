@@ -28,7 +28,7 @@ pub(super) enum Ended {
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) begin: Option<Begin>,
-    coordinator: Option<OwnedFd>,
+    pub(super) coordinator: Option<OwnedFd>,
     pub(super) wards: Vec<Ward>,
     pub(super) removes: Vec<PathBuf>,
     /// The control groups of managers that are gone.

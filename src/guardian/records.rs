@@ -12,7 +12,7 @@ use std::time::Duration;
 const VERSION: u16 = 1;
 /// The longest record, in bytes.
 pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// The most words of a safe program's command line.
+/// The most words of a safe program's command line, and variables that are set or taken away.
 const MAX_WORDS: usize = 256;
 
 /// One thing that the guardian is told.
@@ -79,6 +79,12 @@ pub struct SafeCommand {
     pub args: Vec<String>,
     /// How long it may take.
     pub deadline: Duration,
+    /// Where it runs; empty stands for here.
+    pub working_dir: PathBuf,
+    /// Variables that it gets.
+    pub env: Vec<(String, String)>,
+    /// Variables that it does not inherit.
+    pub env_remove: Vec<String>,
 }
 
 /// Why a record cannot be written or read.
@@ -175,6 +181,15 @@ impl Writer {
         self.text(path.as_os_str().as_bytes())
     }
 
+    fn texts(&mut self, texts: &[String]) -> &mut Self {
+        self.fits &= texts.len() <= MAX_WORDS;
+        self.u16(texts.len() as u16);
+        texts.iter().for_each(|text| {
+            self.text(text.as_bytes());
+        });
+        self
+    }
+
     fn begin(&mut self, begin: &Begin) -> &mut Self {
         self.u8(1).u16(VERSION).duration(begin.grace).text(begin.mark.as_bytes()).path(&begin.log)
     }
@@ -183,12 +198,9 @@ impl Writer {
         self.u8(2).u16(watch.index).u32(watch.generation).duration(watch.safe_deadline).u32(watch.group);
         self.text(watch.name.as_bytes()).text(watch.mark.as_bytes()).path(&watch.cgroup);
         let Some(command) = &watch.safe_program else { return self.u16(0) };
-        self.fits &= command.args.len() < MAX_WORDS;
-        self.u16(u16::try_from(command.args.len() + 1).unwrap_or(0)).path(&command.program);
-        command.args.iter().for_each(|word| {
-            self.text(word.as_bytes());
-        });
-        self.duration(command.deadline)
+        self.u16(1).path(&command.program).texts(&command.args).duration(command.deadline);
+        let env = command.env.iter().map(|(name, value)| format!("{name}={value}"));
+        self.path(&command.working_dir).texts(&env.collect::<Vec<_>>()).texts(&command.env_remove)
     }
 }
 
@@ -250,16 +262,25 @@ impl<'a> Reader<'a> {
     }
 
     fn safe_command(&mut self) -> Result<Option<SafeCommand>, RecordError> {
-        let words = usize::from(self.u16()?);
-        if words == 0 {
-            return Ok(None);
+        match self.u16()? {
+            0 => return Ok(None),
+            1 => {}
+            _ => return Err(RecordError::Unreadable("it has more than one program")),
         }
-        if words > MAX_WORDS {
-            return Err(RecordError::Unreadable("its program has too many words"));
+        let (program, args, deadline) = (self.path()?, self.texts()?, self.duration()?);
+        let (working_dir, env, env_remove) = (self.path()?, self.texts()?, self.texts()?);
+        let pair =
+            |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let env = env.into_iter().map(pair).collect::<Option<_>>();
+        let env = env.ok_or(RecordError::Unreadable("a variable has no value"))?;
+        Ok(Some(SafeCommand { program, args, deadline, working_dir, env, env_remove }))
+    }
+
+    fn texts(&mut self) -> Result<Vec<String>, RecordError> {
+        match usize::from(self.u16()?) {
+            count @ 0..=MAX_WORDS => (0..count).map(|_| self.text()).collect(),
+            _ => Err(RecordError::Unreadable("it has too many words")),
         }
-        let program = self.path()?;
-        let args = (1..words).map(|_| self.text()).collect::<Result<_, _>>()?;
-        Ok(Some(SafeCommand { program, args, deadline: self.duration()? }))
     }
 }
 
@@ -280,6 +301,9 @@ mod tests {
                 program: PathBuf::from("/opt/park"),
                 args: vec!["-x".to_owned()],
                 deadline: Duration::from_secs(1),
+                working_dir: PathBuf::from("/w"),
+                env: vec![("V".to_owned(), "1".to_owned())],
+                env_remove: vec!["L".to_owned()],
             }),
         }
     }
@@ -310,7 +334,8 @@ mod tests {
         check_layout(
             &Record::Watch(watch()),
             "02 03 00 02 00 00 00 c8 00 00 00 67 12 00 00 05 00 73 74 61 67 65 0b 00 31 66 2d 32 65 2e 73 74 61 67 \
-             65 00 00 02 00 09 00 2f 6f 70 74 2f 70 61 72 6b 02 00 2d 78 e8 03 00 00",
+             65 00 00 01 00 09 00 2f 6f 70 74 2f 70 61 72 6b 01 00 02 00 2d 78 e8 03 00 00 02 00 2f 77 01 00 03 00 \
+             56 3d 31 01 00 01 00 4c",
         );
         let bare = Watch { safe_program: None, cgroup: PathBuf::from("/c"), ..watch() };
         check_layout(
@@ -329,8 +354,8 @@ mod tests {
             let command = SafeCommand { args, ..watch().safe_program.expect("it has one") };
             Record::Watch(Watch { safe_program: Some(command), ..watch() }).to_bytes()
         };
-        assert!(with(vec![String::new(); MAX_WORDS - 1]).is_ok());
-        assert_eq!(with(vec![String::new(); MAX_WORDS]), Err(RecordError::TooLong));
+        assert!(with(vec![String::new(); MAX_WORDS]).is_ok());
+        assert_eq!(with(vec![String::new(); MAX_WORDS + 1]), Err(RecordError::TooLong));
         assert_eq!(with(vec!["x".repeat(40_000); 2]), Err(RecordError::TooLong));
         assert_eq!(with(vec!["x".repeat(70_000)]), Err(RecordError::TooLong));
     }

@@ -107,7 +107,7 @@ impl Ward {
         if strays > 0 {
             self.note(log, &format!("{strays} processes that it had let go were killed"));
         }
-        let end = if self.page.is_safe() { "ended in its safe state" } else { "ended without being safe" };
+        let end = if self.has_made_it() { "ended in its safe state" } else { "ended without being safe" };
         self.note(log, end);
         self.rescue(log);
     }
@@ -136,10 +136,16 @@ impl Ward {
         }
     }
 
+    /// Whether it was safe when it ended, as it has said, and its worker was at nothing any more. One that hangs may
+    /// have counted as safe before, because nothing hazardous was asked of it; nobody knows what it is at.
+    fn has_made_it(&self) -> bool {
+        self.page.is_safe() && self.page.activity().busy_since_ns.is_none()
+    }
+
     /// Runs the safe program, if there is one and it is needed.
     fn rescue(&mut self, log: &mut LastLog) {
         self.stage = Stage::Done;
-        let Some(command) = self.watch.safe_program.as_ref().filter(|_| !self.page.is_safe()) else { return };
+        let Some(command) = self.watch.safe_program.as_ref().filter(|_| !self.has_made_it()) else { return };
         match start(command, &self.watch, log) {
             Ok((child, pidfd)) => {
                 self.stage = Stage::Rescue { child, pidfd, until: Instant::now() + command.deadline };
@@ -161,7 +167,14 @@ impl Ward {
 fn start(command: &SafeCommand, watch: &Watch, log: &LastLog) -> std::io::Result<(Child, OwnedFd)> {
     let output = || log.double().map_or_else(Stdio::null, Stdio::from);
     let mut program = Command::new(&command.program);
-    program.args(&command.args).env(MARK_VARIABLE, &watch.mark).process_group(0);
+    program.args(&command.args).envs(command.env.iter().cloned()).process_group(0);
+    command.env_remove.iter().for_each(|name| {
+        program.env_remove(name);
+    });
+    if !command.working_dir.as_os_str().is_empty() {
+        program.current_dir(&command.working_dir);
+    }
+    program.env(MARK_VARIABLE, &watch.mark);
     let mut child = program.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn()?;
     match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         Ok(pidfd) => Ok((child, pidfd)),

@@ -9,9 +9,10 @@
 //! programs do; and one whose first thread has ended while others go on.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process_group, pidfd_open, pidfd_send_signal};
@@ -23,6 +24,9 @@ pub const MARK_VARIABLE: &str = "LABRIG_MARK";
 
 /// How often /proc is looked through for processes that were forked while it was looked through.
 const ROUNDS: usize = 64;
+
+/// The longest environment that is looked through, in bytes.
+const MOST_ENVIRONMENT: u64 = 16 * 1024 * 1024;
 
 /// A child with everything that it has started.
 #[derive(Debug)]
@@ -105,11 +109,11 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
             Extent::Beginning => found.starts_with(&entry),
         })
     };
-    let (mut seen, mut killed) = (HashSet::new(), Vec::new());
+    let (mut seen, mut killed, mut buffer) = (HashSet::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let before = seen.len();
         for pid in processes().filter(|pid| *pid != getpid()) {
-            if environment_of(pid).is_some_and(|it| is_marked(&it)) && seen.insert(pid) {
+            if is_marked(environment_of(pid, &mut buffer)) && seen.insert(pid) {
                 killed.extend(kill_if(pid, is_marked));
             }
         }
@@ -125,7 +129,7 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
 fn kill_if(pid: Pid, is_meant: impl Fn(&[u8]) -> bool) -> Option<OwnedFd> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     // From here on the number may be another's, but not the descriptor.
-    if !environment_of(pid).is_some_and(|it| is_meant(&it)) {
+    if !is_meant(environment_of(pid, &mut Vec::new())) {
         return None;
     }
     match pidfd_send_signal(&pidfd, Signal::KILL) {
@@ -142,9 +146,15 @@ fn processes() -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
 }
 
-/// None for processes that have ended, and for those that this one may not look into.
-fn environment_of(pid: Pid) -> Option<Vec<u8>> {
-    fs::read(PathBuf::from(format!("/proc/{}/environ", pid.as_raw_nonzero()))).ok()
+/// Nothing for processes that have ended, and for those that this one may not look into.
+fn environment_of(pid: Pid, buffer: &mut Vec<u8>) -> &[u8] {
+    buffer.clear();
+    let file = File::open(format!("/proc/{}/environ", pid.as_raw_nonzero()));
+    // Nothing of it is of use when it cannot be read to its end: the process has ended meanwhile.
+    match file.map(|file| file.take(MOST_ENVIRONMENT).read_to_end(buffer)) {
+        Ok(Ok(_)) => buffer,
+        _ => &[],
+    }
 }
 
 #[cfg(test)]

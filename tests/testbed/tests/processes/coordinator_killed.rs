@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -14,6 +15,7 @@ use crate::support::{PATIENCE, eventually, figure, launch, pid_of, storm, testbe
 use labrig::shm::monotonic_ns;
 use labrig::transport::Cgroup;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// What all processes of a scene have in their environment, whoever starts them: labrig's own mark is not trusted here.
@@ -181,8 +183,11 @@ fn cgroups_of(coordinator: Pid) -> Vec<Cgroup> {
 /// Waits for the end of a process, with patience.
 fn await_end(pidfd: &OwnedFd) {
     let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-    // The rigs of this process hear of their children by a signal, which interrupts whoever waits.
-    while poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) == Err(rustix::io::Errno::INTR) {}
+    match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) {
+        // The end of another child; whoever lives is looked for again.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => panic!("a process cannot be waited for: {errno}"),
+    }
 }
 
 /// Numbers that look random, the same for the same seed.
@@ -204,6 +209,9 @@ impl Dice {
 
 /// Long enough for managers that can enter their safe state, on a machine that has much else to do.
 const GOOD: &str = "safe_deadline_ms = 10000";
+/// A journal hangs from its first timer on, which nothing tells of.
+const UNTIL_HUNG: Duration = Duration::from_millis(100);
+
 const BAD: &str = "safe_deadline_ms = 200";
 
 /// Each manager that was set up and has a worker that returns has become safe, after the kill or before it; the times
@@ -273,9 +281,12 @@ fn whenever_the_coordinator_is_killed_every_manager_that_can_becomes_safe_and_no
         let pid = coordinator.pid();
         let gone = scene.until_all_gone();
         ends.push((gone.as_nanos() as u64, rascal));
+        if gone > Duration::from_secs(1) {
+            println!("{run} took {gone:?}, with a manager that is {rascal}:\n{}", scene.guardian_log(&run));
+        }
         coordinator.end();
         entries.extend(check_journal(&scene, rascal, killed_ns, &run));
-        assert_eq!(scene.sockets(), Vec::<PathBuf>::new(), "{run}");
+        assert_eq!(scene.sockets(), Vec::<PathBuf>::new(), "{run}: {}", scene.guardian_log(&run));
         assert!(cgroups_of(pid).is_empty(), "{run}: {:?}\n{}", cgroups_of(pid), scene.guardian_log(&run));
     }
     // The next start works at once, and quits in order.
@@ -312,8 +323,7 @@ fn check_kill(name: &str, managers: &[(&str, &str, &str)]) -> (Scene, String) {
     coordinator.until_started();
     let hung = managers.iter().any(|(_, role, _)| role.contains("hung"));
     if hung {
-        // It hangs from its first timer on, which nothing tells of.
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(UNTIL_HUNG);
     }
     coordinator.signal(Signal::KILL);
     scene.until_all_gone();
@@ -327,14 +337,38 @@ fn the_safe_program_of_a_manager_that_hangs_is_run_with_a_deadline_when_the_coor
     let program = |script: &str| {
         format!("{BAD}\nsafe_program_deadline_ms = 300\nsafe_program = [\"/bin/sh\", \"-c\", \"{script}\"]")
     };
-    let good = program("echo the stage is parked");
+    let good = program("echo the stage is parked $WHERE") + "\nenv = { WHERE = \"below\" }";
     let endless = program("trap '' TERM; sleep 600");
     let (_scene, log) =
         check_kill("rescued", &[("a", "hung", &good), ("b", "hung", &endless), ("c", "hung", BAD)]);
-    assert!(log.contains("the stage is parked"), "{log}");
+    assert!(log.contains("the stage is parked below"), "{log}");
     assert!(log.contains("a: its safe program ended with exit status: 0"), "{log}");
     assert!(log.contains("b: its safe program took too long, and was killed"), "{log}");
     assert!(!log.contains("c: its safe program"), "{log}");
+}
+
+#[test]
+fn a_rig_that_is_started_while_the_guardian_of_a_killed_one_is_at_work_is_left_alone() {
+    let scene = Scene::new("again");
+    let mut first = scene.start(&scene.config(&[("a", "good", GOOD), ("b", "hung", BAD)]), "first");
+    first.until_started();
+    thread::sleep(UNTIL_HUNG);
+    first.signal(Signal::KILL);
+    // Its manager that hangs keeps the guardian busy for a while after that.
+    first.end();
+    let mut second = scene.start(&scene.config(&[("a", "good", GOOD)]), "second");
+    second.until_started();
+    eventually("the end of the first guardian's work", || {
+        scene.guardian_log("first").contains("nothing is left")
+    });
+    let sockets = scene.sockets();
+    assert_eq!(sockets.len(), 1, "{}", scene.guardian_log("first"));
+    UnixStream::connect(&sockets[0]).expect("the second rig listens");
+    second.signal(Signal::TERM);
+    let (said, code) = second.end();
+    assert_eq!(code, Some(0), "{said}");
+    scene.until_all_gone();
+    assert!(scene.sockets().is_empty());
 }
 
 #[test]
@@ -396,6 +430,6 @@ fn a_manager_has_its_priority_and_its_processors() {
     assert_eq!(nice, 5);
     assert!(rig.shutdown().is_clean);
     let error = crate::support::fail_to_launch(&config("cpus = [0, 999]"));
-    let text = error.to_string();
-    assert!(text.contains("error[L206]: `a` cannot run on `999`"), "{text}");
+    let source = std::error::Error::source(&error).expect("it has a cause").to_string();
+    assert!(source.contains("cannot use the processors 999"), "{source}");
 }
