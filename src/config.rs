@@ -12,6 +12,7 @@ mod names;
 mod order;
 mod parse;
 mod plan;
+mod pools;
 mod raw;
 mod references;
 mod resolve;

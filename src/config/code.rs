@@ -75,6 +75,7 @@ codes! {
     ReadsItself = "L027", Config, "manager reads its own stream";
     TooFewSlots = "L028", Config, "too few slots";
     BadEnvironment = "L029", Config, "text that a process cannot be given";
+    PooledProducer = "L030", Config, "pool that is to fill a stream";
 
     UnknownKind = "L100", Registration, "unknown kind";
     KindTwice = "L101", Conflict, "kind registered twice";

@@ -106,9 +106,13 @@ impl Answers {
 impl Core {
     pub(crate) fn new(blueprint: Blueprint) -> Result<Self, DoorbellError> {
         let station = |manager: &super::blueprint::ManagerBlueprint| {
-            Station::new(manager.name.clone(), manager.depth)
+            let station = Station::new(manager.name.clone(), manager.depth)
                 .hearing(manager.hears.clone())
-                .retrying(manager.supervision.max_retries)
+                .retrying(manager.supervision.max_retries);
+            match &manager.pool {
+                Some(pool) => station.pooled(pool.clone()),
+                None => station,
+            }
         };
         let managers: Vec<_> = blueprint.managers.iter().map(station).collect();
         let count = managers.len();
@@ -213,6 +217,12 @@ impl Core {
             Effect::Order { call, order, payload, codec } => {
                 state.requests.push(Request::Order { call, order, payload, codec });
                 self.wake.ring();
+            }
+            Effect::TaskFailed { station, command, failure } => {
+                let name = &state.router.station(station).name;
+                let route = self.blueprint.routes.get(&command);
+                let command = route.map_or_else(|| command.to_string(), |route| route.name.clone());
+                log::warn!(target: "labrig", "the one-way command `{command}` failed at `{name}`: {failure}");
             }
             // Renewed from now on by the main loop, once leases are.
             Effect::LeavesSafeState(_) => {}

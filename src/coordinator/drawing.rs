@@ -56,6 +56,7 @@ fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &Mana
     });
     ManagerBlueprint {
         name: manager.name.clone(),
+        pool: manager.pool.clone(),
         kind: manager.kind.clone(),
         child: child_of(manager),
         config_json: table.config_of(index).to_string(),
