@@ -15,6 +15,7 @@ mod names;
 mod order;
 mod parse;
 mod plan;
+mod pools;
 mod raw;
 mod references;
 mod resolve;

@@ -327,3 +327,56 @@ fn the_manual_explains_every_code() {
     assert_eq!(described, known);
     assert!(rows.iter().all(|cells| cells.len() == 6 && !cells[3].is_empty() && !cells[4].is_empty()));
 }
+
+// --- pools ---
+
+#[test]
+fn a_pool_has_a_number_of_instances_that_can_be() {
+    check_manager("instances = 0", &[("L006", 4)]);
+    check_manager("instances = 65", &[("L006", 4)]);
+    check_manager("instances = 64", &[]);
+}
+
+#[test]
+fn a_pool_whose_instances_cannot_have_their_names_is_refused() {
+    let other = "instances = 2\n[managers.camera-2]\nkind = 'camera.sim'";
+    check_manager(other, &[("L020", 4)]);
+    let long = format!("schema = 1\n[managers.{}]\nkind = 'tracker'\ninstances = 1", "a".repeat(39));
+    check(&long, &[("L020", 4)]);
+}
+
+#[test]
+fn a_pool_fills_no_stream() {
+    check_manager("instances = 2\n[streams.video]\nproducer = 'camera'", &[("L032", 5)]);
+}
+
+#[test]
+fn the_config_speaks_of_a_pool_as_a_whole() {
+    check_manager(
+        "instances = 2\n[managers.motor]\nkind = 'motor.sim'\nafter = ['camera-1']",
+        &[("L022", 7)],
+    );
+}
+
+#[test]
+fn a_pool_is_expanded_wherever_it_is_named() {
+    let text = "schema = 1\n[managers.worker]\nkind = 'tracker'\ninstances = 11\ninputs = { video = 'film' }\n\
+        [managers.camera]\nkind = 'camera.sim'\nafter = ['worker']\n\
+        startup = [{ command = 'Go', to = 'worker' }]\n\
+        [streams.film]\nproducer = 'camera'\nslots = 16\nreaders = { worker = 'lossless' }";
+    let resolution = Topology::from_toml(text).resolve();
+    assert!(resolution.faults.is_empty(), "{:?}", resolution.faults);
+    let plan = resolution.plan;
+    let workers: Vec<_> = plan.managers.iter().filter(|it| it.pool.is_some()).collect();
+    assert_eq!(workers.len(), 11);
+    assert!(workers.iter().all(|it| it.kind == "tracker" && it.name_in_config().as_str() == "worker"));
+    for number in 1..=11 {
+        let name = format!("worker-{number}");
+        assert!(plan.manager(&name).is_some(), "`{name}` is found");
+    }
+    let camera = &plan.managers[plan.manager("camera").expect("it is there")];
+    assert_eq!((camera.after.len(), camera.startup.len(), plan.streams[0].readers.len()), (11, 11, 11));
+    let few = text.replace("slots = 16", "slots = 13");
+    let report = Report::new(Topology::from_toml(few).resolve().faults);
+    assert_eq!(report.faults().len(), 1, "each instance reads: {report}");
+}

@@ -79,6 +79,7 @@ codes! {
     BadEnvironment = "L029", Config, "text that a process cannot be given";
     UnknownEnvironment = "L030", Config, "unknown stored environment";
     EnvironmentUnreadable = "L031", Config, "stored environments that cannot be read";
+    PooledProducer = "L032", Config, "pool that is to fill a stream";
 
     UnknownKind = "L100", Registration, "unknown kind";
     KindTwice = "L101", Conflict, "kind registered twice";

@@ -50,6 +50,8 @@ pub struct ManagerPlan {
     pub name: ManagerName,
     /// Where its table begins.
     pub site: Site,
+    /// The pool of which it is one instance, by the name that the config gives it.
+    pub pool: Option<ManagerName>,
     /// Its kind; empty when the config does not say.
     pub kind: String,
     /// Where the kind is said.
@@ -246,6 +248,13 @@ impl RigPlan {
     pub fn dependencies(&self) -> Vec<Vec<usize>> {
         let index = |name: &ManagerName| self.manager(name.as_str());
         self.managers.iter().map(|manager| manager.after.iter().filter_map(index).collect()).collect()
+    }
+}
+
+impl ManagerPlan {
+    /// The name under which the config speaks of it: an instance's is that of its pool.
+    pub fn name_in_config(&self) -> &ManagerName {
+        self.pool.as_ref().unwrap_or(&self.name)
     }
 }
 

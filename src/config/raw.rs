@@ -82,6 +82,9 @@ pub(super) struct RawManager {
     /// Arguments for the program.
     #[serde(default)]
     pub(super) args: Vec<String>,
+    /// How many of it are started, as one pool: a command goes to whichever is free.
+    #[schema(min = 1, max = 64)]
+    pub(super) instances: Option<u32>,
     /// The managers that must be ready, or optional and found absent, before this one is started.
     #[serde(default)]
     pub(super) after: Vec<String>,

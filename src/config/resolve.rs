@@ -19,7 +19,7 @@ use super::plan::{
 use super::raw::{RawFile, RawFilter, RawManager, RawRig, RawStartup, RawStream, SCHEMA_VERSION};
 use super::topology::{Resolution, Topology, absolute};
 use super::tree::{Content, Origin, Place, Tree};
-use super::{environment, environments, names, parse, references, streams};
+use super::{environment, environments, names, parse, pools, references, streams};
 use crate::wire::{Filter, Glob, ManagerName, Schema, Site, TypeSchema};
 
 /// See [`Topology::resolve`].
@@ -31,13 +31,15 @@ pub(super) fn resolve(topology: &Topology) -> Resolution {
     };
     faults.extend(check(&tree, &TypeSchema::of::<RawFile>(), "").faults);
     check_version(&tree, &mut faults);
-    let plan = plan(topology, &tree);
+    let mut plan = plan(topology, &tree);
     names::check(&tree, &mut faults);
     references::check(&tree, &plan, &mut faults);
     streams::check(&tree, &plan, &mut faults);
     for manager in &plan.managers {
         environment::check(tree_of(&tree, manager), &mut faults);
     }
+    pools::check(&tree, &plan, &mut faults);
+    pools::expand(&tree, &mut plan);
     Resolution { plan, faults }
 }
 
@@ -125,6 +127,7 @@ fn manager(topology: &Topology, lease_ms: u64, (name, tree): (&String, &Tree)) -
     Some(ManagerPlan {
         name,
         site: tree.site(),
+        pool: None,
         kind: raw.kind.unwrap_or_default(),
         kind_site: tree.site_of(&["kind"]),
         program: raw.program.or_else(|| topology.program.clone()),

@@ -3,7 +3,9 @@
 use super::code::Code;
 use super::fault::Fault;
 use super::plan::{ManagerPlan, RigPlan, StreamPlan};
+use super::pools;
 use super::references::{names, unknown_manager};
+use super::resolve::tree_of;
 use super::suggest::{quoted_list, suggestion};
 use super::tree::Tree;
 use crate::wire::{ManagerName, Site};
@@ -20,7 +22,8 @@ pub(super) fn check(tree: &Tree, plan: &RigPlan, faults: &mut Vec<Fault>) {
             let listed = stream.readers.iter().any(|reader| reader.manager == manager.name);
             listed || bound(manager, stream).next().is_some()
         };
-        faults.extend(too_few_slots(stream, plan.managers.iter().filter(reads).count()));
+        let readers = plan.managers.iter().filter(reads);
+        faults.extend(too_few_slots(stream, readers.map(|it| pools::instances(tree_of(tree, it))).sum()));
     }
 }
 

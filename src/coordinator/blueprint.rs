@@ -35,6 +35,8 @@ pub(crate) struct Blueprint {
 #[derive(Debug)]
 pub(crate) struct ManagerBlueprint {
     pub(crate) name: ManagerName,
+    /// The pool of which it is one instance.
+    pub(crate) pool: Option<ManagerName>,
     pub(crate) kind: String,
     pub(crate) child: Child,
     pub(crate) config_json: String,

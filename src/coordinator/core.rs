@@ -114,10 +114,14 @@ impl Answers {
 impl Core {
     pub(crate) fn new(blueprint: Blueprint) -> Result<Self, DoorbellError> {
         let station = |manager: &super::blueprint::ManagerBlueprint| {
-            Station::new(manager.name.clone(), manager.depth)
+            let station = Station::new(manager.name.clone(), manager.depth)
                 .hearing(manager.hears.clone())
                 .retrying(manager.supervision.max_retries)
-                .harmless(!manager.is_hazardous)
+                .harmless(!manager.is_hazardous);
+            match &manager.pool {
+                Some(pool) => station.pooled(pool.clone()),
+                None => station,
+            }
         };
         let managers: Vec<_> = blueprint.managers.iter().map(station).collect();
         let count = managers.len();
@@ -237,6 +241,12 @@ impl Core {
                 state.peers[index].lease(lease, Instant::now());
                 let renew_at = state.peers[index].renew_at;
                 self.arm_for(state, renew_at);
+            }
+            Effect::TaskFailed { station, command, failure } => {
+                let name = &state.router.station(station).name;
+                let route = self.blueprint.routes.get(&command);
+                let command = route.map_or_else(|| command.to_string(), |route| route.name.clone());
+                log::warn!(target: "labrig", "the one-way command `{command}` failed at `{name}`: {failure}");
             }
             Effect::Traced(ending) => self.note_traced(state, ending),
             Effect::Answer { caller, .. }

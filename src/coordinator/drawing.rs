@@ -70,6 +70,7 @@ fn draw_manager(
     });
     ManagerBlueprint {
         name: manager.name.clone(),
+        pool: manager.pool.clone(),
         kind: manager.kind.clone(),
         child: Child { mark: Some(format!("{mark}.{}", manager.name)), ..child_of(manager) },
         config_json: table.config_of(index).to_string(),

@@ -208,8 +208,7 @@ impl MainLoop {
     }
 
     fn station_name(&self, index: usize) -> String {
-        let manager = self.core.blueprint.managers.get(index);
-        manager.map_or_else(|| "scope".to_owned(), |manager| manager.name.to_string())
+        self.core.lock().router.station(index).name.to_string()
     }
 
     fn react(&mut self, ready: Ready) {

@@ -7,13 +7,15 @@
 //! `submit` is in this file; where commands go is in `routing`, how calls end in `endings` and are taken back
 //! in `cancelling`, who waits for whom in `waits`, broadcasts are in `gathering`, what calls tell before
 //! their end in `streaming`, one-way commands that do not run in `undelivered`, what is given to a next life in
-//! `retrying`, what moves or emits in `safety`, the stop of everything in `stopping`, and the stations' queues
+//! `retrying`, pools in `pooling`, what moves or emits in `safety`, the stop of everything in `stopping`, and the stations' queues
 //! in `station`.
 
+mod call;
 mod cancelling;
 mod endings;
 mod gathering;
 mod ordering;
+mod pooling;
 mod retrying;
 mod routing;
 mod safety;
@@ -34,10 +36,10 @@ use crate::wire::{
     CommandId, CommandSpec, Generation, Header, Hop, Kind, Overflow, Refusal, Target, UndeliveredReason,
 };
 
+use call::{Call, Stand};
 use gathering::Gathering;
 use station::{Entrant, Ordered, Queued};
 pub use station::{Life, Station};
-use streaming::Window;
 pub use terms::{Caller, Effect, Gauge, Remembered, Route, Totals, TracedEnding};
 use waits::Waits;
 
@@ -47,7 +49,9 @@ pub const MAX_IN_FLIGHT: usize = 65_536;
 /// See the module's words.
 #[derive(Debug)]
 pub struct Router {
+    /// The managers, the scope, and behind it the pools.
     stations: Vec<Station>,
+    scope: usize,
     routes: HashMap<CommandId, Route>,
     ping: &'static CommandSpec,
     in_flight: InFlight<Call>,
@@ -69,39 +73,6 @@ enum Asked {
     Call(u64),
     /// A broadcast.
     Gathering(u64),
-}
-
-/// What is remembered of a call in flight.
-#[derive(Debug)]
-struct Call {
-    caller: Caller,
-    station: usize,
-    generation: Generation,
-    command: CommandId,
-    chain: Vec<Hop>,
-    accepted_at: Instant,
-    stand: Stand,
-    /// Whether its station was told to cancel it.
-    is_cancelled: bool,
-    /// When a stream answers it: how much of that may come.
-    stream: Option<Window>,
-    /// How often it may still be given to a next life of its station.
-    retries: u32,
-    /// Its envelope, once that was sent and may have to be sent again.
-    kept: Vec<u8>,
-    /// Whether an earlier life of its station had taken it.
-    may_have_run: bool,
-}
-
-/// Where a call stands on its way to its station.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stand {
-    /// In the station's queue, at that place.
-    Queued(u64),
-    /// In its pipe or beyond it, as the command of that number.
-    Sent(u64),
-    /// In no queue: an order, which the coordinator obeys itself, or a call that waits for a next life.
-    Aside,
 }
 
 /// One command for one station.
@@ -127,7 +98,7 @@ struct Manner {
 }
 
 impl Router {
-    /// A router for these managers and, behind them, the scope.
+    /// A router for these managers and, behind them, the scope. Those that say so are one pool.
     pub fn new(
         managers: Vec<Station>,
         scope: Station,
@@ -136,9 +107,12 @@ impl Router {
     ) -> Self {
         let mut stations = managers;
         stations.push(scope);
+        let scope = stations.len() - 1;
+        pooling::add_pools(&mut stations);
         let waits = Waits::among(stations.len());
         Self {
             stations,
+            scope,
             routes,
             ping,
             in_flight: InFlight::new(MAX_IN_FLIGHT),
@@ -165,7 +139,7 @@ impl Router {
 
     /// The place of the scope among the stations.
     pub fn scope_index(&self) -> usize {
-        self.stations.len() - 1
+        self.scope
     }
 
     /// The station at that place.
@@ -215,11 +189,13 @@ impl Router {
             (_, Life::Ready) => self.send_again(index),
             _ => {}
         }
+        self.tend_pool_of(index);
     }
 
     /// The station that was [`gone`](Self::gone) starts again.
     pub fn begin_life(&mut self, index: usize, generation: Generation) {
         self.stations[index].begin_life(generation);
+        self.tend_pool_of(index);
     }
 
     /// Offers a command. `Ok` means that it will end exactly once.
@@ -281,6 +257,9 @@ impl Router {
         let call = self.enqueue(station, part, gauge)?;
         if let Some(call) = call {
             self.note_asked(caller, Asked::Call(call), header.kind);
+        }
+        if self.is_pool(station) {
+            self.feed(station);
         }
         Ok(())
     }
@@ -346,10 +325,12 @@ impl Router {
 
     /// Something is queued for a station.
     fn queued(&mut self, index: usize, is_hazardous: bool) {
-        if is_hazardous {
+        if is_hazardous && !self.is_pool(index) {
             self.leaves_safe_state(index);
         }
-        self.effects.push(Effect::Flush(index));
+        if !self.is_pool(index) {
+            self.effects.push(Effect::Flush(index));
+        }
     }
 
     /// The envelope as the station gets it.
@@ -392,6 +373,8 @@ impl Router {
             retries: if may_retry { self.stations[station].max_retries } else { 0 },
             kept: Vec::new(),
             may_have_run: false,
+            pool: None,
+            is_one_way: false,
         };
         self.in_flight.register(call, part.deadline).map_err(|_| Refusal::TooManyCalls {
             command: self.command_name(part.header.command),
@@ -399,14 +382,14 @@ impl Router {
         })
     }
 
-    /// How many commands the station has taken. The scope takes what it is given.
+    /// How many commands the station has taken. The scope takes what it is given, and pools give it on.
     fn taken(&self, index: usize, gauge: &dyn Gauge) -> u64 {
-        if index == self.scope_index() { u64::MAX } else { gauge.taken(index) }
+        if index >= self.scope { u64::MAX } else { gauge.taken(index) }
     }
 
     /// How many of them it has ended. It is at one at a time, whatever its page says.
     fn done(&self, index: usize, gauge: &dyn Gauge) -> u64 {
-        if index == self.scope_index() {
+        if index >= self.scope {
             return u64::MAX;
         }
         gauge.done(index).max(gauge.taken(index).saturating_sub(1))
@@ -422,32 +405,29 @@ impl Router {
 
     /// The next bytes for a station's pipe, with the time left as of now; they stay queued until [`sent`](Self::sent).
     pub fn next_for(&mut self, index: usize, now: Instant) -> Option<&[u8]> {
+        if self.stations[index].pool.is_some() {
+            self.follow_one_way(index, now);
+        }
         self.stations[index].front(now)
     }
 
     /// The front of the station's queue has gone into its pipe.
     pub fn sent(&mut self, index: usize, gauge: &dyn Gauge) {
         let done = self.done(index, gauge);
-        if let Some((sent, ordinal)) = self.stations[index].advance(done)
-            && let Some(call) = sent.call.and_then(|id| self.in_flight.get_mut(id))
-        {
+        let sent = self.stations[index].advance(done);
+        if self.stations[index].untold.is_some() {
+            self.tell_untold(index);
+        }
+        let Some((sent, ordinal)) = sent else { return };
+        if self.stations[index].pool.is_some() {
+            self.stations[index].at_work.extend(sent.call);
+        }
+        if let Some(call) = sent.call.and_then(|id| self.in_flight.get_mut(id)) {
             call.stand = Stand::Sent(ordinal);
             if call.retries > 0 {
                 call.kept = sent.bytes;
             }
         }
-    }
-}
-
-impl Call {
-    /// Whether that life of that station was given it.
-    fn is_at(&self, station: usize, generation: Generation) -> bool {
-        self.station == station && self.generation == generation && self.was_sent()
-    }
-
-    /// Whether it has gone into the pipe.
-    fn was_sent(&self) -> bool {
-        matches!(self.stand, Stand::Sent(_))
     }
 }
 

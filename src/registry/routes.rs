@@ -100,6 +100,7 @@ pub struct RouteTable {
 #[derive(Clone, Debug)]
 struct Bound {
     name: ManagerName,
+    pool: Option<ManagerName>,
     handlers: Vec<HandlerDescription>,
     config: Value,
     startup: Vec<StartupCommand>,
@@ -224,6 +225,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
     let config = kind.and_then(|kind| check(&manager.config, &kind.config, "").json);
     Bound {
         name: manager.name.clone(),
+        pool: manager.pool.clone(),
         handlers: kind.map(|kind| kind.handlers.clone()).unwrap_or_default(),
         config: config.unwrap_or(Value::Null),
         startup: startup_of(view, index),

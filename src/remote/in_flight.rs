@@ -46,6 +46,15 @@ impl<C> InFlight<C> {
         Ok(id)
     }
 
+    /// Enters a call that must be, though the table may be full.
+    pub fn register_anyway(&mut self, call: C) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.calls.insert(id, Entry { call, deadline: None });
+        self.high_water = self.high_water.max(self.calls.len());
+        id
+    }
+
     /// Takes a call out, if it is still there.
     pub fn complete(&mut self, id: u64) -> Option<C> {
         let entry = self.calls.remove(&id)?;

@@ -193,6 +193,12 @@ impl Header {
     }
 }
 
+/// Makes a sealed command that wants no answer one that does, under that number.
+pub fn ask_for_answer(sealed: &mut [u8], correlation: u64) {
+    sealed[1] = Kind::Request.number();
+    sealed[16..24].copy_from_slice(&correlation.to_le_bytes());
+}
+
 /// Why bytes are not an envelope. The peer that sent them is not believed any further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

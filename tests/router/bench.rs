@@ -18,6 +18,9 @@ pub(crate) const CAMERA: usize = 0;
 pub(crate) const STAGE_X: usize = 1;
 pub(crate) const STAGE_Y: usize = 2;
 pub(crate) const SCOPE: usize = 3;
+/// The pool of both stages, where they are one: behind the scope.
+pub(crate) const POOL: usize = 4;
+pub(crate) const POOL_NAME: &str = "stages";
 pub(crate) const NAMES: [&str; 4] = ["camera", "stage_x", "stage_y", "scope"];
 /// How many commands may wait for a manager.
 pub(crate) const DEPTH: u32 = 3;
@@ -168,6 +171,21 @@ impl Bench {
         let scope = Station::new(name(SCOPE), DEPTH);
         let router = Router::new(managers.collect(), scope, routes(), Ping::spec());
         Self { router, progress: Pages(vec![0; SCOPE], vec![0; SCOPE]), now: Instant::now() }
+    }
+
+    /// Everyone is ready, and the stages are one pool.
+    pub(crate) fn pooled() -> Self {
+        let pool = || ManagerName::new(POOL_NAME).expect("a valid name");
+        let managers = (0..SCOPE).map(|index| {
+            let station = Station::new(name(index), DEPTH).retrying(RETRIES);
+            if index == CAMERA { station } else { station.pooled(pool()) }
+        });
+        let scope = Station::new(name(SCOPE), DEPTH);
+        let router = Router::new(managers.collect(), scope, routes(), Ping::spec());
+        let progress = Pages(vec![0; SCOPE], vec![0; SCOPE]);
+        let mut bench = Self { router, progress, now: Instant::now() };
+        bench.all_ready();
+        bench
     }
 
     /// So many managers that all serve the same command, and all are ready.
@@ -348,6 +366,7 @@ pub(crate) struct News {
     pub(crate) traced: Vec<TracedEnding>,
     pub(crate) orders: Vec<(u64, CommandId)>,
     pub(crate) leaving: Vec<usize>,
+    pub(crate) failed_tasks: Vec<usize>,
 }
 
 impl News {
@@ -363,6 +382,7 @@ impl News {
             Effect::Undelivered { sender, news } => self.undelivered.push((sender, news)),
             Effect::Traced(traced) => self.traced.push(*traced),
             Effect::Order { call, order, .. } => self.orders.push((call, order)),
+            Effect::TaskFailed { station, .. } => self.failed_tasks.push(station),
             Effect::LeavesSafeState(station) => self.leaving.push(station),
         }
     }

@@ -5,6 +5,7 @@
 
 mod fates;
 mod figures;
+mod lives;
 mod losses;
 mod streams;
 mod telling;
@@ -16,12 +17,12 @@ use labrig::coordinator::router::Caller;
 use labrig::wire::Undelivered;
 
 use super::bench::DEPTH;
-use super::history::{History, Seen, Token};
+use super::history::{History, MEMBERS, Seen, Token};
 use fates::Fate;
 
 /// What is wrong with a history; nothing, when it keeps every promise.
 pub(crate) fn mistakes_in(history: &History) -> Vec<String> {
-    let mut checker = Checker::default();
+    let mut checker = Checker { is_pooled: history.is_pooled, ..Checker::default() };
     history.seen.iter().for_each(|seen| checker.look_at(seen));
     checker.fates_are_whole(history.is_tracing);
     checker.totals_add_up(history);
@@ -32,7 +33,7 @@ pub(crate) fn mistakes_in(history: &History) -> Vec<String> {
 struct Checker {
     fates: BTreeMap<Token, Fate>,
     /// The last command that came from each caller out of each pipe.
-    last: HashMap<(&'static str, usize), Token>,
+    last: HashMap<(&'static str, usize, bool), Token>,
     lives: HashMap<usize, u32>,
     dead: BTreeSet<(usize, u32)>,
     /// What handlers wait for, by their station.
@@ -41,6 +42,19 @@ struct Checker {
     to_cancel: Vec<(Token, usize)>,
     /// Losses of which a life of a manager has not been told yet.
     owed: HashMap<(usize, u32), VecDeque<Undelivered>>,
+    /// The managers that have ended or are to end, and whether they are dead; those that are to return are not
+    /// among them.
+    gone: BTreeMap<usize, bool>,
+    /// The managers that are dead now.
+    down: BTreeSet<usize>,
+    inactive: BTreeSet<usize>,
+    /// The managers that have left their safe state.
+    unsafe_now: BTreeSet<usize>,
+    /// What went into the pipe of an instance and was not answered by it.
+    at_work: BTreeSet<(usize, Token)>,
+    /// How often calls were given to a next life.
+    retried: u64,
+    is_pooled: bool,
     mistakes: Vec<String>,
 }
 
@@ -62,12 +76,19 @@ impl Checker {
             Seen::WaitBegan { token } => self.wait_began(*token),
             Seen::WaitEnded { token } => self.wait_ended(*token),
             Seen::Time { now } => self.time_passed(*now),
-            Seen::Waiting { station, waiting } if *waiting > u64::from(DEPTH) => {
+            // One that it was at and that runs again comes on top of those that waited.
+            Seen::Waiting { station, waiting } if *waiting > u64::from(DEPTH) + 1 => {
                 self.blame(format!("{waiting} commands wait for {station}"));
             }
             Seen::Waiting { .. } => self.no_cycle_stands(),
-            Seen::Died { station } => self.died(*station),
+            Seen::Died { station, returns } => self.died(*station, *returns),
+            Seen::GivenUp { station } => self.given_up(*station),
+            Seen::LifeSet { station, is_ready } => self.life_set(*station, *is_ready),
             Seen::Stopped { station } => self.stopped(*station),
+            Seen::Inactive { station, is_inactive } => self.set_inactive(*station, *is_inactive),
+            Seen::LeavesSafe { station } => self.leaves_safe(*station),
+            Seen::SaidSafe { station, is_safe } => self.said_safe(*station, *is_safe),
+            Seen::StopOrdered => self.all_stopped(),
             Seen::Closed => self.closed(),
             Seen::Stuck { station, token } => self.blame(format!("{station} waits for {token} for ever")),
             Seen::Quiet { remembered } => self.all_is_told(*remembered),
@@ -84,6 +105,11 @@ impl Checker {
                     self.blame(format!("{token} is marked for life {marked} of {lives}"));
                 }
             }
+            Seen::Dropped { token, station } => self.dropped(*token, *station),
+            Seen::TaskFailed { station } if !self.is_pooled || !MEMBERS.contains(station) => {
+                self.blame(format!("{station} is no instance, and a task of it failed"));
+            }
+            Seen::TaskFailed { .. } => {}
             Seen::Taken { token, station } => self.part(*token, *station).is_taken = true,
             Seen::Finished { token, station } => self.finished(*token, *station),
             Seen::Answered { token, station, said } => self.answered(*token, *station, *said),

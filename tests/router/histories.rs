@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use labrig::wire::{Ending, Kind, NotDone, Refusal};
 
+use super::bench::POOL;
 use super::checker::mistakes_in;
 use super::history::{History, Seen};
 use super::world::World;
@@ -33,6 +34,21 @@ fn treasures(history: &History) -> Vec<(&'static str, u64)> {
         ("half run", of.undelivered_indeterminate),
         ("refused one-way", of.undelivered_refused),
         ("late answers", of.late_answers),
+        ("stopped one-way", of.undelivered_stopped),
+        ("retried", of.retried),
+        (
+            "refused as inactive",
+            count(
+                |seen| matches!(seen, Seen::Offered { offer, .. } if matches!(offer.refusal, Some(Refusal::Inactive { .. }))),
+            ),
+        ),
+        ("safe states that were left", count(|seen| matches!(seen, Seen::LeavesSafe { .. }))),
+        ("stops of everything", count(|seen| matches!(seen, Seen::StopOrdered))),
+        ("failures of one-way tasks", count(|seen| matches!(seen, Seen::TaskFailed { .. }))),
+        (
+            "tasks of pools",
+            count(|seen| matches!(seen, Seen::Offered { offer, .. } if offer.goals == [POOL])),
+        ),
         ("waits", count(is_wait)),
         ("refused calls that would wait for ever", count(is_refused_wait)),
         ("waits that ended because they would be for ever", count(is_deadlock)),

@@ -4,7 +4,7 @@
 use labrig::coordinator::router::{Caller, Remembered, Totals};
 use labrig::wire::{CommandId, Ending, Kind, Refusal, Undelivered};
 
-use super::bench::SCOPE;
+use super::bench::{NAMES, POOL_NAME, SCOPE, STAGE_X, STAGE_Y};
 
 /// Stands for one command: what it carries, and its caller's number for it.
 pub(crate) type Token = u64;
@@ -90,10 +90,26 @@ pub(crate) enum Seen {
     /// The end of a call at a station was traced.
     Traced { caller: Caller, station: usize, ending: &'static str },
 
-    /// A manager died.
-    Died { station: usize },
+    /// A manager died, and is to return or not.
+    Died { station: usize, returns: bool },
+    /// It will not, after all.
+    GivenUp { station: usize },
+    /// A manager is ready, or starting.
+    LifeSet { station: usize, is_ready: bool },
     /// A manager was told to end.
     Stopped { station: usize },
+    /// A manager takes nothing that moves, or takes it again.
+    Inactive { station: usize, is_inactive: bool },
+    /// A manager is said to leave its safe state.
+    LeavesSafe { station: usize },
+    /// A manager says that it is in its safe state, and counts as safe now, or does not.
+    SaidSafe { station: usize, is_safe: bool },
+    /// Everything is stopped.
+    StopOrdered,
+    /// A station has thrown a one-way command away, as it was told.
+    Dropped { token: Token, station: usize },
+    /// A one-way command of a pool was reported to have failed.
+    TaskFailed { station: usize },
     /// The rig has closed.
     Closed,
     /// So many commands wait for a manager.
@@ -109,6 +125,8 @@ pub(crate) enum Seen {
 pub(crate) struct History {
     pub(crate) seen: Vec<Seen>,
     pub(crate) is_tracing: bool,
+    /// Whether the stages are one pool.
+    pub(crate) is_pooled: bool,
     pub(crate) totals: Totals,
     pub(crate) remembered: Remembered,
     pub(crate) high_water: usize,
@@ -130,6 +148,14 @@ pub(crate) fn station_of(caller: Caller) -> usize {
         Caller::Manager { index, .. } => index,
         _ => SCOPE,
     }
+}
+
+/// The stations of which a pool consists.
+pub(crate) const MEMBERS: [usize; 2] = [STAGE_X, STAGE_Y];
+
+/// The name of a station, or of the pool behind them.
+pub(crate) fn name_at(station: usize) -> &'static str {
+    NAMES.get(station).copied().unwrap_or(POOL_NAME)
 }
 
 /// What a station replies to a command: nobody else would say so.

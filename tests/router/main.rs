@@ -8,6 +8,7 @@ mod endings;
 mod histories;
 mod history;
 mod planted;
+mod pools;
 mod retrying;
 mod safety;
 mod streams;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use labrig::coordinator::router::{Caller, Life};
 use labrig::remote::WINDOW;
+use labrig::wire::Kind;
 
 use super::bench::*;
 use super::history::{History, Micros, Seen, Token};
@@ -52,6 +53,8 @@ impl Chance {
 struct Player {
     life: u32,
     is_dead: bool,
+    /// Whether it is dead and is to return.
+    returns: bool,
     pipe: VecDeque<Sent>,
     /// Commands that it has read and not begun.
     inbox: VecDeque<Sent>,
@@ -63,6 +66,8 @@ struct Player {
     waits_for: Option<Caller>,
     /// Calls that it was told to cancel.
     cancelled: BTreeSet<u64>,
+    /// One-way commands that it does not begin any more.
+    dropped: BTreeSet<Token>,
     streams: Vec<Outflow>,
 }
 
@@ -96,6 +101,8 @@ pub(crate) struct World {
     now: Micros,
     open: Vec<Open>,
     abandoned: BTreeSet<Token>,
+    /// Commands that were sent one way.
+    one_way: BTreeSet<Token>,
     /// How many envelopes have gone into pipes, and come out of them.
     moved: u64,
     pub(crate) history: History,
@@ -103,8 +110,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut bench = Bench::ready();
         let mut chance = Chance::new(seed);
+        let is_pooled = chance.one_in(2);
+        let mut bench = if is_pooled { Bench::pooled() } else { Bench::ready() };
         let is_tracing = chance.one_in(2);
         if is_tracing {
             bench.router.trace_endings();
@@ -118,8 +126,9 @@ impl World {
             now: 0,
             open: Vec::new(),
             abandoned: BTreeSet::new(),
+            one_way: BTreeSet::new(),
             moved: 0,
-            history: History { is_tracing, ..History::default() },
+            history: History { is_tracing, is_pooled, ..History::default() },
         }
     }
 
@@ -138,7 +147,7 @@ impl World {
 
     fn event(&mut self) {
         let station = self.chance.below(SCOPE + 1);
-        match self.chance.below(80) {
+        match self.chance.below(89) {
             0..17 => self.offer(),
             17..29 => self.flush(station),
             29..38 => self.at_some(|player| !player.pipe.is_empty(), Self::read),
@@ -156,6 +165,10 @@ impl World {
             72 | 73 => self.pass_time(),
             74 => self.lie(station),
             75..77 => self.die_or_be_born(station),
+            80 | 81 => self.set_inactive(station),
+            82..85 => self.say_safe(station),
+            86..89 => self.at_some(|player| player.is_dead, Self::die_or_be_born),
+            85 if self.chance.one_in(6) => self.stop_everything(),
             _ => self.change_life(station),
         }
     }
@@ -186,22 +199,29 @@ impl World {
         if station == SCOPE {
             return;
         }
-        if self.players[station].is_dead {
+        if self.players[station].returns && self.chance.one_in(6) {
+            self.give_up(station);
+        } else if self.players[station].is_dead {
             self.bench.progress.0[station] = 0;
             let life = self.players[station].life + 1;
             self.players[station] = Player { life, ..Player::default() };
             self.bench.router.begin_life(station, labrig::wire::Generation(life));
-            self.bench.router.set_life(station, Life::Ready);
+            self.see(Seen::LifeSet { station, is_ready: false });
+            if self.chance.one_in(3) {
+                return;
+            }
+            self.set_life(station, true);
         } else {
             self.die(station);
         }
     }
 
     fn die(&mut self, station: usize) {
-        self.see(Seen::Died { station });
-        self.bench.die(station);
+        let returns = self.chance.one_in(2);
+        self.see(Seen::Died { station, returns });
+        self.bench.router.gone(station, &self.bench.progress, returns);
         let life = self.players[station].life;
-        self.players[station] = Player { life, is_dead: true, ..Player::default() };
+        self.players[station] = Player { life, is_dead: true, returns, ..Player::default() };
         self.bench.progress.1[station] = 0;
         let is_its = |caller: Caller| matches!(caller, Caller::Manager { index, .. } if index == station);
         self.open.retain(|open| !is_its(open.caller));
@@ -214,8 +234,50 @@ impl World {
                 self.see(Seen::Stopped { station });
                 self.bench.router.stop(station);
             }
-            1 => self.bench.router.set_life(station, Life::Starting),
-            _ => self.bench.router.set_life(station, Life::Ready),
+            1 => self.set_life(station, false),
+            _ => self.set_life(station, true),
+        }
+    }
+
+    fn set_life(&mut self, station: usize, is_ready: bool) {
+        if !self.players[station].is_dead {
+            self.see(Seen::LifeSet { station, is_ready });
+        }
+        self.bench.router.set_life(station, if is_ready { Life::Ready } else { Life::Starting });
+    }
+
+    /// No next life of the manager comes, or none that gets ready.
+    fn give_up(&mut self, station: usize) {
+        self.players[station].returns = false;
+        self.see(Seen::GivenUp { station });
+        self.bench.router.give_up(station);
+    }
+
+    fn set_inactive(&mut self, station: usize) {
+        let is_inactive = self.chance.one_in(4);
+        if station != SCOPE {
+            self.see(Seen::Inactive { station, is_inactive });
+            self.bench.router.set_inactive(station, is_inactive);
+        }
+    }
+
+    fn say_safe(&mut self, station: usize) {
+        if station != SCOPE && !self.players[station].is_dead {
+            let is_safe = self.bench.router.now_safe(station, self.bench.progress.0[station]);
+            self.see(Seen::SaidSafe { station, is_safe });
+        }
+    }
+
+    /// Every manager heeds at once that all is stopped.
+    fn stop_everything(&mut self) {
+        self.see(Seen::StopOrdered);
+        drop(self.bench.router.stop_everything(&self.bench.progress));
+        for player in &mut self.players[..SCOPE] {
+            let commands = player.pipe.iter().chain(&player.inbox).chain(&player.at);
+            let asked = commands.filter(|sent| sent.header.kind == Kind::Request);
+            player.cancelled.extend(asked.map(|sent| sent.header.correlation));
+            let sent = player.pipe.iter().chain(&player.inbox).filter(|sent| sent.header.kind == Kind::Send);
+            player.dropped.extend(sent.map(players::token_in));
         }
     }
 
@@ -251,6 +313,17 @@ impl World {
 
     /// Everyone does what there is to do until nothing more happens. No time passes: nothing expires.
     fn settle(&mut self) {
+        for station in 0..SCOPE {
+            match self.players[station].is_dead {
+                true if self.players[station].returns => self.give_up(station),
+                true => {}
+                false => self.set_life(station, true),
+            }
+            // Somebody has looked at the hardware.
+            self.see(Seen::Inactive { station, is_inactive: false });
+            self.bench.router.set_inactive(station, false);
+            self.observe();
+        }
         let rounds = (0..ROUNDS).take_while(|_| self.round()).count();
         assert!(rounds < ROUNDS, "it goes on and on");
         for station in 0..=SCOPE {

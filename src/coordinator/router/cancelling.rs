@@ -34,6 +34,7 @@ impl Router {
     pub(super) fn withdraw(&mut self, call: &Call) {
         if let Stand::Queued(place) = call.stand {
             drop(self.stations[call.station].withdraw(place));
+            self.feed_pool_of(call.station);
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::station::Ordered;
+use super::streaming::Window;
 use super::terms::{TracedEnding, word_for};
-use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, Stand, Window};
+use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, Stand};
 use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
@@ -23,17 +25,20 @@ impl Router {
             Kind::Done => Ending::Done(payload.to_vec()),
             _ => Ending::NotDone(read_not_done(payload)?),
         };
+        self.settle(index, header, ending);
+        self.worked_off(index, header);
+        Ok(())
+    }
+
+    fn settle(&mut self, index: usize, header: &Header, ending: Ending) {
         let is_theirs = |call: &Call| call.is_at(index, header.generation);
         if !self.in_flight.get(header.correlation).is_some_and(is_theirs) {
             self.totals.late_answers += 1;
-            return Ok(());
-        }
-        if let Some(call) = self.in_flight.complete(header.correlation) {
+        } else if let Some(call) = self.in_flight.complete(header.correlation) {
             let ending = call.truth_of(ending);
             self.trace(header.correlation, &call, word_for(&ending), Some(header.time_left_us));
             self.end_untraced(header.correlation, call, ending, header.codec);
         }
-        Ok(())
     }
 
     /// The station is gone. What it had taken is indeterminate; what it had not taken is lost. When it is to
@@ -42,14 +47,21 @@ impl Router {
     /// The calls that it has made go on: what was accepted runs, ends once and is counted. Nobody is told.
     pub fn gone(&mut self, index: usize, gauge: &dyn Gauge, returns: bool) {
         let (taken, done) = (self.taken(index, gauge), self.done(index, gauge));
+        // Who was told to end, and has, does not run what is left in its pipe.
+        let not_sent = match self.stations[index].life {
+            Life::Stopping => UndeliveredReason::Quitting,
+            _ => UndeliveredReason::Lost,
+        };
         self.waits.forget(index);
         self.stations[index].life = Life::Dead;
+        self.give_back(index, taken);
         match returns {
             true => self.hold_back(index, taken),
-            false => self.give_up(index),
+            false => self.expect_no_next(index),
         }
-        self.leave(index, taken, done, &NotDone::Lost, &UndeliveredReason::Lost);
+        self.leave(index, taken, done, &NotDone::Lost, &not_sent);
         self.close_streams_of(index);
+        self.tend_pool_of(index);
     }
 
     /// The station was found absent: it is gone before it was ready, and is refused with this reason from now on.
@@ -62,10 +74,18 @@ impl Router {
     pub fn stop(&mut self, index: usize) {
         self.set_life(index, Life::Stopping);
         self.give_up(index);
+        self.end_all_queued(index, quitting);
+        self.tend_pool_of(index);
+    }
+
+    /// Ends every command that is queued for a station.
+    pub(super) fn end_all_queued(
+        &mut self,
+        index: usize,
+        why: impl Fn(String) -> (NotDone, UndeliveredReason),
+    ) {
         for queued in self.stations[index].take_commands() {
-            self.end_queued(index, &queued, |command| {
-                (NotDone::Refused(Refusal::Quitting { command }), UndeliveredReason::Quitting)
-            });
+            self.end_queued(index, &queued, &why);
         }
     }
 
@@ -114,6 +134,11 @@ impl Router {
         let leaves = |call: &Call| call.station == index && !(has_next && call.stand == Stand::Aside);
         for (id, call) in self.in_flight.take_where(leaves) {
             let was_taken = matches!(call.stand, Stand::Sent(ordinal) if ordinal <= taken);
+            if call.is_one_way && !was_taken {
+                let ordered = Ordered { command: call.command, sender: call.caller };
+                self.undelivered(ordered, index, not_sent.clone());
+                continue;
+            }
             let why = if was_taken { NotDone::Indeterminate } else { not_taken.clone() };
             self.end(id, call, Ending::NotDone(why), CodecId::Postcard);
         }
@@ -134,6 +159,9 @@ impl Router {
     }
 
     fn end_untraced(&mut self, id: u64, call: Call, ending: Ending, codec: CodecId) {
+        if call.is_one_way {
+            return self.end_one_way(&call, ending);
+        }
         if let Caller::Gathering(gathering) = call.caller {
             return self.gather(gathering, id, &call, ending);
         }
@@ -171,7 +199,7 @@ impl Router {
     /// Tells that a call has left the table, when endings are traced. What its answer says of its handler's
     /// time holds, unless it was answered by a stream before.
     pub(super) fn trace(&mut self, id: u64, call: &Call, ending: &'static str, answered_us: Option<u64>) {
-        if !self.is_tracing {
+        if !self.is_tracing || call.is_one_way {
             return;
         }
         let (caller, station, generation) = (self.caller_of(call), call.station, call.generation);
@@ -225,6 +253,11 @@ impl Router {
             Header { correlation: asked.correlation, command: asked.command, ..Header::new(Kind::Ended) };
         self.answer_manager(index, generation, &header, &write_not_done(&NotDone::Refused(refusal)));
     }
+}
+
+/// Why a command of that name does not run at a station that is to end.
+pub(super) fn quitting(command: String) -> (NotDone, UndeliveredReason) {
+    (NotDone::Refused(Refusal::Quitting { command }), UndeliveredReason::Quitting)
 }
 
 /// A reply, or the reason why there is none, that would not fit the envelope of an answer.

@@ -11,6 +11,11 @@ use crate::wire::{CodecId, Ending, NotDone};
 impl Router {
     /// No next life of the station comes: the calls that waited for it end.
     pub fn give_up(&mut self, index: usize) {
+        self.expect_no_next(index);
+        self.tend_pool_of(index);
+    }
+
+    pub(super) fn expect_no_next(&mut self, index: usize) {
         self.end_held(index, &NotDone::Lost);
         self.stations[index].has_next = false;
     }
@@ -34,7 +39,7 @@ impl Router {
 
     /// Whether a call may go on in another life: nobody wants it back, nothing of its answer has come, and
     /// somebody waits for it.
-    fn may_wait(&self, call: &Call) -> bool {
+    pub(super) fn may_wait(&self, call: &Call) -> bool {
         !call.is_cancelled && call.stream.is_none() && self.is_present(self.caller_of(call))
     }
 
@@ -79,20 +84,6 @@ impl Router {
     fn end_held_one(&mut self, id: u64, why: NotDone) {
         if let Some(call) = self.in_flight.complete(id) {
             self.end(id, call, Ending::NotDone(why), CodecId::Postcard);
-        }
-    }
-}
-
-impl Call {
-    /// What may be said of its end: of one that may have run before, not that it did not run.
-    pub(super) fn truth_of(&self, ending: Ending) -> Ending {
-        match ending {
-            Ending::NotDone(NotDone::Lost | NotDone::Cancelled | NotDone::Refused(_))
-                if self.may_have_run =>
-            {
-                Ending::NotDone(NotDone::Indeterminate)
-            }
-            ending => ending,
         }
     }
 }

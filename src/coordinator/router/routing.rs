@@ -15,19 +15,32 @@ impl Router {
         let route = route.ok_or_else(|| Refusal::UnknownCommand { command: command() })?;
         match (&header.target, route.stations.as_slice()) {
             (Target::Named(_), serving) => match self.addressed(header)? {
-                index if serving.contains(&index) => Ok(index),
+                index if self.members_of(index).any(|member| serving.contains(&member)) => Ok(index),
                 index => Err(Refusal::NotServed {
                     manager: self.stations[index].name.clone(),
                     command: command(),
                     candidates: self.names(serving),
                 }),
             },
-            (Target::Route, [one]) => Ok(*one),
+            (Target::Route, [one]) => Ok(self.stations[*one].pool.unwrap_or(*one)),
             (Target::Route, []) => Err(Refusal::Absent { manager: None, command: command() }),
-            (Target::Route, several) => {
-                Err(Refusal::AddressNeeded { command: command(), candidates: self.names(several) })
-            }
+            (Target::Route, several) => self.common_pool(several).ok_or_else(|| Refusal::AddressNeeded {
+                command: command(),
+                candidates: self.names(several),
+            }),
         }
+    }
+
+    /// The pool of which these are all instances.
+    fn common_pool(&self, stations: &[usize]) -> Option<usize> {
+        let pool = self.stations[*stations.first()?].pool?;
+        stations.iter().all(|index| self.stations[*index].pool == Some(pool)).then_some(pool)
+    }
+
+    /// A pool's instances; any other station by itself.
+    fn members_of(&self, index: usize) -> impl Iterator<Item = usize> {
+        let members = &self.stations[index].members;
+        members.iter().copied().chain(members.is_empty().then_some(index))
     }
 
     fn addressed(&self, header: &Header) -> Result<usize, Refusal> {
@@ -37,8 +50,11 @@ impl Router {
         found.ok_or_else(|| absent(Some(name.clone())))
     }
 
+    /// The names of stations; of instances, that of their pool.
     fn names(&self, stations: &[usize]) -> Vec<ManagerName> {
-        stations.iter().map(|index| self.stations[*index].name.clone()).collect()
+        let mut of: Vec<usize> = stations.iter().map(|at| self.stations[*at].pool.unwrap_or(*at)).collect();
+        of.dedup();
+        of.into_iter().map(|index| self.stations[index].name.clone()).collect()
     }
 
     pub(super) fn command_name(&self, command: CommandId) -> String {

@@ -8,9 +8,14 @@ impl Router {
     /// is queued of that kind is refused too; what is in its pipe is its own to refuse.
     pub fn set_inactive(&mut self, index: usize, is_inactive: bool) {
         self.stations[index].is_inactive = is_inactive;
-        if !is_inactive {
-            return;
+        if is_inactive {
+            self.refuse_hazards(index);
         }
+        self.tend_pool_of(index);
+    }
+
+    /// Refuses what is queued for an inactive station that moves or emits something.
+    pub(super) fn refuse_hazards(&mut self, index: usize) {
         let manager = self.stations[index].name.clone();
         for queued in self.stations[index].take_hazards() {
             self.end_queued(index, &queued, |command| {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::Caller;
-use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal};
+use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal, Undelivered};
 
 /// Where the generation stands in an envelope's bytes.
 const GENERATION: Range<usize> = 4..8;
@@ -76,9 +76,17 @@ pub struct Station {
     pub generation: Generation,
     pub(super) life: Life,
     /// Why it takes no part in this run, when it was found absent.
-    absent: Option<String>,
+    pub(super) absent: Option<String>,
     /// How many commands may wait.
-    depth: u32,
+    pub(super) depth: u32,
+    /// The name of the pool that it belongs to, if it is one of several.
+    pub(super) pool_name: Option<ManagerName>,
+    /// That pool, by place.
+    pub(super) pool: Option<usize>,
+    /// When it is a pool itself: its instances, by place.
+    pub(super) members: Vec<usize>,
+    /// When it is an instance: what went into its pipe and was not answered.
+    pub(super) at_work: Vec<u64>,
     /// How often an idempotent call is given to a next life.
     pub(super) max_retries: u32,
     /// Whether calls wait for its next life.
@@ -101,8 +109,9 @@ pub struct Station {
     pub(super) is_safe: bool,
     /// The place of the last hazardous command among those that went into its pipe.
     last_hazard: u64,
-    /// How many of its one-way commands did not run of which it has not been told yet, because it reads too slowly.
-    pub(super) untold: u64,
+    /// The last of its one-way commands that did not run, with the number of others before, when it has not been
+    /// told of them yet because it reads too slowly.
+    pub(super) untold: Option<Box<Undelivered>>,
 }
 
 impl Station {
@@ -114,6 +123,10 @@ impl Station {
             life: Life::Starting,
             absent: None,
             depth,
+            pool_name: None,
+            pool: None,
+            members: Vec::new(),
+            at_work: Vec::new(),
             max_retries: 0,
             has_next: false,
             filters: Vec::new(),
@@ -126,7 +139,7 @@ impl Station {
             is_harmless: false,
             is_safe: true,
             last_hazard: 0,
-            untold: 0,
+            untold: None,
         }
     }
 
@@ -144,6 +157,11 @@ impl Station {
     /// The station of a kind without hazardous commands: not even a self-check of it is one.
     pub fn harmless(self, is_harmless: bool) -> Self {
         Self { is_harmless, ..self }
+    }
+
+    /// The station that is one instance of a pool: what the pool is given goes to whichever is free.
+    pub fn pooled(self, pool: ManagerName) -> Self {
+        Self { pool_name: Some(pool), ..self }
     }
 
     pub(super) fn hears(&self, subject: &str, sender: &str) -> bool {
@@ -226,11 +244,32 @@ impl Station {
         place
     }
 
-    /// Queues what an earlier life was given, for this one.
+    /// Queues what an earlier life was given, or a pool, for this life.
     pub(super) fn push_again(&mut self, mut queued: Queued) -> u64 {
         queued.bytes[GENERATION].copy_from_slice(&self.generation.0.to_le_bytes());
         queued.bytes[TIME_LEFT].fill(0);
         self.push(queued)
+    }
+
+    /// Queues something where it was before.
+    pub(super) fn put_back(&mut self, place: u64, queued: Queued) {
+        self.commands_queued += usize::from(queued.command.is_some());
+        self.queue.insert(place, queued);
+    }
+
+    /// What is next, and its place.
+    pub(super) fn head(&mut self) -> Option<(u64, &mut Queued)> {
+        self.queue.iter_mut().next().map(|(place, queued)| (*place, queued))
+    }
+
+    /// Whether it has nothing to do, as an instance of a pool.
+    pub(super) fn is_free(&self) -> bool {
+        self.life == Life::Ready && self.commands_queued == 0 && self.at_work.is_empty()
+    }
+
+    /// Whether it takes commands now, or will.
+    pub(super) fn is_to_be_counted_on(&self) -> bool {
+        matches!(self.life, Life::Ready | Life::Starting) || self.has_next
     }
 
     /// What waits at that place expires at another time than it was to.
@@ -325,7 +364,7 @@ impl Station {
         let queued = std::mem::take(&mut self.queue).into_values();
         lost.extend(queued.filter(|queued| queued.call.is_none()).filter_map(|it| it.command));
         self.commands_queued = 0;
-        self.untold = 0;
+        self.untold = None;
         (begun, lost)
     }
 
@@ -335,6 +374,7 @@ impl Station {
         self.life = Life::Starting;
         self.absent = None;
         self.sent = 0;
+        self.at_work.clear();
         self.is_safe = true;
         self.last_hazard = 0;
     }

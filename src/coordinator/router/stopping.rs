@@ -11,6 +11,9 @@ impl Router {
     /// For each manager this gives the number of the last command that has gone into its pipe: those up to it do
     /// not begin once the manager knows.
     pub fn stop_everything(&mut self, gauge: &dyn Gauge) -> Vec<u64> {
+        for pool in self.scope_index() + 1..self.stations.len() {
+            self.end_all_queued(pool, |_| (NotDone::Cancelled, UndeliveredReason::Stopped));
+        }
         let barriers = (0..self.scope_index()).map(|index| self.stop_station(index, gauge)).collect();
         let scope = self.scope_index();
         let mut streams = Vec::new();
@@ -54,9 +57,7 @@ impl Router {
 
     fn stop_station(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {
         self.end_held(index, &NotDone::Cancelled);
-        for queued in self.stations[index].take_commands() {
-            self.end_queued(index, &queued, |_| (NotDone::Cancelled, UndeliveredReason::Stopped));
-        }
+        self.end_all_queued(index, |_| (NotDone::Cancelled, UndeliveredReason::Stopped));
         let taken = self.taken(index, gauge);
         for ordered in self.stations[index].forget_untaken(taken) {
             self.undelivered(ordered, index, UndeliveredReason::Stopped);

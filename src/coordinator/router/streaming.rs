@@ -51,13 +51,17 @@ impl Router {
             (Kind::Opened, _) => self.opened(header, caller, generation, payload),
             _ => self.chunk(header.correlation, caller, payload)?,
         }
+        if header.kind == Kind::Opened {
+            self.worked_off(index, header);
+        }
         Ok(())
     }
 
     /// Who asked for the call that a station speaks of, if that is one it was given in this life.
     fn caller_asking(&self, index: usize, header: &Header) -> Option<(Caller, Generation)> {
         let call = self.in_flight.get(header.correlation)?;
-        call.is_at(index, header.generation).then_some((call.caller, call.generation))
+        let is_theirs = call.is_at(index, header.generation) && !call.is_one_way;
+        is_theirs.then_some((call.caller, call.generation))
     }
 
     /// A stream that answers a call which has ended meanwhile is to end too, or it would wait for ever to be read.
@@ -65,6 +69,8 @@ impl Router {
         if header.kind != Kind::Opened {
             return;
         }
+        self.forget_one_way(index, header);
+        self.worked_off(index, header);
         self.totals.late_answers += 1;
         let is_alive = self.stations[index].generation == header.generation;
         if is_alive && self.in_flight.get(header.correlation).is_none() {

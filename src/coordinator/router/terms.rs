@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::remote::{Answer, StreamNews};
 use crate::wire::{
-    CodecId, CommandId, DeliveryKind, Ending, Generation, NotDone, Overflow, Progress, Undelivered,
+    CodecId, CommandId, DeliveryKind, Ending, Failure, Generation, NotDone, Overflow, Progress, Undelivered,
 };
 
 /// Who made a call.
@@ -94,6 +94,15 @@ pub enum Effect {
         sender: Caller,
         /// Which, and why.
         news: Undelivered,
+    },
+    /// A one-way command that a pool had given to the station at that place has failed.
+    TaskFailed {
+        /// Its place.
+        station: usize,
+        /// Which command.
+        command: CommandId,
+        /// Why.
+        failure: Box<Failure>,
     },
     /// A call has ended, and endings are traced.
     Traced(Box<TracedEnding>),

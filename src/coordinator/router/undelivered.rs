@@ -21,7 +21,7 @@ impl Router {
         self.note_undelivered(sender, asked.command, to, UndeliveredReason::Refused(refusal));
     }
 
-    fn note_undelivered(
+    pub(super) fn note_undelivered(
         &mut self,
         sender: Caller,
         command: CommandId,
@@ -38,20 +38,26 @@ impl Router {
         };
         *counter += 1;
         let command = self.command_name(command);
-        let mut news = Undelivered { command, to, reason, untold: 0 };
+        let news = Undelivered { command, to, reason, untold: 0 };
         if let Caller::Manager { index, .. } = sender
             && self.is_present(sender)
         {
             let station = &mut self.stations[index];
-            if station.words_waiting() < MOST_WORDS {
-                news.untold = std::mem::take(&mut station.untold);
-                let word = control::seal(&CoordinatorWord::Undelivered(news.clone()));
-                news.untold = 0;
-                self.tell(index, word);
-            } else {
-                station.untold += 1;
-            }
+            let before = station.untold.take().map_or(0, |last| last.untold + 1);
+            station.untold = Some(Box::new(Undelivered { untold: before, ..news.clone() }));
+            self.tell_untold(index);
         }
         self.effects.push(Effect::Undelivered { sender, news });
+    }
+
+    /// Tells a manager of the last of its losses, with the number of those before of which there was no room to
+    /// tell, once there is room.
+    pub(super) fn tell_untold(&mut self, index: usize) {
+        let station = &mut self.stations[index];
+        if station.words_waiting() < MOST_WORDS
+            && let Some(news) = station.untold.take()
+        {
+            self.tell(index, control::seal(&CoordinatorWord::Undelivered(*news)));
+        }
     }
 }

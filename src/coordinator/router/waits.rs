@@ -5,6 +5,8 @@
 //! station, neither would ever go on. An edge that would close such a cycle is refused, however the calls on
 //! it came about. Only threads that run handlers are stations; other threads may wait for anybody.
 
+use std::collections::VecDeque;
+
 use super::{Asked, Call, Caller, Router};
 use crate::wire::{CodecId, Ending, NotDone};
 
@@ -26,6 +28,10 @@ impl Waits {
 
     pub(super) fn end(&mut self, waiter: usize, asked: Asked) {
         self.0[waiter].retain(|other| *other != asked);
+    }
+
+    pub(super) fn holds_up(&self, waiter: usize) -> bool {
+        !self.0[waiter].is_empty()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -64,10 +70,11 @@ impl Router {
     pub(super) fn unlink(&mut self, caller: Caller, asked: Asked) {
         if let Some(waiter) = self.asking(caller) {
             self.waits.end(waiter, asked);
+            self.feed_pool_of(waiter);
         }
     }
 
-    fn refuse_wait(&mut self, asked: Asked, cycle: Vec<String>) {
+    pub(super) fn refuse_wait(&mut self, asked: Asked, cycle: Vec<String>) {
         match asked {
             Asked::Call(id) => {
                 let Some(call) = self.in_flight.complete(id) else { return };
@@ -82,31 +89,76 @@ impl Router {
     ///
     /// # Errors
     /// The cycle that would be closed, by names: it begins and ends with the caller.
-    pub(super) fn check_wait(&self, caller: Caller, station: usize) -> Result<(), Vec<String>> {
+    pub(super) fn check_wait(&self, caller: Caller, goal: usize) -> Result<(), Vec<String>> {
         let Some(waiter) = self.waiter(caller) else { return Ok(()) };
-        let mut path = vec![waiter];
-        match self.leads_back(station, waiter, &mut path, &mut vec![false; self.stations.len()]) {
-            false => Ok(()),
-            true => Err(path.iter().map(|index| self.stations[*index].name.to_string()).collect()),
+        let station = &self.stations[goal];
+        // Most often whoever is asked waits for nobody.
+        if goal != waiter && self.waits.0[goal].is_empty() && station.members.is_empty() {
+            return Ok(());
         }
+        let Some(path) = self.way_back(goal, waiter) else { return Ok(()) };
+        Err(path.iter().map(|index| self.stations[*index].name.to_string()).collect())
     }
 
-    /// Whether whoever waits for `at` waits for `goal`; then `path` says through whom.
-    fn leads_back(&self, at: usize, goal: usize, path: &mut Vec<usize>, seen: &mut [bool]) -> bool {
-        path.push(at);
-        if at == goal {
-            return true;
+    /// Whether the handler of a caller waits for that call.
+    pub(super) fn is_waited_for(&self, caller: Caller, call: u64) -> bool {
+        let waiter = self.waiter(caller);
+        waiter.is_some_and(|waiter| self.waits.0[waiter].contains(&Asked::Call(call)))
+    }
+
+    /// The way round on which `waiter` would wait for ever if it waited for `goal`, if it would: it begins and ends
+    /// with `waiter`, and leads through stations that do not go on either.
+    fn way_back(&self, goal: usize, waiter: usize) -> Option<Vec<usize>> {
+        let mut awaited: Vec<Vec<usize>> = (0..self.stations.len()).map(|at| self.awaited_by(at)).collect();
+        awaited[waiter].push(goal);
+        let goes_on = self.those_that_go_on(&awaited);
+        if goes_on[waiter] {
+            return None;
         }
-        if !std::mem::replace(&mut seen[at], true) {
-            let next = self.waits.0[at].iter().flat_map(|asked| self.stations_of(*asked));
-            for next in next {
-                if self.leads_back(next, goal, path, seen) {
-                    return true;
+        let mut from: Vec<Option<usize>> = vec![None; awaited.len()];
+        let mut next = VecDeque::from([goal]);
+        while let Some(at) = next.pop_front().filter(|_| from[waiter].is_none() && goal != waiter) {
+            for other in awaited[at].iter().copied().filter(|other| !goes_on[*other] && *other != goal) {
+                if from[other].is_none() {
+                    from[other] = Some(at);
+                    next.push_back(other);
                 }
             }
         }
-        path.pop();
-        false
+        let mut way = vec![waiter];
+        while way[way.len() - 1] != goal {
+            way.push(from[way[way.len() - 1]]?);
+        }
+        way.push(waiter);
+        way.reverse();
+        Some(way)
+    }
+
+    /// Who does not wait for ever: a station goes on once all have that it waits for, what is queued for a pool
+    /// once one of its instances has.
+    fn those_that_go_on(&self, awaited: &[Vec<usize>]) -> Vec<bool> {
+        let mut goes_on = vec![false; awaited.len()];
+        loop {
+            let can = |at: &usize| match self.is_pool(*at) {
+                true => awaited[*at].is_empty() || awaited[*at].iter().any(|member| goes_on[*member]),
+                false => awaited[*at].iter().all(|other| goes_on[*other]),
+            };
+            let news: Vec<usize> = (0..awaited.len()).filter(|at| !goes_on[*at] && can(at)).collect();
+            if news.is_empty() {
+                return goes_on;
+            }
+            news.into_iter().for_each(|at| goes_on[at] = true);
+        }
+    }
+
+    /// For whom a station waits; for a pool, the instances that may take what is queued for it. One that is
+    /// inactive counts: somebody may arm it.
+    fn awaited_by(&self, index: usize) -> Vec<usize> {
+        if !self.is_pool(index) {
+            return self.waits.0[index].iter().flat_map(|asked| self.stations_of(*asked)).collect();
+        }
+        let members = self.stations[index].members.iter().copied();
+        members.filter(|member| self.stations[*member].is_to_be_counted_on()).collect()
     }
 
     /// The stations that are still to answer.

@@ -31,12 +31,28 @@ impl fmt::Display for RouteTable {
 
 impl RouteTable {
     fn row(&self, route: &CommandRoute, handler: &RouteHandler) -> [String; 5] {
-        let managers =
-            if route.scope { "(coordinator)".to_owned() } else { self.names(&handler.managers).join(", ") };
+        let managers = if route.scope { "(coordinator)".to_owned() } else { self.listed(&handler.managers) };
         let owner = if route.scope { short_path(&handler.owner) } else { handler.owner.clone() };
         let method = format!("{owner}: {}", handler.method);
         let place = format!("{}{}", handler.site, note(&route.spec));
         [route.spec.name.clone(), route.delivery.to_string(), managers, method, place]
+    }
+
+    /// Managers by name; the instances of a pool by the pool's, with their number.
+    fn listed(&self, managers: &[usize]) -> String {
+        let mut listed: Vec<(String, usize)> = Vec::new();
+        for bound in managers.iter().map(|index| &self.managers[*index]) {
+            let name = bound.pool.as_ref().unwrap_or(&bound.name).as_str();
+            match listed.iter_mut().find(|(known, _)| known == name) {
+                Some((_, count)) => *count += 1,
+                None => listed.push((name.to_owned(), usize::from(bound.pool.is_some()))),
+            }
+        }
+        let word = |(name, instances)| match instances {
+            0 => name,
+            count => format!("{name} (pool of {count})"),
+        };
+        listed.into_iter().map(word).collect::<Vec<_>>().join(", ")
     }
 
     fn names(&self, managers: &[usize]) -> Vec<&str> {

@@ -11,7 +11,7 @@ pub(super) fn unread(view: &View<'_>, faults: &mut Vec<Fault>) {
             for bound in manager.inputs.iter().filter(|bound| !known().any(|name| name == bound.input)) {
                 let message = format!("{} has no input `{}`", started.label(), bound.input);
                 let fault = Fault::new(Code::InputUnread, message)
-                    .at(bound.site.clone(), format!("bound for `{}`", manager.name))
+                    .at(bound.site.clone(), format!("bound for `{}`", manager.name_in_config()))
                     .at(started.kind.site.clone(), format!("`{}`", started.kind.path));
                 let none =
                     || format!("remove it, or add a method with `#[on_frame(input = \"{}\")]`", bound.input);
@@ -51,7 +51,7 @@ fn is_misspelt(view: &View<'_>, feed: &Feed<'_>) -> bool {
 
 fn unbound(view: &View<'_>, feed: &Feed<'_>) -> Fault {
     let (manager, input) = (&view.plan.managers[feed.manager], &feed.input.name);
-    let message = format!("input `{input}` of `{}` is bound to no stream", manager.name);
+    let message = format!("input `{input}` of `{}` is bound to no stream", manager.name_in_config());
     let streams = view.plan.streams.iter().map(|stream| &stream.name);
     let hint = match view.plan.streams.len() {
         0 => format!("add `[streams.{input}]` with its producer"),

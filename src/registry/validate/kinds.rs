@@ -16,7 +16,7 @@ pub(super) fn unknown(view: &View<'_>, faults: &mut Vec<Fault>) {
         let Some(program) = view.program_of(manager) else { continue };
         let name = program_name(program.program.as_deref());
         let message = format!("there is no kind `{}` in {name}", manager.kind);
-        let what = format!("the kind of `{}`", manager.name);
+        let what = format!("the kind of `{}`", manager.name_in_config());
         let fault = Fault::new(Code::UnknownKind, message).at(manager.kind_site.clone(), what);
         faults.push(fault.hint(where_it_may_be(view, manager, program)));
     }
@@ -87,7 +87,7 @@ pub(super) fn empty(view: &View<'_>, faults: &mut Vec<Fault>) {
 fn started_by(view: &View<'_>, started: &Started<'_>, fault: Fault) -> Fault {
     started.managers.iter().fold(fault, |fault, index| {
         let manager = &view.plan.managers[*index];
-        fault.at(manager.kind_site.clone(), format!("started as `{}`", manager.name))
+        fault.at(manager.kind_site.clone(), format!("started as `{}`", manager.name_in_config()))
     })
 }
 
@@ -126,7 +126,7 @@ pub(super) fn described(handler: &HandlerDescription) -> String {
 pub(super) fn config_tables(view: &View<'_>, faults: &mut Vec<Fault>) {
     for started in &view.started {
         for manager in started.managers.iter().map(|index| &view.plan.managers[*index]) {
-            let at = format!("managers.{}.config", manager.name);
+            let at = format!("managers.{}.config", manager.name_in_config());
             faults.extend(check(&manager.config, &started.kind.config, &at).faults);
         }
     }

@@ -31,11 +31,14 @@ fn one(view: &View<'_>, startup: &Startup, target: &ManagerPlan, index: usize, f
     }
     let serving = serving(view, command);
     if !serving.contains(&index) {
-        let names = serving.iter().map(|index| &view.plan.managers[*index].name);
-        let message = format!("`{name}` is to be applied to `{}`, which has no handler of it", target.name);
+        let mut names: Vec<_> =
+            serving.iter().map(|index| view.plan.managers[*index].name_in_config()).collect();
+        names.dedup();
+        let target_name = target.name_in_config();
+        let message = format!("`{name}` is to be applied to `{target_name}`, which has no handler of it");
         let fault = here(Code::StartupNotServed, message).at(target.site.clone(), "of that manager");
-        let hint = match serving.as_slice() {
-            [only] => format!("write `to = \"{}\"`, which serves it", view.plan.managers[*only].name),
+        let hint = match names.as_slice() {
+            [only] => format!("write `to = \"{only}\"`, which serves it"),
             _ => format!("write `to = \"…\"` with one that serves it: {}", quoted_list(names)),
         };
         return faults.push(fault.hint(hint));

@@ -45,6 +45,16 @@ pub(super) struct Part {
     pub(super) is_opened: bool,
     /// Whether its station was told to cancel it.
     pub(super) was_told: bool,
+    /// Whether an earlier life had taken it.
+    pub(super) may_have_run: bool,
+    /// Whether it was in the pipe of a life that is over.
+    pub(super) is_past: bool,
+    /// Whether it waits for a next life.
+    pub(super) is_held: bool,
+    /// Whether it has gone back to its pool from an instance that died.
+    pub(super) is_back: bool,
+    /// To how many next lives it was given.
+    pub(super) retries: u32,
     pub(super) over: Option<Over>,
     pub(super) traces: Vec<&'static str>,
 }
@@ -67,6 +77,23 @@ pub(super) enum Over {
     Stopped,
     /// Refused because the rig has ended.
     Closed,
+    /// Refused because its station is inactive.
+    Inactive,
+    /// One-way, and thrown away because everything was stopped.
+    Halted,
+}
+
+impl Over {
+    /// What is said of something that may have run: not that it did not.
+    fn of(self, may_have_run: bool) -> Self {
+        match self {
+            Self::Cancelled | Self::Lost | Self::Stopped | Self::Closed | Self::Inactive if may_have_run => {
+                Self::Indeterminate
+            }
+            Self::Answered(Said::Cancelled) if may_have_run => Self::Indeterminate,
+            over => over,
+        }
+    }
 }
 
 impl Fate {
@@ -126,12 +153,14 @@ impl Checker {
         self.fate(token).parts.entry(station).or_default()
     }
 
-    fn end_part(&mut self, token: Token, station: usize, over: Over) {
-        self.part(token, station).over.get_or_insert(over);
+    pub(super) fn end_part(&mut self, token: Token, station: usize, over: Over) {
+        let part = self.part(token, station);
+        let over = over.of(part.may_have_run);
+        part.over.get_or_insert(over);
     }
 
     /// Where each command that has not ended is open, and so is `which`.
-    fn open_parts(&self, which: impl Fn(&Fate, usize, &Part) -> bool) -> Vec<(Token, usize)> {
+    pub(super) fn open_parts(&self, which: impl Fn(&Fate, usize, &Part) -> bool) -> Vec<(Token, usize)> {
         let of = |(token, fate): (&Token, &Fate)| {
             let open = fate.open().into_iter().filter(|station| which(fate, *station, &fate.parts[station]));
             open.map(|station| (*token, station)).collect::<Vec<_>>()
@@ -140,7 +169,7 @@ impl Checker {
     }
 
     /// From now on the station is expected to be told that a call is taken back, unless it was told before.
-    fn is_to_be_told(&mut self, token: Token, station: usize) {
+    pub(super) fn is_to_be_told(&mut self, token: Token, station: usize) {
         if !std::mem::replace(&mut self.part(token, station).was_told, true) {
             self.to_cancel.push((token, station));
         }
@@ -157,6 +186,7 @@ impl Checker {
 
     pub(super) fn offered(&mut self, token: Token, offer: &Offer) {
         self.wait_is_judged_well(token, offer);
+        self.inactive_refuse(token, offer);
         self.fates.insert(token, Fate::new(offer));
         if offer.kind == Kind::Call && offer.refusal.is_none() {
             self.waits.entry(station_of(offer.caller)).or_default().insert(token);
@@ -198,14 +228,17 @@ impl Checker {
     // --- what stations do ---
 
     pub(super) fn finished(&mut self, token: Token, station: usize) {
+        self.at_work.remove(&(station, token));
         self.end_part(token, station, Over::Ran);
     }
 
     pub(super) fn answered(&mut self, token: Token, station: usize, said: Said) {
+        self.at_work.remove(&(station, token));
         self.end_part(token, station, Over::Answered(said));
     }
 
     pub(super) fn opened(&mut self, token: Token, station: usize) {
+        self.at_work.remove(&(station, token));
         let caller = self.fate(token).offer.caller;
         let (is_broadcast, is_alive) = (self.fate(token).is_broadcast(), self.is_alive(caller));
         let part = self.part(token, station);
@@ -219,39 +252,9 @@ impl Checker {
             self.is_to_be_told(token, station);
         }
     }
-
-    // --- what becomes of stations ---
-
-    pub(super) fn died(&mut self, station: usize) {
-        let life = self.lives.entry(station).or_insert(1);
-        self.dead.insert((station, *life));
-        *life += 1;
-        self.waits.remove(&station);
-        for (token, at) in self.open_parts(|_, at, _| at == station) {
-            let over = if self.part(token, at).is_taken { Over::Indeterminate } else { Over::Lost };
-            self.end_part(token, at, over);
-        }
-        let reads = |fate: &Fate, _, part: &Part| part.is_opened && is_of(fate.offer.caller, station);
-        for (token, at) in self.open_parts(reads) {
-            self.is_to_be_told(token, at);
-        }
-    }
-
-    pub(super) fn stopped(&mut self, station: usize) {
-        for (token, at) in self.open_parts(|_, at, part| at == station && !part.is_delivered) {
-            self.end_part(token, at, Over::Stopped);
-        }
-    }
-
-    pub(super) fn closed(&mut self) {
-        for (token, at) in self.open_parts(|_, _, _| true) {
-            let over = if self.part(token, at).is_delivered { Over::Indeterminate } else { Over::Closed };
-            self.end_part(token, at, over);
-        }
-    }
 }
 
 /// Whether a caller is some life of that manager.
-fn is_of(caller: Caller, station: usize) -> bool {
+pub(super) fn is_of(caller: Caller, station: usize) -> bool {
     matches!(caller, Caller::Manager { index, .. } if index == station)
 }

@@ -21,10 +21,10 @@ fn counted(fate: &Fate) -> Option<&'static str> {
         Over::Answered(Said::Failed) => "failed",
         Over::Answered(Said::Cancelled) | Over::Cancelled => "cancelled",
         Over::Expired | Over::Abandoned => "expired",
-        Over::Deadlock | Over::Stopped | Over::Closed => "refused",
+        Over::Deadlock | Over::Stopped | Over::Closed | Over::Inactive => "refused",
         Over::Lost => "lost",
         Over::Indeterminate => "indeterminate",
-        Over::Ran | Over::Displaced => "one-way",
+        Over::Ran | Over::Displaced | Over::Halted => "one-way",
     })
 }
 
@@ -45,7 +45,8 @@ impl Checker {
         let by_reason = totals.undelivered_displaced
             + totals.undelivered_lost
             + totals.undelivered_indeterminate
-            + totals.undelivered_refused;
+            + totals.undelivered_refused
+            + totals.undelivered_stopped;
         let figures = [
             ("accepted calls", totals.accepted, count(&|fate| fate.is_accepted() && fate.wants_answer())),
             ("accepted sends", totals.sends, count(&|fate| fate.is_accepted() && !fate.wants_answer())),
@@ -65,8 +66,10 @@ impl Checker {
             (
                 "undelivered and refused",
                 totals.undelivered_refused,
-                lost(&[Over::Stopped, Over::Closed]) + refused_sends,
+                lost(&[Over::Stopped, Over::Closed, Over::Inactive]) + refused_sends,
             ),
+            ("stopped one-way", totals.undelivered_stopped, lost(&[Over::Halted])),
+            ("retried", totals.retried, self.retried),
         ];
         let wrong = figures.iter().filter(|(_, found, expected)| found != expected);
         let mut mistakes: Vec<_> =

@@ -1,7 +1,7 @@
 //! Whether one-way commands that do not run are told: for a reason that fits, and to whoever sent them.
 
 use labrig::coordinator::router::Caller;
-use labrig::wire::{Kind, Undelivered, UndeliveredReason};
+use labrig::wire::{Kind, Refusal, Undelivered, UndeliveredReason};
 
 use super::super::bench::{FOLLOW, NAMES, SHOW};
 use super::super::history::{Token, token_of};
@@ -69,7 +69,9 @@ fn is_reason(fate: &Fate, reason: &UndeliveredReason) -> bool {
         UndeliveredReason::Indeterminate => is_over(Over::Indeterminate),
         UndeliveredReason::Quitting => is_over(Over::Stopped),
         UndeliveredReason::Closed => is_over(Over::Closed),
+        UndeliveredReason::Refused(Refusal::Inactive { .. }) if fate.is_accepted() => is_over(Over::Inactive),
         UndeliveredReason::Refused(refusal) => fate.offer.refusal.as_ref() == Some(refusal),
+        UndeliveredReason::Stopped => is_over(Over::Halted),
         _ => false,
     }
 }

@@ -3,8 +3,8 @@
 use labrig::coordinator::router::{Caller, Remembered};
 use labrig::wire::{Ending, NotDone, Refusal};
 
-use super::super::bench::NAMES;
-use super::super::history::{Said, Token, reply_of};
+use super::super::bench::{NAMES, POOL};
+use super::super::history::{MEMBERS, Said, Token, name_at, reply_of};
 use super::Checker;
 use super::fates::{Fate, Over, Part};
 
@@ -32,6 +32,7 @@ fn is_reason(over: Over, why: &NotDone) -> bool {
         NotDone::Cancelled => matches!(over, Over::Cancelled | Over::Answered(Said::Cancelled)),
         NotDone::Expired => over == Over::Expired,
         NotDone::Refused(Refusal::Closed) => over == Over::Closed,
+        NotDone::Refused(Refusal::Inactive { .. }) => over == Over::Inactive,
         NotDone::Refused(_) => over == Over::Stopped,
         NotDone::Lost => over == Over::Lost,
         NotDone::Indeterminate => over == Over::Indeterminate,
@@ -51,16 +52,22 @@ fn word_for(over: Over) -> &'static str {
         Over::Deadlock => "deadlock",
         Over::Lost => "lost",
         Over::Indeterminate => "indeterminate",
-        Over::Stopped | Over::Closed => "refused",
-        Over::Ran | Over::Displaced => "one-way",
+        Over::Stopped | Over::Closed | Over::Inactive => "refused",
+        Over::Ran | Over::Displaced | Over::Halted => "one-way",
     }
 }
 
 impl Checker {
     pub(super) fn delivered(&mut self, token: Token, station: usize) {
         let fate = self.fate(token);
-        let (is_goal, caller) = (fate.offer.reached.contains(&station), fate.offer.caller);
-        let is_accepted = fate.is_accepted();
+        let is_from_pool = fate.parts.contains_key(&POOL) && MEMBERS.contains(&station);
+        if is_from_pool {
+            self.is_given_by_pool(token, station);
+        }
+        self.is_announced(token, station);
+        let fate = self.fate(token);
+        let is_goal = is_from_pool || fate.offer.reached.contains(&station);
+        let (is_accepted, caller) = (fate.is_accepted(), fate.offer.caller);
         let part = self.part(token, station);
         let was_delivered = std::mem::replace(&mut part.is_delivered, true);
         let over = part.over.filter(|over| *over != Over::Abandoned);
@@ -72,8 +79,12 @@ impl Checker {
         if !is_accepted || !is_goal {
             self.blame(format!("{token} came to {station}, where it was not to go"));
         }
-        let last = self.last.insert((sender_of(caller), station), token);
-        if last.is_some_and(|last| last > token) {
+        if self.is_pooled && MEMBERS.contains(&station) {
+            self.at_work.insert((station, token));
+        }
+        let is_back = self.part(token, station).is_back;
+        let last = self.last.insert((sender_of(caller), station, is_from_pool), token);
+        if last.is_some_and(|last| last > token) && !is_back {
             self.blame(format!("{token} came to {station} after a later command of its sender"));
         }
     }
@@ -88,7 +99,9 @@ impl Checker {
     pub(super) fn ended(&mut self, token: Token, ending: &Ending, by: &str) {
         let fate = self.fate(token);
         fate.endings.push(ending.clone());
-        if !by.is_empty() && !fate.offer.goals.iter().any(|goal| NAMES[*goal] == by) {
+        let is_its =
+            |goal: &usize| name_at(*goal) == by || *goal == POOL && MEMBERS.map(name_at).contains(&by);
+        if !by.is_empty() && !fate.offer.goals.iter().any(is_its) {
             self.blame(format!("{token} was ended by `{by}`, which it was not for"));
         }
         if let Ending::NotDone(NotDone::Deadlock { cycle }) = ending {
@@ -134,6 +147,8 @@ impl Checker {
         if self.fate(token).offer.caller != caller {
             self.blame(format!("{caller:?} is said to have called {token}"));
         }
+        let is_there = self.fate(token).parts.contains_key(&station);
+        let station = if is_there || !self.is_from_pool(token) { station } else { POOL };
         self.part(token, station).traces.push(ending);
     }
 

@@ -124,7 +124,7 @@ fn figures_that_do_not_add_up_are_found() {
         true
     });
     check_found("an overfull queue", "commands wait", |history| {
-        history.seen.push(Seen::Waiting { station: 0, waiting: 4 });
+        history.seen.push(Seen::Waiting { station: 0, waiting: 5 });
         true
     });
 }

@@ -2,9 +2,8 @@
 
 use labrig::wire::{Ending, Kind, NotDone, Refusal};
 
-use super::super::bench::NAMES;
 use super::super::histories::is_refused_wait;
-use super::super::history::{Seen, station_of};
+use super::super::history::{Seen, name_at, station_of};
 use super::{change_first, check_found, position};
 
 #[test]
@@ -40,7 +39,7 @@ fn a_refused_wait_without_a_cycle_is_found() {
         change_first(history, |seen| match seen {
             Seen::Offered { offer, .. } if offer.kind == Kind::Call && offer.refusal.is_none() => {
                 let way = [station_of(offer.caller), offer.goals[0], station_of(offer.caller)];
-                let cycle = way.map(|station| NAMES[station].to_owned()).to_vec();
+                let cycle = way.map(|station| name_at(station).to_owned()).to_vec();
                 offer.refusal = Some(Refusal::WouldDeadlock { command: "Move".into(), cycle });
                 true
             }

@@ -13,7 +13,10 @@ impl World {
     pub(super) fn offer(&mut self) {
         let caller = self.some_caller();
         let sending = self.some_command(caller);
-        let (kind, goals) = (sending.header.kind, goals_of(&sending.header));
+        let (kind, goals) = (sending.header.kind, goals_of(&sending.header, self.history.is_pooled));
+        if kind == Kind::Send {
+            self.one_way.insert(token_of(caller));
+        }
         let waiting = |world: &Self| goals.iter().map(|goal| world.waiting(*goal)).collect::<Vec<_>>();
         let before = waiting(self);
         let refusal = self.bench.offer(sending.clone()).err();
@@ -48,6 +51,9 @@ impl World {
     /// How many commands wait for a station, as its outside sees it.
     fn waiting(&self, station: usize) -> u64 {
         let taken = self.bench.progress.0.get(station).copied();
+        if station == POOL {
+            return 0;
+        }
         self.bench.router.station(station).waiting(taken.unwrap_or(u64::MAX))
     }
 
@@ -77,6 +83,7 @@ impl World {
         let sending = match (command, self.chance.below(8)) {
             (MOVE, 0) => sending,
             (MOVE, 1) => sending.to("camera"),
+            (MOVE, 2..5) if self.history.is_pooled => sending,
             (MOVE, 2..5) => sending.to("stage_x"),
             (MOVE, _) => sending.to("stage_y"),
             _ => sending,
@@ -174,10 +181,11 @@ impl World {
 }
 
 /// The stations that a command is for.
-fn goals_of(header: &Header) -> Vec<usize> {
+fn goals_of(header: &Header, is_pooled: bool) -> Vec<usize> {
     let named = |name: &str| NAMES.iter().position(|other| *other == name);
     match (header.command, &header.target) {
         (EXPOSE | SHOW | FOLLOW, _) => vec![CAMERA],
+        (MOVE, Target::Route) if is_pooled => vec![POOL],
         (MOVE, Target::Named(name)) => named(name).into_iter().collect(),
         (SET_LIGHT, _) => vec![CAMERA, STAGE_X, STAGE_Y],
         (SAVE, _) => vec![SCOPE],

@@ -8,13 +8,21 @@ use labrig::wire::{
 };
 
 use super::super::bench::*;
-use super::super::history::{Seen, Token, token_of};
+use super::super::history::{MEMBERS, Seen, Token, token_of};
 use super::World;
 
 impl World {
     pub(super) fn observe(&mut self) {
-        for effect in self.bench.router.take_effects() {
-            self.notice(effect);
+        loop {
+            let effects = self.bench.router.take_effects();
+            if effects.is_empty() {
+                break;
+            }
+            effects.into_iter().for_each(|effect| self.notice(effect));
+            // What a pool gives to an instance is seen when it comes out of that one's pipe: at once.
+            if self.history.is_pooled {
+                MEMBERS.into_iter().for_each(|member| self.flush(member));
+            }
         }
         for station in 0..SCOPE {
             let waiting = self.bench.router.station(station).waiting(self.bench.progress.0[station]);
@@ -24,7 +32,9 @@ impl World {
 
     fn notice(&mut self, effect: Effect) {
         match effect {
-            Effect::Flush(_) | Effect::LeavesSafeState(_) => {}
+            Effect::Flush(_) => {}
+            Effect::LeavesSafeState(station) => self.see(Seen::LeavesSafe { station }),
+            Effect::TaskFailed { station, .. } => self.see(Seen::TaskFailed { station }),
             Effect::Undelivered { sender, news } => self.see(Seen::Undelivered { sender, news }),
             Effect::Answer { caller, answer } => self.answered(caller, answer),
             Effect::Opened { caller, answer: Answer::One { ending: Ending::Done(reply), .. } } => {

@@ -3,10 +3,10 @@
 use labrig::wire::{Failure, Generation, Header, Kind, NotDone};
 
 use super::super::bench::*;
-use super::super::history::{Said, Seen, Token, chunk_of, reply_of, token_of};
+use super::super::history::{MEMBERS, Said, Seen, Token, chunk_of, reply_of, token_of};
 use super::{Outflow, PIPE, World};
 
-fn token_in(command: &Sent) -> Token {
+pub(super) fn token_in(command: &Sent) -> Token {
     Token::from_le_bytes(command.payload[..8].try_into().expect("a command carries its token"))
 }
 
@@ -20,11 +20,17 @@ impl World {
         if station == SCOPE {
             return self.flush_scope();
         }
-        while !self.players[station].is_dead && self.players[station].pipe.len() < PIPE {
+        while !self.players[station].is_dead && self.players[station].pipe.len() < self.room_in_pipe(station)
+        {
             let Some(sent) = self.bench.pass(station) else { return };
             self.delivered(station, &sent);
             self.players[station].pipe.push_back(sent);
         }
+    }
+
+    fn room_in_pipe(&self, station: usize) -> usize {
+        let is_instance = self.history.is_pooled && MEMBERS.contains(&station);
+        if is_instance { usize::MAX } else { PIPE }
     }
 
     fn flush_scope(&mut self) {
@@ -65,6 +71,10 @@ impl World {
         let Some(sent) = player.inbox.pop_front() else { return };
         let was_cancelled = player.cancelled.remove(&sent.header.correlation);
         let (token, is_one_way) = (token_in(&sent), sent.header.kind == Kind::Send);
+        if player.dropped.remove(&token) {
+            self.bench.take(station);
+            return self.see(Seen::Dropped { token, station });
+        }
         player.step = 0;
         player.at = Some(sent);
         self.see(Seen::Taken { token, station });
@@ -87,11 +97,21 @@ impl World {
         let is_cancelled = player.cancelled.contains(&asked.header.correlation);
         match self.chance.below(9) {
             _ if asked.header.kind == Kind::Send => self.end_one_way(station),
+            _ if self.is_one_way_at(station) && !is_cancelled => {
+                let said = if self.chance.one_in(3) { Said::Failed } else { Said::Done };
+                self.end_with(station, said);
+            }
+            _ if is_cancelled && self.is_one_way_at(station) => self.end_with(station, Said::Cancelled),
             0..6 if is_cancelled => self.end_with(station, Said::Cancelled),
             0 => self.end_with(station, Said::Failed),
             6.. => self.open_stream(station),
             _ => self.end_with(station, Said::Done),
         }
+    }
+
+    /// Whether its handler is at a one-way command, though it is asked for an answer.
+    fn is_one_way_at(&self, station: usize) -> bool {
+        self.players[station].at.as_ref().is_some_and(|asked| self.one_way.contains(&token_in(asked)))
     }
 
     fn end_handler(&mut self, station: usize) -> Option<(Sent, Token)> {
@@ -116,7 +136,14 @@ impl World {
     }
 
     fn say(&mut self, station: usize, asked: &Sent, token: Token, said: Said, reply: &[u8]) {
-        self.see(Seen::Answered { token, station, said });
+        match (self.one_way.contains(&token), said) {
+            (false, _) => self.see(Seen::Answered { token, station, said }),
+            (true, Said::Cancelled) => self.see(Seen::Dropped { token, station }),
+            (true, Said::Failed) => {
+                self.see(Seen::Finished { token, station });
+            }
+            (true, Said::Done) => self.see(Seen::Finished { token, station }),
+        }
         match said {
             Said::Done => self.bench.answer(station, asked, Ok(reply)),
             Said::Failed => self.bench.answer(station, asked, Err(NotDone::Failed(Failure::text("no")))),
@@ -130,6 +157,10 @@ impl World {
         let Some(asked) = player.at.clone().filter(|asked| asked.header.kind == Kind::Request) else {
             return;
         };
+        if self.one_way.contains(&token_in(&asked)) {
+            return;
+        }
+        let player = &mut self.players[station];
         player.step += 1;
         let (token, step) = (token_in(&asked), player.step);
         self.see(Seen::Stepped { token, station, step });

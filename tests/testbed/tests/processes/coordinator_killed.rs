@@ -183,11 +183,8 @@ fn cgroups_of(coordinator: Pid) -> Vec<Cgroup> {
 /// Waits for the end of a process, with patience.
 fn await_end(pidfd: &OwnedFd) {
     let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-    match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) {
-        // The end of another child; whoever lives is looked for again.
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(errno) => panic!("a process cannot be waited for: {errno}"),
-    }
+    // The rigs of this process hear of their children by a signal, which interrupts whoever waits.
+    while poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) == Err(Errno::INTR) {}
 }
 
 /// Numbers that look random, the same for the same seed.
