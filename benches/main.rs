@@ -7,6 +7,8 @@
 
 mod broadcast;
 mod calls;
+mod chaos;
+mod death;
 mod dozer;
 mod endings;
 mod figures;
@@ -46,6 +48,7 @@ fn measure() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut figures = Figures::beside("by hand");
     let mut of_calls = Figures::beside("reference");
+    let mut of_chaos = Figures::beside("quiet");
     let machine = Machine::watch();
     round_trip::bench(&mut criterion, &mut figures);
     sends::bench(&mut criterion, &mut figures);
@@ -55,8 +58,10 @@ fn measure() {
     tracker::bench(&mut criterion, &mut figures);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
+    death::bench(&mut criterion, &mut of_chaos);
+    chaos::bench(&mut criterion, &mut of_chaos);
     criterion.final_summary();
-    let tables = [figures, of_calls];
+    let tables = [figures, of_calls, of_chaos];
     if tables.iter().any(|table| !table.is_empty()) {
         println!("{machine}");
     }

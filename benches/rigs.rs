@@ -39,10 +39,7 @@ impl BenchRig {
 impl BenchRig {
     /// The number of a manager's process, to be stopped or killed.
     pub(crate) fn pid_of(&self, manager: &str) -> Pid {
-        let status = self.rig.as_ref().and_then(Rig::status).expect("the rig runs");
-        let found = status.managers.iter().find(|one| one.name == manager);
-        let pid = found.and_then(|one| Pid::from_raw(i32::try_from(one.pid).ok()?));
-        pid.expect("the rig has started that manager")
+        pid_in(self.rig.as_ref().expect("it is there until it is dropped"), manager)
     }
 
     /// Where the rig's files are, as long as it runs.
@@ -68,6 +65,20 @@ impl Drop for BenchRig {
             assert!(summary.is_clean && !summary.has_losses(), "the rig did not end well: {summary:#?}");
         }
     }
+}
+
+/// Starts a rig that need not end well, and in which nothing is seen.
+pub(crate) fn launch_mortal(toml: &str) -> Rig {
+    let builder = Rig::builder(Topology::from_toml(toml)).scope(|_| Ok(Desk { seen: channel().0 }));
+    builder.launch().unwrap_or_else(|error| panic!("the rig does not start: {error}"))
+}
+
+/// The number of a manager's process in any rig.
+pub(crate) fn pid_in(rig: &Rig, manager: &str) -> Pid {
+    let status = rig.status().expect("the rig runs");
+    let found = status.managers.iter().find(|one| one.name == manager);
+    let pid = found.and_then(|one| Pid::from_raw(i32::try_from(one.pid).ok()?));
+    pid.expect("the rig has started that manager")
 }
 
 /// The config of a rig of echoes.

@@ -1,17 +1,18 @@
-//! The role of a program: coordinator, manager, or one that is only asked what it contains.
+//! The role of a program: coordinator, manager, guardian, or one that is only asked what it contains.
 //!
-//! One program plays all three. Which one is decided by descriptor 0: a coordinator that starts a manager
-//! puts the pipe there. Everything else is the command line.
+//! One program plays them all. Which one is decided by descriptor 0: a coordinator that starts another
+//! process puts the pipe there. Everything else is the command line.
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordinator::{manifest, scope_of};
+use crate::coordinator::{FailureReport, manifest, scope_of};
 use crate::registry::{Context, Outcome, ScopeHandles, SetupError};
 use crate::remote::Scope;
 use crate::transport::{Role, declare_that_this_program_plays_managers, inherited_role};
-use crate::{cli, manager};
+use crate::{cli, guardian, manager};
 
 /// A labrig program, to be completed and then run.
 #[derive(Default)]
@@ -64,6 +65,19 @@ impl App {
         self
     }
 
+    /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
+    /// the quit deadline says, or until the next Ctrl-C. It runs on a thread of its own.
+    pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
+        self.program.hooks.before_quit.push(Box::new(hook));
+        self
+    }
+
+    /// Is told of what fails without any call to tell of it: managers that die, or hang.
+    pub fn on_failure(mut self, told: impl Fn(&FailureReport) + Send + Sync + 'static) -> Self {
+        self.program.hooks.on_failure.push(Arc::new(told));
+        self
+    }
+
     /// Plays the role that this process was started in, or reads the command line.
     pub fn main(self) -> ExitCode {
         self.play(|program| cli::main(program, None))
@@ -101,6 +115,7 @@ impl App {
         declare_that_this_program_plays_managers();
         match inherited_role() {
             Ok(Some(Role::Manager(pipe))) => manager::run(pipe),
+            Ok(Some(Role::Guardian(pipe))) => guardian::run(pipe),
             Ok(Some(Role::Manifest(socket))) => manifest::state_manifest(socket),
             Ok(None) => otherwise(self.program),
             Err(error) => {

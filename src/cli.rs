@@ -1,15 +1,26 @@
 //! Floor 6: the command line of every labrig program.
 //!
-//! `run`, `check` and `commands` read a config; without a verb the program's own config runs, if it has one.
+//! `run`, `check` and `commands` read a config; without a verb the program's own config runs, if it has one. All other
+//! verbs are for a rig that runs already, and go through its socket.
 //! What people read goes to standard error while a rig runs and to standard output when it has ended;
 //! with `--json` standard output carries nothing but JSON lines.
 
 mod args;
+mod asking;
+mod calling;
 mod check;
+mod checking;
+mod client;
+mod env;
 mod exit;
 mod live;
 mod logging;
+mod ordering;
+mod rig_args;
 mod run;
+mod saying;
+mod table;
+mod watching;
 
 use std::any::TypeId;
 use std::error::Error;
@@ -18,7 +29,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Topology;
-use crate::coordinator::BuildScope;
+use crate::coordinator::{BuildScope, Hooks};
 use crate::remote::Scope;
 
 use args::{Source, Verb};
@@ -37,6 +48,8 @@ pub(crate) struct Program {
     pub(crate) default_duration: Option<Duration>,
     /// What the first Ctrl-C does in place of quitting.
     pub(crate) on_interrupt: Option<OnInterrupt>,
+    /// What it does before its rig quits, and what it is told of failures.
+    pub(crate) hooks: Hooks,
 }
 
 /// Something that is done once, on a thread of its own.
@@ -46,8 +59,25 @@ pub(crate) type OnInterrupt = Box<dyn FnOnce() + Send>;
 pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
     match args::parse(std::env::args_os().collect::<Vec<OsString>>(), program.default_config.is_some()) {
         Ok(Verb::Run(arguments)) => run::run(program, arguments, then),
-        Ok(Verb::Check(arguments)) => check::check(program, &arguments),
-        Ok(Verb::Commands(arguments)) => check::commands(program, &arguments),
+        Ok(Verb::Check(arguments)) => match &arguments.live {
+            Some(manager) => checking::check_live(program, &arguments, manager),
+            None => check::check(program, &arguments.check),
+        },
+        Ok(Verb::Env(arguments)) => env::env(program, &arguments),
+        Ok(Verb::Commands(arguments)) => match arguments.rig {
+            None => check::commands(program, &arguments.check),
+            Some(_) => asking::commands(arguments),
+        },
+        Ok(Verb::Status(arguments)) => asking::status(&arguments),
+        Ok(Verb::Ping(arguments)) => asking::ping(arguments),
+        Ok(Verb::Watch(arguments)) => watching::watch(&arguments),
+        Ok(Verb::Call(arguments)) => calling::call(arguments),
+        Ok(Verb::Send(arguments)) => calling::send(arguments),
+        Ok(Verb::Broadcast(arguments)) => calling::broadcast(arguments),
+        Ok(Verb::Stop(arguments)) => ordering::stop(&arguments),
+        Ok(Verb::Arm(arguments)) => ordering::arm(arguments),
+        Ok(Verb::Restart(arguments)) => ordering::restart(arguments),
+        Ok(Verb::Quit(arguments)) => ordering::quit(&arguments),
         Err(code) => code,
     }
 }

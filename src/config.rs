@@ -2,11 +2,14 @@
 //!
 //! A TOML file becomes a [`Topology`], and a topology becomes a [`RigPlan`] together with every [`Fault`]
 //! that was found on the way. This floor knows keys, types, names and references; it knows nothing of
-//! handlers, and it opens nothing but the file.
+//! handlers, and it opens nothing but the file and the rig's stored environments.
 
+pub mod arguments;
 mod check;
 mod code;
 mod environment;
+mod environment_store;
+mod environments;
 mod fault;
 mod names;
 mod order;
@@ -24,6 +27,10 @@ mod words;
 
 pub use check::{Checked, check};
 pub use code::{Code, FaultKind};
+pub(crate) use environment_store::SESSION_VARIABLE;
+pub use environment_store::{EnvironmentError, EnvironmentSession, EnvironmentStore};
+pub(crate) use environments::KEYS as ENVIRONMENT_KEYS;
+pub use environments::StoredEnvironment;
 pub use fault::{Fault, Party, Report};
 pub use plan::{
     EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, SafeProgram, Startup,

@@ -116,6 +116,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod coordinator;
+pub mod guardian;
 mod macros;
 pub mod manager;
 pub mod managers;
@@ -123,13 +124,14 @@ pub mod registry;
 pub mod remote;
 #[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]
 pub mod shm;
+mod supervisor;
 pub mod transport;
 pub mod wire;
 
 pub use app::{App, app, main};
 pub use config::Topology;
-pub use coordinator::{LaunchError, Rig, RigStatus, RunSummary};
-pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
+pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
+pub use macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope, self_check};
 pub use remote::{
     Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, ReplyStream,
     Restarted, Scope, StopOutcome, StopReport,
@@ -140,7 +142,9 @@ pub use wire::{Command, Progress, Refusal, Schema};
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
-    pub use crate::macros::{Command, Schema, every, ipc_command, manager, on_frame, role, scope};
+    pub use crate::macros::{
+        Command, Schema, every, ipc_command, manager, on_frame, role, scope, self_check,
+    };
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, SetupError};
     pub use crate::remote::{BroadcastReport, CallError, Cancelled, PendingReply, ReplyStream, Scope};
@@ -154,7 +158,8 @@ pub mod __private {
     pub use crate::registry::Context;
     pub use crate::registry::detached::detached_context;
     pub use crate::registry::handler::{
-        FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles, Timer,
+        FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
+        SelfCheckMethod, Timer,
     };
     pub use crate::registry::outcome::{
         DefaultProbe, ErrorProbe, FailNot, FailText, FailTyped, FailTypedDebug, HasDefault, HasNoDefault,

@@ -84,8 +84,8 @@ pub use labrig_macros::Command;
 ///
 /// `kind = "motor"` is the name by which a config asks for it: 1 to 60 of `a-z`, `0-9`, `.`, `_`, `-`,
 /// beginning with a letter. `roles(Acquires, …)` names the [`role`](macro@role)s it plays. Methods are
-/// marked by [`ipc_command`](macro@ipc_command), [`every`](macro@every) and [`on_frame`](macro@on_frame);
-/// these need no import, since the block reads them. Methods under `#[cfg(…)]` are registered under it.
+/// marked by [`ipc_command`](macro@ipc_command), [`every`](macro@every), [`on_frame`](macro@on_frame) and
+/// [`self_check`](macro@self_check); these need no import, since the block reads them. Methods under `#[cfg(…)]` are registered under it.
 ///
 /// ```
 /// use labrig::prelude::*;
@@ -192,6 +192,15 @@ pub use labrig_macros::ipc_command;
 /// `fn name(&mut self)`, with `context: &mut Context` if needed. One of `seconds = 1`,
 /// `milliseconds = 20`, `microseconds = 500`. It returns nothing or `Result<(), …>`.
 pub use labrig_macros::every;
+
+/// Marks a method that can be called by its name inside a [`manager`](macro@manager) block, to see whether the
+/// device does what it should: `fn shutter_closes(&mut self) -> Result<(), …>`, with `context: &mut Context` if
+/// needed. Its doc text says what it proves.
+///
+/// `labrig check CONFIG --live MANAGER` runs all of a manager's; [`Scope::self_check`](crate::remote::Scope::self_check)
+/// runs one in a rig that runs. No other method can be called by name. A check may move what it checks, so an
+/// inactive manager refuses it.
+pub use labrig_macros::self_check;
 
 /// Marks a method that sees every frame of an input inside a [`manager`](macro@manager) block:
 /// `fn name(&mut self, frame: &Frame)`, with `context: &mut Context` after the frame if needed.

@@ -2,19 +2,26 @@
 //!
 //! Two threads: the *worker* (the process's main thread) runs every handler, timer and frame handler and
 //! reads the pipe itself while it has nothing else to do, so that a command crosses no thread; the *link
-//! thread* sleeps until the pipe hangs up, an urgent word is rung or a signal says to end; while the worker is
-//! busy it also hears what callbacks, tasks and streams wait for.
+//! thread* sleeps until the pipe hangs up, an urgent word is rung, a lease lapses or a signal says to end; while
+//! the worker is busy it also hears what callbacks, tasks and streams wait for.
 
 mod cancels;
 mod dispatch;
 mod filing;
 mod inputs;
+mod lease;
 mod link;
 mod link_port;
 mod link_thread;
 mod logging;
+mod safety;
 mod setup;
+mod signals;
+mod steps;
 mod worker;
+
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ pub mod context;
 pub mod description;
 mod desk;
 pub mod detached;
+mod emergency;
 pub mod handler;
 pub mod outcome;
 pub(crate) mod panics;
@@ -17,15 +18,20 @@ mod streaming;
 pub mod table;
 mod validate;
 mod view;
+mod vitals;
 
 pub use context::Context;
-pub use description::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
+pub use description::{
+    HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
+};
 pub(crate) use desk::{Desk, Finished};
+pub(crate) use emergency::Emergency;
 pub use handler::{
-    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles, SetupError,
-    Timer,
+    FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
+    SelfCheckMethod, SetupError, Timer,
 };
 pub use outcome::Outcome;
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};
 pub use routes::{CommandKey, CommandRoute, RouteHandler, RouteTable, StartupCommand, StreamReader};
 pub use table::{CommandRegistry, ProgramManifest};
+pub(crate) use vitals::Step;

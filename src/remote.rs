@@ -17,6 +17,7 @@ pub mod port;
 pub mod reply_stream;
 pub mod report;
 pub mod scope;
+pub mod self_check;
 pub mod slot;
 pub mod stream;
 #[cfg(test)]
@@ -34,5 +35,6 @@ pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
-pub use slot::{Answer, Need, Slot, StreamNews};
+pub use self_check::SelfCheck;
+pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

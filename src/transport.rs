@@ -3,12 +3,17 @@
 //! One duplex pipe per manager, made of sequenced packets; the child's descriptor 0 carries it over.
 //! Nothing here knows what an envelope says.
 
+pub mod cgroup;
 mod descriptors;
+pub mod offspring;
 pub mod pipe;
 pub mod poller;
+mod scheduling;
 pub mod spawn;
 
+pub use cgroup::Cgroup;
 pub use descriptors::close_inherited_on_exec;
+pub use offspring::Offspring;
 pub use pipe::{Packet, Pipe, PipeError};
 pub use poller::{Interest, Poller, Ready, Token};
 pub use spawn::{

@@ -13,7 +13,9 @@ pub mod failure;
 pub mod glob;
 pub mod ids;
 pub mod inspect;
+pub mod message;
 pub mod refusal;
+pub mod request;
 pub mod safe;
 pub mod schema;
 mod schema_std;
@@ -30,6 +32,8 @@ pub use envelope::{
 pub use failure::{Failure, FailureKind};
 pub use glob::{Filter, Glob};
 pub use ids::{CommandId, Generation, ManagerName, NameError, Site};
+pub use message::{Inbox, MAX_MESSAGE_BYTES, MESSAGE_PROTOCOL, MessageError};
 pub use refusal::Refusal;
+pub use request::{EventKind, Ordered, Problem, Request, read_request, write_request};
 pub use safe::{SafeEntry, SafeReason};
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};

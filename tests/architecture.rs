@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("manager", 4),
     ("procedure", 4),
     ("supervisor", 4),
+    ("guardian", 4),
     ("managers", 5),
     ("coordinator", 5),
     ("cli", 6),

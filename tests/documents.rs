@@ -10,6 +10,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "config/README.md",
+    "docs/PROTOCOL.md",
     "examples/my_rig/README.md",
     "examples/two_programs/README.md",
 ];

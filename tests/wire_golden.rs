@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use labrig::prelude::*;
-use labrig::registry::{HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription};
+use labrig::registry::{
+    HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
+};
+use labrig::remote::SelfCheck;
 use labrig::remote::scope::Ping;
 use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use labrig::wire::envelope::PROTOCOL_VERSION;
@@ -231,6 +234,7 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Safe(entry));
     lines.value("", &ManagerWord::Busy);
     lines.value("", &ManagerWord::GivesUp { why: "`MoveTo` panicked".into() });
+    lines.value("", &ManagerWord::NotSafe { reason, why: "no answer".into() });
 }
 
 fn endings(lines: &mut Lines) {
@@ -321,6 +325,11 @@ fn manifests(lines: &mut Lines) {
     };
     let input =
         InputDescription { name: "video".into(), method: "look".into(), site: Site::new("src/lib.rs", 3) };
+    let check = SelfCheckDescription {
+        name: "shutter_closes".into(),
+        doc: "The shutter closes.".into(),
+        site: Site::new("src/lib.rs", 6),
+    };
     let kind = KindDescription {
         kind: "motor".into(),
         path: "rig::Motor".into(),
@@ -329,6 +338,7 @@ fn manifests(lines: &mut Lines) {
         inputs: vec![input],
         roles: vec!["rig::Lit".into()],
         timers: vec!["publish".into()],
+        self_checks: vec![check],
         config: TypeSchema::of::<Settled>(),
     };
     let scope = ScopeDescription {
@@ -346,6 +356,7 @@ fn fingerprints(lines: &mut Lines) {
     lines.command::<Save>();
     lines.command::<Follow>();
     lines.command::<Ping>();
+    lines.command::<SelfCheck>();
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(crate) struct Registrations {
     pub(crate) handlers: Vec<TokenStream>,
     pub(crate) timers: Vec<TokenStream>,
     pub(crate) frames: Vec<TokenStream>,
+    pub(crate) checks: Vec<TokenStream>,
     pub(crate) served: Vec<Served>,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Owner {
     pub(crate) callee: TokenStream,
     /// An expression: the role's path, if they are of one.
     pub(crate) role: TokenStream,
-    /// Whether timers and frame handlers are allowed, and if not, why.
+    /// Whether timers, frame handlers and self-checks are allowed, and if not, why.
     pub(crate) handlers_only: Option<&'static str>,
 }
 
@@ -60,6 +61,7 @@ impl Registrations {
                 }
                 (Job::Every, None) => registrations.add_timer(method, owner, mistakes),
                 (Job::OnFrame, None) => registrations.add_frame_handler(method, owner, mistakes),
+                (Job::SelfCheck, None) => registrations.add_self_check(method, owner, mistakes),
             }
         }
         registrations.check_served_once(mistakes);
@@ -90,6 +92,15 @@ impl Registrations {
         let input = input(marked, mistakes);
         let Some(method) = signature::frame_handler(&marked.signature, mistakes) else { return };
         self.frames.push(frame_handler(marked, &method, &input, owner));
+    }
+
+    fn add_self_check(&mut self, marked: &Marked, owner: &Owner, mistakes: &mut Mistakes) {
+        if !matches!(marked.meta, Meta::Path(_)) {
+            let help = "write `#[self_check]`; the method's name and doc text are those of the check";
+            mistakes.add(&marked.meta, "`#[self_check]` has no options", help);
+        }
+        let Some(method) = signature::self_check(&marked.signature, mistakes) else { return };
+        self.checks.push(self_check(marked, &method, owner));
     }
 
     /// Two handlers of one command are told here when both name it alike; the compiler tells the rest.
@@ -186,6 +197,27 @@ fn frame_handler(marked: &Marked, method: &Method, input: &str, owner: &Owner) -
             line: #line,
             run: |__owner, __frame, __context| {
                 let __returned = #callee::#name(__owner, __frame #context);
+                #end
+            },
+        }
+    }
+}
+
+fn self_check(marked: &Marked, method: &Method, owner: &Owner) -> TokenStream {
+    let (conditions, callee, doc) = (&marked.conditions, &owner.callee, &marked.doc);
+    let (name, written_name) = (&method.name, docs::name(&method.name));
+    let line = docs::line_of(marked.signature.ident.span());
+    let context = method.takes_context.then(|| quote!(, __context));
+    let end = end(method, &quote!(()));
+    quote! {
+        #(#conditions)*
+        ::labrig::__private::SelfCheckMethod {
+            method: #written_name,
+            doc: #doc,
+            file: ::core::file!(),
+            line: #line,
+            run: |__owner, __context| {
+                let __returned = #callee::#name(__owner #context);
                 #end
             },
         }

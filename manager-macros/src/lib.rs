@@ -67,6 +67,12 @@ pub fn every(_: TokenStream, item: TokenStream) -> TokenStream {
     marks::misplaced("every", item.into()).into()
 }
 
+/// See `labrig::self_check`.
+#[proc_macro_attribute]
+pub fn self_check(_: TokenStream, item: TokenStream) -> TokenStream {
+    marks::misplaced("self_check", item.into()).into()
+}
+
 /// See `labrig::on_frame`.
 #[proc_macro_attribute]
 pub fn on_frame(_: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,4 +1,4 @@
-//! `#[manager(kind = "…", roles(…))]`: the handlers, timers and frame handlers of a manager kind.
+//! `#[manager(kind = "…", roles(…))]`: the handlers, timers, frame handlers and self-checks of a manager kind.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -156,13 +156,14 @@ pub(crate) fn owner_path(owner: &Type) -> TokenStream {
 
 /// The body of `table`; `roles` are the hidden methods that hand on the handlers of roles.
 pub(crate) fn table(registrations: &Registrations, roles: impl Iterator<Item = TokenStream>) -> TokenStream {
-    let Registrations { handlers, timers, frames, .. } = registrations;
+    let Registrations { handlers, timers, frames, checks, .. } = registrations;
     quote! {
         use ::labrig::__private::{FailNot as _, FailText as _, FailTyped as _, FailTypedDebug as _};
         let mut __table: ::labrig::__private::HandlerTable<Self> = ::labrig::__private::HandlerTable {
             handlers: ::std::vec::Vec::from([#(#handlers),*]),
             timers: ::std::vec::Vec::from([#(#timers),*]),
             frames: ::std::vec::Vec::from([#(#frames),*]),
+            checks: ::std::vec::Vec::from([#(#checks),*]),
         };
         #(__table.handlers.extend(#roles().1);)*
         __table

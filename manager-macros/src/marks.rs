@@ -1,4 +1,4 @@
-//! The attributes that mark a method's job: `#[ipc_command]`, `#[every(…)]`, `#[on_frame(…)]`.
+//! The attributes that mark a method's job: `#[ipc_command]`, `#[every(…)]`, `#[on_frame(…)]`, `#[self_check]`.
 //!
 //! They are left out when the user's item is emitted again; one that is left standing somewhere else
 //! is an attribute macro of its own, which says where it belongs.
@@ -18,16 +18,23 @@ pub(crate) enum Job {
     Command,
     Every,
     OnFrame,
+    SelfCheck,
 }
 
-const JOBS: &[(&str, Job)] =
-    &[("ipc_command", Job::Command), ("every", Job::Every), ("on_frame", Job::OnFrame)];
+const JOBS: &[(&str, Job)] = &[
+    ("ipc_command", Job::Command),
+    ("every", Job::Every),
+    ("on_frame", Job::OnFrame),
+    ("self_check", Job::SelfCheck),
+];
 
 /// A method with its mark.
 pub(crate) struct Marked {
     pub(crate) job: Job,
     pub(crate) meta: Meta,
     pub(crate) signature: Signature,
+    /// The text of its doc comment.
+    pub(crate) doc: String,
     /// Its `#[cfg(…)]` attributes.
     pub(crate) conditions: Vec<Attribute>,
 }
@@ -58,7 +65,8 @@ fn marked(attributes: &[Attribute], signature: &Signature, mistakes: &mut Mistak
         mistakes.add(second, what, "keep one of its attributes");
     }
     let conditions = docs::conditions(attributes).into_iter().cloned().collect();
-    Some(Marked { job, meta: mark.meta.clone(), signature: signature.clone(), conditions })
+    let doc = docs::text(attributes);
+    Some(Marked { job, meta: mark.meta.clone(), signature: signature.clone(), doc, conditions })
 }
 
 /// Whether these tokens, from between the brackets of an attribute, are one of our marks.

@@ -12,7 +12,8 @@ use crate::mistakes::Mistakes;
 
 /// The hidden method; its name is read by those who forget `#[role]`.
 pub(crate) const HIDDEN: &str = "__marked_with_labrig_role";
-const HANDLERS_ONLY: &str = "a role shares handlers only; timers and frame handlers belong to each kind";
+const HANDLERS_ONLY: &str =
+    "a role shares handlers only; timers, frame handlers and self-checks belong to each kind";
 
 /// Emits the trait without our attributes, and with a hidden method that hands its handlers on.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {

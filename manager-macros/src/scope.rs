@@ -10,7 +10,7 @@ use crate::glue::Registrations;
 use crate::manager::{check_block, owner_path, read_block, registrations, table};
 use crate::mistakes::Mistakes;
 
-const HANDLERS_ONLY: &str = "a scope has handlers only: no devices, hence no timers and no frames";
+const HANDLERS_ONLY: &str = "a scope has handlers only: no devices, hence no timers, frames or self-checks";
 
 /// Emits the block without our attributes, and what registers it.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {

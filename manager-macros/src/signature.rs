@@ -11,7 +11,7 @@ use crate::types;
 /// A method that can be called by what the macros write.
 pub(crate) struct Method {
     pub(crate) name: Ident,
-    /// The command it takes; none for timers and frame handlers.
+    /// The command it takes; none for timers, frame handlers and self-checks.
     pub(crate) command: Option<Type>,
     pub(crate) takes_context: bool,
     /// What it returns; `()` at the method's name when nothing is written.
@@ -51,6 +51,15 @@ pub(crate) fn timer(signature: &Signature, mistakes: &mut Mistakes) -> Option<Me
     tick(signature, "timer", 0, &usage, mistakes)
 }
 
+/// Reads `fn name(&mut self, context: &mut Context) -> Result<(), E>`.
+pub(crate) fn self_check(signature: &Signature, mistakes: &mut Mistakes) -> Option<Method> {
+    let name = &signature.ident;
+    let usage = format!(
+        "write `fn {name}(&mut self, context: &mut Context) -> Result<(), …>`; the context is optional"
+    );
+    tick(signature, "self-check", 0, &usage, mistakes)
+}
+
 /// Reads `fn name(&mut self, frame: &Frame, context: &mut Context)`.
 pub(crate) fn frame_handler(signature: &Signature, mistakes: &mut Mistakes) -> Option<Method> {
     let name = &signature.ident;
@@ -69,7 +78,7 @@ pub(crate) fn frame_handler(signature: &Signature, mistakes: &mut Mistakes) -> O
     tick(signature, "frame handler", 1, &usage, mistakes)
 }
 
-/// A method that answers nobody, with `before` arguments before its context.
+/// A method that answers nobody with a value, with `before` arguments before its context.
 fn tick(
     signature: &Signature,
     job: &str,
@@ -85,7 +94,11 @@ fn tick(
     check_context(signature, after, usage, mistakes);
     let returns = returned(signature, mistakes);
     if !answers_nobody(&returns) {
-        let what = format!("{job} `{}` answers nobody, so nobody would see what it returns", signature.ident);
+        let name = &signature.ident;
+        let what = match job {
+            "self-check" => format!("self-check `{name}` tells nothing but whether it passed"),
+            _ => format!("{job} `{name}` answers nobody, so nobody would see what it returns"),
+        };
         mistakes.add(&returns, what, "return nothing, or `Result<(), …>`");
     }
     let takes_context = !after.is_empty();

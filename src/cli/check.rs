@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::CheckArgs;
-use super::{Program, exit, topology};
+use super::{Program, checking, exit, topology};
 use crate::config::Report;
 use crate::coordinator::{Proof, Rig};
 
@@ -41,7 +41,7 @@ pub(super) fn commands(program: Program, arguments: &CheckArgs) -> ExitCode {
 }
 
 fn prove(program: Program, arguments: &CheckArgs) -> Result<Proof, ExitCode> {
-    let topology = topology(&program, &arguments.source)?;
+    let topology = checking::with_state(topology(&program, &arguments.source)?, &arguments.source);
     Ok(Rig::builder(topology).scopes_from(program.scopes).prove())
 }
 
@@ -53,7 +53,7 @@ fn content(proof: &Proof) -> String {
     )
 }
 
-fn print(text: &str, code: u8) -> ExitCode {
+pub(super) fn print(text: &str, code: u8) -> ExitCode {
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
         Ok(()) => ExitCode::from(code),
         Err(error) => exit::complain(&format!("cannot write to standard output: {error}"), exit::FAILED),

@@ -1,6 +1,6 @@
 //! The terminal's view of the one log.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use env_logger::fmt::WriteStyle;
 use env_logger::{Builder, Target};
@@ -17,6 +17,11 @@ pub(super) fn install(level: LevelFilter, display: &MultiProgress, has_colours: 
     if builder.try_init().is_err() {
         log::debug!("the program's own logger is used");
     }
+}
+
+/// Whether who reads standard error sees colours.
+pub(super) fn has_colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// Writes lines above the live display.

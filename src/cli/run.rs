@@ -16,9 +16,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::RunArgs;
 use super::live::Live;
-use super::{OnInterrupt, Program, Then, check, exit, logging, topology};
-use crate::config::Topology;
-use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary, default_state_dir};
+use super::{OnInterrupt, Program, Then, check, checking, exit, logging, topology};
+use crate::config::{Fault, FaultKind, Topology};
+use crate::coordinator::{LaunchError, ManagerEnd, Rig, RunSummary};
 
 /// Runs a rig from its proof to its summary.
 pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitCode {
@@ -30,7 +30,7 @@ pub(super) fn run(program: Program, arguments: RunArgs, then: Then<'_>) -> ExitC
     let duration = arguments.duration.or(program.default_duration.filter(|_| is_demo));
     let is_terminal = std::io::stderr().is_terminal();
     let display = MultiProgress::new();
-    logging::install(log_level(&arguments), &display, is_terminal && std::env::var_os("NO_COLOR").is_none());
+    logging::install(log_level(&arguments), &display, logging::has_colours());
     let rig = match launch(program, &arguments, topology) {
         Ok(rig) => rig,
         Err(error) => return not_launched(&error, arguments.json),
@@ -64,19 +64,23 @@ fn log_level(arguments: &RunArgs) -> LevelFilter {
 
 fn launch(program: Program, arguments: &RunArgs, topology: Topology) -> Result<Rig, LaunchError> {
     let name = topology.resolve().plan.name;
-    let state_dir = arguments.state_dir.clone().unwrap_or_else(|| default_state_dir(&name));
     let run_dir = match &arguments.run_dir {
         Some(folder) => folder.clone(),
         None => fresh_run_dir(Path::new("runs"), &name)?,
     };
-    let topology = topology.state_dir(state_dir).run_dir(run_dir);
+    let topology = checking::with_state(topology, &arguments.source).run_dir(run_dir);
+    let topology = match &arguments.runtime_dir {
+        Some(folder) => topology.runtime_dir(folder),
+        None => topology,
+    };
     let level = log_level(arguments).to_level().unwrap_or(log::Level::Info).max(log::Level::Info);
     let signals = signals(program.on_interrupt).map_err(LaunchError::System)?;
-    Rig::builder(topology).scopes_from(program.scopes).log_level(level).signals(signals).launch()
+    let rig = Rig::builder(topology).scopes_from(program.scopes).hooks(program.hooks);
+    rig.log_level(level).signals(signals).launch()
 }
 
 /// Ctrl-C and SIGTERM as bytes to read; the first Ctrl-C may be for the program itself.
-fn signals(on_interrupt: Option<OnInterrupt>) -> std::io::Result<UnixStream> {
+pub(super) fn signals(on_interrupt: Option<OnInterrupt>) -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, write.try_clone()?)?;
     match on_interrupt {
@@ -136,16 +140,19 @@ fn watch(rig: &Rig, live: &mut Live, arguments: &RunArgs, duration: Option<Durat
     }
 }
 
-fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
+pub(super) fn not_launched(error: &LaunchError, is_json: bool) -> ExitCode {
     let code = match error {
         LaunchError::Refused(report) => {
             let text = if is_json { check::refused_line(report) } else { check::coloured(report) };
             let _ = writeln!(std::io::stdout(), "{text}");
-            return ExitCode::from(exit::REFUSED);
+            let is_outside = |fault: &Fault| fault.kind() == FaultKind::Surroundings;
+            let all_outside = report.faults().iter().all(is_outside);
+            return ExitCode::from(if all_outside { exit::FAILED } else { exit::REFUSED });
         }
-        LaunchError::Folder { .. } | LaunchError::System(_) | LaunchError::StateFolderHeld { .. } => {
-            exit::FAILED
-        }
+        LaunchError::Folder { .. }
+        | LaunchError::System(_)
+        | LaunchError::Socket(_)
+        | LaunchError::StateFolderHeld { .. } => exit::FAILED,
         _ => exit::NOT_STARTED,
     };
     let text = with_causes(error);
@@ -202,6 +209,7 @@ fn summary_text(summary: &RunSummary) -> String {
             manager.name, manager.kind, manager.taken
         ));
     }
+    lines.extend(summary.faults.iter().map(|fault| format!("  FAULT: {fault}")));
     for stream in &summary.streams {
         let dropped = stream.dropped();
         lines.push(format!(
@@ -221,6 +229,7 @@ fn summary_text(summary: &RunSummary) -> String {
             ));
         }
     }
+    lines.extend(summary.deaths.iter().map(|death| format!("  DIED at {:.1} s: {death}", death.at_s)));
     for loss in &summary.losses {
         lines.push(format!(
             "  LOST at {}: {} × {} (first: {})",

@@ -20,6 +20,8 @@ pub enum FaultKind {
     UnknownCommand,
     /// A program cannot be asked what it contains, or cannot be started.
     Program,
+    /// Something outside the rig: a folder, or another coordinator.
+    Surroundings,
 }
 
 macro_rules! codes {
@@ -75,7 +77,9 @@ codes! {
     ReadsItself = "L027", Config, "manager reads its own stream";
     TooFewSlots = "L028", Config, "too few slots";
     BadEnvironment = "L029", Config, "text that a process cannot be given";
-    PooledProducer = "L030", Config, "pool that is to fill a stream";
+    UnknownEnvironment = "L030", Config, "unknown stored environment";
+    EnvironmentUnreadable = "L031", Config, "stored environments that cannot be read";
+    PooledProducer = "L032", Config, "pool that is to fill a stream";
 
     UnknownKind = "L100", Registration, "unknown kind";
     KindTwice = "L101", Conflict, "kind registered twice";
@@ -103,6 +107,11 @@ codes! {
     ProgramSilent = "L202", Program, "program that does not say what it contains";
     ProgramVersion = "L203", Program, "program of another protocol version";
     ProgramNeeded = "L204", Program, "manager without a program to play it";
+    WorkingDir = "L205", Program, "folder that a manager cannot run in";
+    NoSuchProcessor = "L206", Program, "processor that is not there";
+    SafeProgramUnfit = "L207", Program, "safe program that cannot be started";
+    FolderUnusable = "L208", Surroundings, "folder that the rig cannot use";
+    StateFolderHeld = "L209", Surroundings, "state folder that another coordinator holds";
 }
 
 impl fmt::Display for Code {

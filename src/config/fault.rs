@@ -101,6 +101,12 @@ impl Report {
         Self { faults }
     }
 
+    /// The same report with more faults.
+    pub fn with(mut self, faults: Vec<Fault>) -> Self {
+        self.faults.extend(faults);
+        Self::new(self.faults)
+    }
+
     /// The faults.
     pub fn faults(&self) -> &[Fault] {
         &self.faults

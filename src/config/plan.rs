@@ -39,6 +39,8 @@ pub struct RigPlan {
     pub state_dir: Option<PathBuf>,
     /// Where this run writes; a new folder below `runs/` when not said.
     pub run_dir: Option<PathBuf>,
+    /// Below which folder the running rig has its socket; the user's runtime folder when not said.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 /// One manager.
@@ -133,6 +135,8 @@ pub struct SafeProgram {
 /// What a manager's process finds around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvironmentPlan {
+    /// The stored environment that completes what its table says; none when it uses none.
+    pub stored: Option<String>,
     /// Variables it gets.
     pub set: BTreeMap<String, String>,
     /// Variables it does not inherit.
@@ -214,6 +218,20 @@ impl RigPlan {
     /// The index of the manager of that name.
     pub fn manager(&self, name: &str) -> Option<usize> {
         self.managers.binary_search_by(|manager| manager.name.as_str().cmp(name)).ok()
+    }
+
+    /// The same rig with nobody but the manager of that name in it: with the streams that it produces, which
+    /// nobody reads, and with its start-up commands, by whichever table. `None` when there is no such manager.
+    pub fn alone(&self, name: &str) -> Option<Self> {
+        let only = &self.managers[self.manager(name)?];
+        let is_mine = |of: &ManagerPlan, it: &Startup| it.to.as_deref().unwrap_or(of.name.as_str()) == name;
+        let startup = self.managers.iter().flat_map(|it| it.startup.iter().map(move |startup| (it, startup)));
+        let startup = startup.filter(|(of, it)| is_mine(of, it));
+        let startup = startup.map(|(_, it)| Startup { to: None, ..it.clone() }).collect();
+        let only = ManagerPlan { after: Vec::new(), is_optional: false, startup, ..only.clone() };
+        let produced = self.streams.iter().filter(|it| it.producer.as_ref() == Some(&only.name));
+        let streams = produced.map(|it| StreamPlan { readers: Vec::new(), ..it.clone() }).collect();
+        Some(Self { managers: vec![only], streams, ..self.clone() })
     }
 
     /// The index of the stream of that name.

@@ -94,6 +94,9 @@ pub(super) struct RawManager {
     /// The groups it belongs to; a broadcast may demand a handler of each manager of a group.
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    /// The stored environment that completes the keys from here to `startup`, and `program`, `args`, `nice` and
+    /// `cpus`; an empty name for none, not even the active one.
+    pub(super) environment: Option<String>,
     /// Environment variables it gets.
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
@@ -427,7 +430,7 @@ mod tests {
         let row = row(manual, name, &field.name);
         let row =
             row.unwrap_or_else(|| panic!("config/README.md does not explain `{}` of {name}", field.name));
-        let numbers: Vec<_> = row.split(|c: char| !c.is_ascii_digit()).collect();
+        let numbers: Vec<_> = row.split(|c: char| !c.is_ascii_digit() && c != '-').collect();
         for bound in field.min.iter().chain(&field.max) {
             assert!(
                 numbers.contains(&bound.to_string().as_str()),

@@ -19,17 +19,16 @@ use super::plan::{
 use super::raw::{RawFile, RawFilter, RawManager, RawRig, RawStartup, RawStream, SCHEMA_VERSION};
 use super::topology::{Resolution, Topology, absolute};
 use super::tree::{Content, Origin, Place, Tree};
-use super::{environment, names, parse, pools, references, streams};
+use super::{environment, environments, names, parse, pools, references, streams};
 use crate::wire::{Filter, Glob, ManagerName, Schema, Site, TypeSchema};
 
 /// See [`Topology::resolve`].
 pub(super) fn resolve(topology: &Topology) -> Resolution {
     let mut faults = Vec::new();
-    let Some(mut tree) = parse::document(&topology.text, &topology.origin, &mut faults) else {
+    let Some(tree) = read_tree(topology, &mut faults) else {
         let nothing = Tree::empty(Place::whole(&topology.origin));
         return Resolution { plan: plan(topology, &nothing), faults };
     };
-    apply_overrides(topology, &mut tree, &mut faults);
     faults.extend(check(&tree, &TypeSchema::of::<RawFile>(), "").faults);
     check_version(&tree, &mut faults);
     let mut plan = plan(topology, &tree);
@@ -42,6 +41,20 @@ pub(super) fn resolve(topology: &Topology) -> Resolution {
     pools::check(&tree, &plan, &mut faults);
     pools::expand(&tree, &mut plan);
     Resolution { plan, faults }
+}
+
+/// What the file says, with what was set over it and the stored environments under it.
+fn read_tree(topology: &Topology, faults: &mut Vec<Fault>) -> Option<Tree> {
+    let mut tree = parse::document(&topology.text, &topology.origin, faults)?;
+    apply_overrides(topology, &mut tree, faults);
+    environments::apply(topology, &mut tree, faults);
+    Some(tree)
+}
+
+/// See [`Topology::environment_text`].
+pub(super) fn environment_text(topology: &Topology, manager: &str, saved: &str) -> Option<String> {
+    let tree = read_tree(topology, &mut Vec::new())?;
+    environments::text_of(topology, &tree, manager, saved)
 }
 
 fn apply_overrides(topology: &Topology, tree: &mut Tree, faults: &mut Vec<Fault>) {
@@ -86,6 +99,7 @@ fn plan(topology: &Topology, tree: &Tree) -> RigPlan {
         streams: entries(tree, "streams").filter_map(stream).collect(),
         state_dir: topology.state_dir.clone(),
         run_dir: topology.run_dir.clone(),
+        runtime_dir: topology.runtime_dir.clone(),
     }
 }
 
@@ -122,6 +136,7 @@ fn manager(topology: &Topology, lease_ms: u64, (name, tree): (&String, &Tree)) -
         is_optional: raw.optional,
         groups: texts(tree, "groups").map(|group| group.0).collect(),
         environment: EnvironmentPlan {
+            stored: raw.environment.filter(|name| !name.is_empty()),
             set: raw.env,
             remove: raw.env_remove,
             library_path: raw.library_path,

@@ -28,6 +28,7 @@ pub struct Topology {
     pub(super) program: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) run_dir: Option<PathBuf>,
+    pub(super) runtime_dir: Option<PathBuf>,
 }
 
 /// What a topology says, and everything that is wrong with it.
@@ -78,6 +79,7 @@ impl Topology {
             program: None,
             state_dir: None,
             run_dir: None,
+            runtime_dir: None,
         }
     }
 
@@ -108,7 +110,20 @@ impl Topology {
         self
     }
 
-    /// Understands as much as can be understood, and reports every fault. Opens nothing, changes nothing.
+    /// The folder below which the running rig has its socket, instead of the user's runtime folder.
+    pub fn runtime_dir(mut self, path: impl AsRef<Path>) -> Self {
+        self.runtime_dir = Some(absolute(path.as_ref()));
+        self
+    }
+
+    /// What the manager of that name finds around it, as the text of an environment that can be stored; `saved` says
+    /// when it has worked. `None` when there is no such manager, or its table says what no environment can.
+    pub fn environment_text(&self, manager: &str, saved: &str) -> Option<String> {
+        resolve::environment_text(self, manager, saved)
+    }
+
+    /// Understands as much as can be understood, and reports every fault. Opens nothing but the
+    /// stored environments of its state folder, changes nothing.
     pub fn resolve(&self) -> Resolution {
         resolve::resolve(self)
     }

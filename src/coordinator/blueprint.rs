@@ -15,11 +15,17 @@ use crate::wire::{CommandId, Filter, ManagerName};
 pub(crate) struct Blueprint {
     pub(crate) rig: String,
     pub(crate) run_dir: PathBuf,
+    /// What the marks of all processes of this run begin with, but for a dot behind it.
+    pub(crate) mark: String,
+    /// Where the rig is asked and told from other programs.
+    pub(crate) socket: PathBuf,
     pub(crate) default_deadline: Duration,
     pub(crate) start_deadline: Duration,
     pub(crate) quit_deadline: Duration,
     pub(crate) sends_traces: bool,
     pub(crate) traces: bool,
+    /// Whether managers may end the rig; one that is started alone, to be checked, may not.
+    pub(crate) heeds_managers: bool,
     pub(crate) managers: Vec<ManagerBlueprint>,
     pub(crate) streams: Vec<StreamBlueprint>,
     pub(crate) routes: HashMap<CommandId, Route>,

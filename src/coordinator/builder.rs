@@ -13,15 +13,20 @@ use crossbeam_channel::bounded;
 use super::blueprint::Blueprint;
 use super::core::Core;
 use super::drawing;
+use super::guarding;
+use super::hooks::{FailureReport, Hooks};
 use super::launch_error::LaunchError;
 use super::main_loop::{self, MainLoop};
 use super::manifest;
 use super::rig::{Parts, Rig};
 use super::run_log::RunLog;
 use super::scope_thread;
+use super::socket::place::{default_runtime_dir, socket_path};
+use super::socket::{Catalogue, RigSocket};
 use super::state_folder::StateFolder;
+use super::surroundings;
 use super::trace::Trace;
-use crate::config::{Code, Fault, Report, RigPlan, Topology};
+use crate::config::{Code, Fault, ManagerPlan, Report, RigPlan, Topology};
 use crate::registry::context::{Identity, Producers};
 use crate::registry::registration::{self, ScopeInstance};
 use crate::registry::{
@@ -47,7 +52,9 @@ pub struct RigBuilder {
     topology: Topology,
     scopes: Vec<(TypeId, BuildScope)>,
     signals: Option<UnixStream>,
+    hooks: Hooks,
     log_level: u8,
+    alone: Option<String>,
 }
 
 /// What is known about a rig before anything is started.
@@ -71,6 +78,7 @@ fn prove_with(topology: &Topology, given: &[TypeId]) -> Proof {
     let (plan, mut faults) = (resolution.plan, resolution.faults);
     let (manifests, program_faults) = collect_manifests(&plan);
     faults.extend(program_faults);
+    faults.extend(surroundings::of_managers(&plan));
     let registry = CommandRegistry::new(manifests);
     let given: Vec<_> = ScopeRegistration::all()
         .filter(|registration| given.contains(&(registration.type_id)()))
@@ -87,7 +95,7 @@ fn collect_manifests(plan: &RigPlan) -> (Vec<ProgramManifest>, Vec<Fault>) {
     for manager in &plan.managers {
         match &manager.program {
             Some(program) => {
-                programs.entry(program.clone()).or_insert_with(|| drawing::child_of(manager));
+                programs.entry(program.clone()).or_insert_with(|| asked_child(manager));
             }
             None if !this_program_plays_managers() => faults.push(needs_program(manager)),
             None => {}
@@ -95,13 +103,22 @@ fn collect_manifests(plan: &RigPlan) -> (Vec<ProgramManifest>, Vec<Fault>) {
     }
     let children: Vec<Child> = programs.values().cloned().collect();
     let mut manifests = vec![ProgramManifest { program: None, manifest: registration::manifest() }];
-    for (program, asked) in programs.into_keys().zip(manifest::ask_all(&children)) {
+    for (program, asked) in programs.into_keys().zip(manifest::ask_all(&children, plan.start_deadline)) {
         match asked {
             Ok(manifest) => manifests.push(ProgramManifest { program: Some(program), manifest }),
             Err(fault) => faults.push(name_managers(fault, plan, &program)),
         }
     }
     (manifests, faults)
+}
+
+/// How a manager's program is started to be asked what it contains: wherever its folder may be.
+fn asked_child(manager: &ManagerPlan) -> Child {
+    let child = drawing::child_of(manager);
+    match surroundings::has_working_dir(manager) {
+        true => child,
+        false => Child { working_dir: None, ..child },
+    }
 }
 
 fn name_managers(fault: Fault, plan: &RigPlan, program: &Path) -> Fault {
@@ -111,7 +128,7 @@ fn name_managers(fault: Fault, plan: &RigPlan, program: &Path) -> Fault {
     })
 }
 
-fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
+fn needs_program(manager: &ManagerPlan) -> Fault {
     let text = format!("nothing says which program plays `{}`", manager.name);
     Fault::new(Code::ProgramNeeded, text).at(manager.site.clone(), "this manager").hint(
         "this process does not run `labrig::main()`, so it cannot play managers itself;\n\
@@ -121,7 +138,14 @@ fn needs_program(manager: &crate::config::ManagerPlan) -> Fault {
 
 impl RigBuilder {
     pub(super) fn new(topology: Topology) -> Self {
-        Self { topology, scopes: Vec::new(), signals: None, log_level: 3 }
+        Self {
+            topology,
+            scopes: Vec::new(),
+            signals: None,
+            hooks: Hooks::default(),
+            log_level: 3,
+            alone: None,
+        }
     }
 
     /// Gives the value that serves the scope's commands. It is built in this process, once the rig is proved
@@ -137,6 +161,31 @@ impl RigBuilder {
     /// Begins the quit when a byte can be read here, and hastens it with the next.
     pub(crate) fn signals(mut self, signals: UnixStream) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// What is done before the rig quits, while everything still works; the quit waits for it, for as long as
+    /// the quit deadline says, or until somebody insists. It runs on a thread of its own.
+    pub fn before_quit(mut self, hook: impl FnOnce(&Scope) + Send + 'static) -> Self {
+        self.hooks.before_quit.push(Box::new(hook));
+        self
+    }
+
+    /// Is told of what fails without any call to tell of it: managers that die, or hang.
+    pub fn on_failure(mut self, told: impl Fn(&FailureReport) + Send + Sync + 'static) -> Self {
+        self.hooks.on_failure.push(Arc::new(told));
+        self
+    }
+
+    pub(crate) fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = hooks;
+        self
+    }
+
+    /// Starts nobody but this manager, once the whole rig is proved: others do not exist for it, the streams that
+    /// it produces do, and a quit that it asks for waits. For [`Scope::self_check`]s of a single device.
+    pub fn alone(mut self, manager: impl Into<String>) -> Self {
+        self.alone = Some(manager.into());
         self
     }
 
@@ -164,22 +213,44 @@ impl RigBuilder {
     /// failed. Nothing is left running then.
     pub fn launch(self) -> Result<Rig, LaunchError> {
         let proof = self.prove();
-        if !proof.report.is_clean() {
-            return Err(LaunchError::Refused(proof.report));
+        let report = proof.report.with(surroundings::of_folders(&proof.plan));
+        if !report.is_clean() {
+            return Err(LaunchError::Refused(report));
         }
+        let plan = self.started(proof.plan)?;
         close_inherited_on_exec();
-        let folders = Folders::take(&proof.plan)?;
-        let table = proof.registry.bind(&proof.plan);
-        let blueprint = drawing::draw(&proof.plan, &table, &proof.registry.specs(), folders.run_dir.clone());
-        self.start(blueprint, folders)
+        let folders = Folders::take(&plan)?;
+        let table = proof.registry.bind(&plan);
+        let known = proof.registry.specs();
+        let catalogue = Catalogue::new(&table, &known);
+        let (run_dir, socket) = (folders.run_dir.clone(), folders.socket.clone());
+        let mut blueprint = drawing::draw(&plan, &table, &known, run_dir, socket);
+        blueprint.heeds_managers = self.alone.is_none();
+        self.start(blueprint, folders, catalogue)
     }
 
-    fn start(self, blueprint: Blueprint, folders: Folders) -> Result<Rig, LaunchError> {
+    /// What of the plan is started.
+    fn started(&self, plan: RigPlan) -> Result<RigPlan, LaunchError> {
+        let Some(name) = &self.alone else { return Ok(plan) };
+        plan.alone(name).ok_or_else(|| LaunchError::NoSuchManager {
+            manager: name.clone(),
+            known: plan.managers.iter().map(|manager| manager.name.to_string()).collect(),
+        })
+    }
+
+    fn start(self, blueprint: Blueprint, folders: Folders, catalogue: Catalogue) -> Result<Rig, LaunchError> {
+        let temporary = folders.temporary.iter().map(|folder| folder.path().to_owned());
+        let litter = temporary.chain([folders.socket.clone()]).collect();
+        let guarding = guarding::start(&blueprint, litter)?;
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
-        let log = RunLog::create(&run_dir)
+        let mut log = RunLog::create(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
+        if let Some(before) = folders.state.left_by() {
+            let text = format!("the state folder is taken over from {before}, which did not come to its end");
+            log.note(log::Level::Warn, &text);
+        }
         let trace = core.blueprint.traces.then(|| Trace::create(&run_dir)).transpose();
         let trace = trace.map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
         let identity =
@@ -196,9 +267,12 @@ impl RigBuilder {
             trace,
             log_level: self.log_level,
             signals: self.signals,
+            hooks: self.hooks,
+            guarding,
             launched,
         };
         let main_loop = MainLoop::new(parts)?;
+        let socket = RigSocket::open(Arc::clone(&core), &core.blueprint.socket, catalogue)?;
         let (scope_thread, scope_ended) =
             scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
         let run = move || {
@@ -213,6 +287,7 @@ impl RigBuilder {
             scope_thread,
             scope_ended,
             ended,
+            socket,
             state_folder: folders.state,
             temporary: folders.temporary,
         };
@@ -255,6 +330,7 @@ fn build_scopes(
 struct Folders {
     state: StateFolder,
     run_dir: PathBuf,
+    socket: PathBuf,
     temporary: Option<tempfile::TempDir>,
 }
 
@@ -267,11 +343,14 @@ impl Folders {
         };
         let below =
             |name: &str| temporary.as_ref().map(|folder| folder.path().join(name)).unwrap_or_default();
-        let state = StateFolder::take(&plan.state_dir.clone().unwrap_or_else(|| below("state")))?;
+        let state_dir = plan.state_dir.clone().unwrap_or_else(|| below("state"));
+        let state = StateFolder::take(&state_dir, &plan.name)?;
+        let runtime_dir = plan.runtime_dir.clone().unwrap_or_else(default_runtime_dir);
+        let socket = socket_path(&runtime_dir, &plan.name, &state_dir);
         let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));
         fs::create_dir_all(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
-        Ok(Self { state, run_dir, temporary })
+        Ok(Self { state, run_dir, socket, temporary })
     }
 }
 

@@ -12,15 +12,19 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::blueprint::Blueprint;
+use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Router, Station, TracedEnding};
 use super::status::RigStatus;
 use crate::registry::Desk;
+use crate::remote::orders::StopAll;
 use crate::remote::scope::Ping;
 use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
+use crate::wire::{
+    CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, SafeReason, Undelivered,
+};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -33,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) poller: Poller,
     /// Wakes the main loop.
     pub(crate) wake: Doorbell,
+    /// What those are told who watch the rig.
+    pub(crate) events: Events,
     state: Mutex<CoreState>,
     /// Wakes the scope's thread.
     scope_queued: Condvar,
@@ -66,7 +72,7 @@ pub(crate) struct CoreState {
 /// What another thread asks of the main loop.
 pub(crate) enum Request {
     /// How the rig is doing.
-    Status(Sender<RigStatus>),
+    Status(Box<dyn FnOnce(RigStatus) + Send>),
     /// The rig is to quit.
     Quit(String),
     /// A thread of this process wants to read a stream.
@@ -74,7 +80,9 @@ pub(crate) enum Request {
     /// The program itself has lost something.
     Loss { what: String, detail: String },
     /// The coordinator itself is asked for something.
-    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId },
+    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId, at: Instant },
+    /// What the program wanted to do before the quit is done.
+    ReadyToQuit,
     /// A start-up command has ended.
     Startup { manager: usize, answer: Answer },
 }
@@ -145,6 +153,7 @@ impl Core {
             blueprint,
             poller,
             wake: Doorbell::create()?,
+            events: Events::default(),
             state: Mutex::new(state),
             scope_queued: Condvar::new(),
             scope_desk,
@@ -179,7 +188,10 @@ impl Core {
             }
             Effect::Flush(index) => {
                 let CoreState { router, peers, pages, .. } = state;
-                peers[index].flush(index, router, pages, &self.poller);
+                if peers[index].flush(index, router, pages, &self.poller) {
+                    let look_at = state.peers[index].look_at;
+                    self.arm_for(state, look_at);
+                }
             }
             Effect::Answer { caller: Caller::Local(call), answer } => {
                 answers.answers.extend(state.slots.remove(&call).map(|slot| (slot, answer)));
@@ -209,13 +221,18 @@ impl Core {
                     target: "labrig",
                     "`{command}` from `{sender}` to `{to}` was not delivered: {reason}"
                 );
+                self.tell_event(|| RigEvent::Undelivered { sender: sender.to_string(), news: news.clone() });
                 if !state.on_undelivered.is_empty() {
                     answers.on_undelivered.clone_from(&state.on_undelivered);
                     answers.undelivered.push(news);
                 }
             }
             Effect::Order { call, order, payload, codec } => {
-                state.requests.push(Request::Order { call, order, payload, codec });
+                let at = Instant::now();
+                if order == StopAll::spec().id {
+                    state.stop_all();
+                }
+                state.requests.push(Request::Order { call, order, payload, codec, at });
                 self.wake.ring();
             }
             Effect::TaskFailed { station, command, failure } => {
@@ -224,8 +241,12 @@ impl Core {
                 let command = route.map_or_else(|| command.to_string(), |route| route.name.clone());
                 log::warn!(target: "labrig", "the one-way command `{command}` failed at `{name}`: {failure}");
             }
-            // Renewed from now on by the main loop, once leases are.
-            Effect::LeavesSafeState(_) => {}
+            Effect::LeavesSafeState(index) => {
+                let lease = self.blueprint.managers[index].supervision.lease;
+                state.peers[index].lease(lease, Instant::now());
+                let renew_at = state.peers[index].renew_at;
+                self.arm_for(state, renew_at);
+            }
             Effect::Traced(ending) => self.note_traced(state, ending),
             Effect::Answer { caller, .. }
             | Effect::Opened { caller, .. }
@@ -245,6 +266,12 @@ impl Core {
     }
 
     fn note_traced(&self, state: &mut CoreState, ending: Box<TracedEnding>) {
+        if self.events.are_endings_watched() {
+            self.tell_event(|| RigEvent::Ending(ending.clone()));
+        }
+        if !self.blueprint.traces {
+            return;
+        }
         state.traced.push((Instant::now(), ending));
         if state.traced.len() == TRACED_AT_ONCE {
             self.wake.ring();
@@ -253,9 +280,16 @@ impl Core {
 
     /// Wakes the main loop when a call expires before it would wake by itself.
     fn arm(&self, state: &mut CoreState) {
-        let Some(next) = state.router.next_deadline() else { return };
-        if state.armed.is_none_or(|armed| next < armed) {
-            state.armed = Some(next);
+        let next = state.router.next_deadline();
+        self.arm_for(state, next);
+    }
+
+    /// Wakes the main loop at that time.
+    fn arm_for(&self, state: &mut CoreState, at: Option<Instant>) {
+        if let Some(at) = at
+            && state.armed.is_none_or(|armed| at < armed)
+        {
+            state.armed = Some(at);
             self.wake.ring();
         }
     }
@@ -280,6 +314,12 @@ impl Core {
     ) -> Result<(), Refusal> {
         let CoreState { router, pages, .. } = state;
         router.submit(Caller::Startup(manager), header, payload, Instant::now(), pages)
+    }
+
+    /// Whether that start-up command of a manager moves or emits something.
+    pub(super) fn is_startup_hazardous(&self, manager: usize, at: usize) -> bool {
+        let command = self.blueprint.managers[manager].startup[at].command;
+        self.blueprint.routes.get(&command).is_some_and(|route| route.hazardous)
     }
 
     /// Whether this is the thread that runs the scope's handlers.
@@ -347,7 +387,8 @@ impl Core {
     /// Asks the main loop how the rig is doing.
     pub(crate) fn ask_status(&self) -> Receiver<RigStatus> {
         let (sender, receiver) = bounded(1);
-        self.ask(Request::Status(sender));
+        // Whoever asked may have gone on meanwhile.
+        self.ask(Request::Status(Box::new(move |status| drop(sender.send(status)))));
         receiver
     }
 
@@ -395,6 +436,15 @@ fn closed() -> Answer {
 }
 
 impl CoreState {
+    /// Everything to its safe state, in whichever thread somebody says so: what is queued does not run.
+    fn stop_all(&mut self) {
+        let Self { router, peers, pages, .. } = self;
+        let barriers = router.stop_everything(pages);
+        for (peer, barrier) in peers.iter_mut().zip(barriers) {
+            peer.enter_safe_state(barrier, SafeReason::StopOrdered);
+        }
+    }
+
     /// Something came out of a stream that answers a call of this process.
     fn stream(&mut self, call: u64, news: StreamNews) {
         let slot = match news {

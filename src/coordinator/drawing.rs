@@ -7,11 +7,12 @@ use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupComm
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
+use crate::remote::SelfCheck;
 use crate::shm;
 use crate::transport::Child;
-use crate::wire::{CommandId, CommandSpec};
+use crate::wire::{Command, CommandId, CommandSpec};
 
-/// How a manager's process is started.
+/// How a manager's process is started; the mark is its run's business.
 pub(super) fn child_of(manager: &ManagerPlan) -> Child {
     Child {
         program: manager.program.clone(),
@@ -21,6 +22,9 @@ pub(super) fn child_of(manager: &ManagerPlan) -> Child {
         env_remove: manager.environment.remove.clone(),
         library_path: manager.environment.library_path.clone(),
         working_dir: manager.environment.working_dir.clone(),
+        nice: manager.environment.nice,
+        cpus: manager.environment.cpus.clone(),
+        mark: None,
     }
 }
 
@@ -30,24 +34,34 @@ pub(super) fn draw(
     table: &RouteTable,
     known: &[&CommandSpec],
     run_dir: PathBuf,
+    socket: PathBuf,
 ) -> Blueprint {
+    let mark = format!("{:x}-{:x}", std::process::id(), shm::monotonic_ns());
     let managers = plan.managers.iter().enumerate();
     let streams = plan.streams.iter().enumerate();
     Blueprint {
         rig: plan.name.clone(),
         run_dir,
+        socket,
         default_deadline: plan.default_deadline,
         start_deadline: plan.start_deadline,
         quit_deadline: plan.quit_deadline,
         sends_traces: plan.sends_traces,
         traces: plan.traces,
-        managers: managers.map(|(index, manager)| draw_manager(plan, table, index, manager)).collect(),
+        heeds_managers: true,
+        managers: managers.map(|(index, it)| draw_manager(plan, table, &mark, (index, it))).collect(),
         streams: streams.filter_map(|(index, stream)| draw_stream(plan, table, index, stream)).collect(),
         routes: draw_routes(table, known, plan.managers.len()),
+        mark,
     }
 }
 
-fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &ManagerPlan) -> ManagerBlueprint {
+fn draw_manager(
+    plan: &RigPlan,
+    table: &RouteTable,
+    mark: &str,
+    (index, manager): (usize, &ManagerPlan),
+) -> ManagerBlueprint {
     let handlers = table.handlers_for_target(manager.name.as_str()).iter();
     let startup = table.startup_of(index).iter().map(|startup| StartupCommand {
         name: startup.name.clone(),
@@ -58,7 +72,7 @@ fn draw_manager(plan: &RigPlan, table: &RouteTable, index: usize, manager: &Mana
         name: manager.name.clone(),
         pool: manager.pool.clone(),
         kind: manager.kind.clone(),
-        child: child_of(manager),
+        child: Child { mark: Some(format!("{mark}.{}", manager.name)), ..child_of(manager) },
         config_json: table.config_of(index).to_string(),
         startup: startup.collect(),
         depth: manager.queue_depth,
@@ -117,5 +131,8 @@ fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> Hash
     };
     let mut routes: HashMap<_, _> = known.iter().map(|spec| (spec.id, nowhere(spec))).collect();
     routes.extend(table.routes().iter().map(|it| (it.spec.id, route(it))));
+    let checks = (0..scope).filter(|index| !table.self_checks_of(*index).is_empty());
+    let checks = Route { stations: checks.collect(), ..nowhere(SelfCheck::spec()) };
+    routes.insert(SelfCheck::spec().id, checks);
     routes
 }

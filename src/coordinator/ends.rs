@@ -5,9 +5,10 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use log::Level;
-use rustix::process::Signal;
 
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
+use super::listening::too_fast;
 use super::main_loop::MainLoop;
 use super::outputs::Lines;
 use super::process::{Phase, describe_exit};
@@ -21,9 +22,9 @@ const LAST_READS: usize = 64;
 impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
-        // While it is not reaped, its number still names its process group: what it started ends with it.
-        self.signal(index, Signal::KILL);
         let Some(child) = self.processes[index].child.as_mut() else { return };
+        // While it is not reaped, its number still names its process group: what it started ends with it.
+        let strays = child.offspring.kill_everything().len();
         let status = match child.try_wait() {
             Ok(Some(status)) => status,
             Ok(None) => return,
@@ -32,6 +33,10 @@ impl MainLoop {
                 return;
             }
         };
+        if strays > 0 {
+            let name = self.name(index);
+            self.log.line(&name, Level::Warn, &format!("{strays} processes that it had let go were killed"));
+        }
         self.processes[index].throttled_until = None;
         self.processes[index].bucket = None;
         self.read_pipe(index, LAST_PACKETS);
@@ -39,11 +44,15 @@ impl MainLoop {
         self.drain_outputs(index);
         self.unwatch(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
-        let was_starting =
-            self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared;
+        let was_starting = self.launched.is_some()
+            && (self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared);
         let was_told = self.processes[index].phase == Phase::Stopping;
         let process = &mut self.processes[index];
         process.exit = Some(status);
+        if process.phase == Phase::Ended {
+            // It was given up before.
+            return;
+        }
         process.phase = Phase::Ended;
         process.ended_at = Some(Instant::now());
         if was_starting && self.quit.is_none() {
@@ -52,6 +61,7 @@ impl MainLoop {
             self.fail(LaunchError::Died { manager, how: describe_exit(status), last_lines });
         }
         self.report_end(index, status, was_told);
+        self.follow_up(index, status, was_told);
         if self.quit.is_some() {
             self.tell_those_that_may_end();
         }
@@ -63,9 +73,14 @@ impl MainLoop {
         if self.processes[index].is_absent {
             return self.log.line(&name, Level::Debug, &format!("what was left of it has ended: {how}"));
         }
-        if !was_told {
-            let during = self.last_command(index);
-            self.processes[index].blame(format!("ended by itself: {how}{during}"));
+        if !was_told || self.processes[index].is_condemned {
+            let because = self.processes[index].fault.clone();
+            self.tell_death(index, &how);
+            if self.launched.is_none() {
+                self.note_death(index, how, because);
+            }
+            let fault = self.unplanned(index, status);
+            self.processes[index].blame(fault);
         } else if self.processes[index].safe_state.is_none() {
             self.processes[index].blame(format!("ended with {how} without a word that it is safe"));
         } else if !status.success() {
@@ -73,22 +88,34 @@ impl MainLoop {
         }
         match self.processes[index].fault.clone() {
             None => self.log.line(&name, Level::Debug, "ended in its safe state"),
-            Some(fault) => self.log.line(&name, Level::Error, &fault),
+            Some(fault) => {
+                self.log.line(&name, Level::Error, &fault);
+                self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text: fault });
+            }
         }
     }
 
-    /// The command a manager was at when it ended, in words.
-    pub(super) fn last_command(&self, index: usize) -> String {
-        let Some(activity) = self.processes[index].page.as_ref().map(|page| page.activity()) else {
-            return String::new();
-        };
+    fn tell_death(&self, index: usize, how: &str) {
+        let process = &self.processes[index];
+        self.core.tell_event(|| RigEvent::Death {
+            manager: index,
+            generation: process.generation,
+            pid: process.child.as_ref().map_or(0, |child| child.pid),
+            how: how.to_owned(),
+            at: self.last_command(index).unwrap_or_default(),
+            last_lines: process.last_lines(),
+        });
+    }
+
+    /// The command a manager was at when it ended.
+    pub(super) fn last_command(&self, index: usize) -> Option<String> {
+        let activity = self.processes[index].page.as_ref().map(|page| page.activity())?;
         if activity.taken == activity.done {
-            return String::new();
+            return None;
         }
         let id = CommandId(activity.current_command);
-        let name =
-            self.core.blueprint.routes.get(&id).map_or_else(|| id.to_string(), |route| route.name.clone());
-        format!(", while at `{name}`")
+        let route = self.core.blueprint.routes.get(&id);
+        Some(route.map_or_else(|| id.to_string(), |route| route.name.clone()))
     }
 
     pub(super) fn unwatch(&mut self, index: usize) {
@@ -133,11 +160,7 @@ impl MainLoop {
             self.log.line(&name, Level::Info, line);
         }
         if lines.dropped > 0 {
-            self.log.line(
-                &name,
-                Level::Warn,
-                &format!("{} lines were dropped: it prints too fast", lines.dropped),
-            );
+            self.log.line(&name, Level::Warn, &too_fast(lines.dropped, "lines that it printed"));
         }
     }
 
@@ -157,6 +180,11 @@ impl MainLoop {
         }
         if let Some(output) = self.processes[index].stderr.take() {
             self.close_output(output.source());
+        }
+        let dropped = self.processes[index].records.take_dropped();
+        if dropped > 0 {
+            let name = self.name(index);
+            self.log.line(&name, Level::Warn, &too_fast(dropped, "log records"));
         }
     }
 }

@@ -5,7 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::socket::place::SocketError;
 use crate::config::Report;
+use crate::guardian::RecordError;
 use crate::remote::CallError;
 use crate::shm::{DoorbellError, RingCreateError, SegmentCreateError, SegmentSealError};
 use crate::transport::SpawnError;
@@ -20,13 +22,21 @@ pub enum LaunchError {
     Refused(Report),
     /// Another coordinator works on the same state folder.
     #[error(
-        "`{folder}` is in use by the coordinator with process number {pid}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`"
+        "`{folder}` is in use by {holder}\nhelp: quit that one, or give this one a folder of its own with `--state-dir`"
     )]
     StateFolderHeld {
         /// The state folder.
         folder: PathBuf,
-        /// Who holds it.
-        pid: String,
+        /// Who holds it: process number, rig, and since when.
+        holder: String,
+    },
+    /// The manager that is to be started alone is none of the rig's.
+    #[error("no manager is called `{manager}` in this rig; there are `{}`", known.join("`, `"))]
+    NoSuchManager {
+        /// The name.
+        manager: String,
+        /// The names there are.
+        known: Vec<String>,
     },
     /// A folder that the run needs cannot be used.
     #[error("cannot use the folder `{folder}`")]
@@ -39,6 +49,9 @@ pub enum LaunchError {
     /// The coordinator could not get what it needs from the system.
     #[error("the coordinator cannot begin")]
     System(#[source] io::Error),
+    /// The rig's socket could not be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// A descriptor for waking a thread could not be made.
     #[error(transparent)]
     Doorbell(#[from] DoorbellError),
@@ -53,6 +66,12 @@ pub enum LaunchError {
         /// Why.
         source: SpawnError,
     },
+    /// The guardian, which sees to the rig should the coordinator be killed, could not be started.
+    #[error("the rig's guardian was not started")]
+    Guardian(#[source] SpawnError),
+    /// The guardian cannot be told all that it is to know.
+    #[error(transparent)]
+    GuardianRecord(RecordError),
     /// A stream's memory could not be made.
     #[error("the memory of the stream `{stream}` cannot be made")]
     Ring {
@@ -147,6 +166,14 @@ impl LaunchError {
             | Self::Died { manager, .. }
             | Self::StartupCommand { manager, .. } => Some(manager),
             _ => None,
+        }
+    }
+
+    /// The manager that does not come to work for this reason.
+    pub(super) fn manager(&self) -> Option<&str> {
+        match self {
+            Self::CommandDiffers { manager, .. } | Self::Page { manager, .. } => Some(manager),
+            other => other.culprit(),
         }
     }
 

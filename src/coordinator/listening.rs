@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
+use super::peers::Peer;
 use super::router::Caller;
 use crate::transport::{PipeError, Ready};
 use crate::wire::control::{self, ManagerWord};
-use crate::wire::{Envelope, EnvelopeError, Kind};
+use crate::wire::{Envelope, EnvelopeError, Kind, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one pipe before the others have their turn.
 const TURN: usize = 64;
@@ -20,6 +22,10 @@ const AFTER_PIPE_END: Duration = Duration::from_secs(1);
 impl MainLoop {
     pub(super) fn serve_pipe(&mut self, index: usize, ready: Ready) {
         if ready.writable {
+            if self.owes_streams {
+                self.connect_streams();
+                self.pass_barrier();
+            }
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
             peers[index].fill(index, router, pages, &self.core.poller);
@@ -75,6 +81,9 @@ impl MainLoop {
         envelope: &Envelope<'_>,
     ) -> Result<(), EnvelopeError> {
         let Envelope { header, payload } = envelope;
+        if self.processes[index].history.supervisor.hopes().is_some() {
+            self.look_again_soon(index);
+        }
         if header.kind == Kind::Control {
             self.hear(index, control::open(payload)?);
             return Ok(());
@@ -122,18 +131,41 @@ impl MainLoop {
             }
             ManagerWord::Quit { reason } => {
                 let who = self.name(index);
+                if !self.core.blueprint.heeds_managers {
+                    return self.log.line(
+                        &who,
+                        Level::Info,
+                        "asked to quit, which waits until it is checked",
+                    );
+                }
                 self.begin_quit(&if reason.is_empty() { format!("`{who}` asked for it") } else { reason });
             }
             ManagerWord::Stopped { safe_state_us } => {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
+                let taken = self.processes[index].page.as_ref().map_or(0, |page| page.activity().taken);
+                let reason = SafeReason::Quit;
+                let entry = SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false };
+                self.tell_safe(index, entry);
             }
             ManagerWord::Lost { what, detail } => {
                 let name = self.name(index);
                 self.note_loss(&name, &what, &detail);
             }
             ManagerWord::CancelsTaken => self.core.lock().peers[index].cancels_taken(),
+            ManagerWord::Safe(entry) => self.note_safe(index, &entry),
+            ManagerWord::Busy => self.watch(index),
+            ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
             word => self.hear_of_call(index, word),
         }
+    }
+
+    /// Those who watch are told that a manager is in its safe state.
+    pub(super) fn tell_safe(&self, index: usize, entry: SafeEntry) {
+        self.core.tell_event(|| RigEvent::Safe {
+            manager: index,
+            generation: self.processes[index].generation,
+            entry,
+        });
     }
 
     /// What a manager says of a call that it made.
@@ -165,7 +197,11 @@ impl MainLoop {
             4 => Level::Debug,
             _ => Level::Trace,
         };
+        let Some(dropped) = self.processes[index].records.admits(level, Instant::now()) else { return };
         let name = self.name(index);
+        if dropped > 0 {
+            self.log.line(&name, Level::Warn, &too_fast(dropped, "log records"));
+        }
         let text =
             if target.starts_with("labrig") { message.to_owned() } else { format!("[{target}] {message}") };
         self.processes[index].keep_line(&text);
@@ -200,6 +236,8 @@ impl MainLoop {
         let name = self.name(index);
         if !is_end {
             self.log.line(&name, Level::Error, &format!("its connection is ended: {why}"));
+            let text = format!("its connection is ended: {why}");
+            self.core.tell_event(|| RigEvent::Fault { manager: Some(index), text });
             self.processes[index].blame(format!("its connection was ended: {why}"));
         }
         self.disconnect(index);
@@ -209,17 +247,22 @@ impl MainLoop {
 
     /// Ends every call that this manager was to answer, and closes its pipe.
     pub(super) fn disconnect(&mut self, index: usize) {
+        let returns = self.may_return(index);
         let mut state = self.core.lock();
         let Some(pipe) = state.peers[index].pipe.take() else { return };
         if let Err(errno) = self.core.poller.remove(&pipe) {
             log::error!("a pipe cannot be taken from the poller: {errno}");
         }
-        state.peers[index].urgent = None;
+        state.peers[index] = Peer::default();
         let CoreState { router, pages, .. } = &mut *state;
-        // Whether a next life is to be expected is not known here yet.
-        router.gone(index, pages, false);
+        router.gone(index, pages, returns);
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();
     }
+}
+
+/// How it is told that a manager was not heard out.
+pub(super) fn too_fast(dropped: u64, what: &str) -> String {
+    format!("{dropped} {what} were dropped: they came too fast")
 }

@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 
 use super::core::{Core, CoreState, Request};
 use super::router::Caller;
-use crate::remote::{Need, OnUndelivered, Outgoing, Port, StreamError, StreamParts, Wait, Waited};
+use crate::remote::{Need, OnUndelivered, Outgoing, Port, Slot, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
 use crate::wire::{CommandSpec, Header, Hop, Kind, Progress, Refusal, codec};
 
@@ -39,9 +39,17 @@ impl Core {
     }
 }
 
-impl Port for Core {
-    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
-        let Outgoing { mut header, spec, payload, slot } = outgoing;
+impl Core {
+    /// Offers a command of this process, however its payload is written; gives the number of its call.
+    ///
+    /// # Errors
+    /// [`Refusal`], when it is known here and now that it will not run.
+    pub(super) fn offer(
+        &self,
+        mut header: Header,
+        payload: &[u8],
+        slot: Option<Arc<Slot>>,
+    ) -> Result<u64, Refusal> {
         if header.kind == Kind::Call && !self.is_scope_thread() {
             header.kind = Kind::Request;
         }
@@ -59,7 +67,7 @@ impl Port for Core {
             state.slots.insert(call, slot);
         }
         let CoreState { router, pages, .. } = &mut *state;
-        let offered = router.submit(Caller::Local(call), &header, &payload, Instant::now(), pages);
+        let offered = router.submit(Caller::Local(call), &header, payload, Instant::now(), pages);
         if offered.is_err() && wants_answer {
             state.slots.remove(&call);
         }
@@ -69,7 +77,14 @@ impl Port for Core {
         if let Err(refusal) = &offered {
             self.note_refused(refusal);
         }
-        offered.map(|()| call).map_err(|refusal| self.named(refusal, spec))
+        offered.map(|()| call)
+    }
+}
+
+impl Port for Core {
+    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
+        let Outgoing { header, spec, payload, slot } = outgoing;
+        self.offer(header, &payload, slot).map_err(|refusal| self.named(refusal, spec))
     }
 
     fn wait(&self, wait: Wait<'_>) -> Waited {

@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use log::Level;
-use rustix::process::Signal;
 
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
+use super::events::{RigEvent, Told};
+use super::guarding::{self, Guarding};
+use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
+use super::ordering::{Asker, Stop};
 use super::process::{Phase, Process};
 use super::router::{Caller, TracedEnding};
 use super::run_log::RunLog;
@@ -23,6 +26,7 @@ use super::shutdown::Quit;
 use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
 use super::trace::Trace;
+use super::watching::ChildSignals;
 use crate::transport::{Interest, Ready, Token};
 use crate::wire::MAX_ENVELOPE_BYTES;
 
@@ -35,6 +39,10 @@ pub(super) enum Source {
     Exit(usize),
     Stdout(usize),
     Stderr(usize),
+    Children,
+    SafeProgram(usize),
+    SafeOutput(usize),
+    Guardian,
 }
 
 impl Source {
@@ -46,6 +54,10 @@ impl Source {
             Self::Exit(index) => (3, index),
             Self::Stdout(index) => (4, index),
             Self::Stderr(index) => (5, index),
+            Self::Children => (6, 0),
+            Self::SafeProgram(index) => (7, index),
+            Self::SafeOutput(index) => (8, index),
+            Self::Guardian => (9, 0),
         };
         Token(kind << 32 | index as u64)
     }
@@ -58,7 +70,11 @@ impl Source {
             2 => Self::Pipe(index),
             3 => Self::Exit(index),
             4 => Self::Stdout(index),
-            _ => Self::Stderr(index),
+            5 => Self::Stderr(index),
+            6 => Self::Children,
+            7 => Self::SafeProgram(index),
+            8 => Self::SafeOutput(index),
+            _ => Self::Guardian,
         }
     }
 }
@@ -73,11 +89,21 @@ pub(super) struct MainLoop {
     pub(super) log_level: u8,
     pub(super) quit: Option<Quit>,
     pub(super) signals: Option<UnixStream>,
+    pub(super) child_signals: ChildSignals,
+    pub(super) stops: Vec<Stop>,
+    pub(super) hooks: Hooks,
+    pub(super) closing: Option<Closing>,
+    /// Whether somebody could not be told of a stream, because its pipe was full.
+    pub(super) owes_streams: bool,
+    pub(super) guarding: Option<Guarding>,
     pub(super) losses: Vec<Loss>,
+    /// What went wrong with the rig itself.
+    pub(super) faults: Vec<String>,
     pub(super) launched: Option<Sender<Result<(), LaunchError>>>,
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
     pub(super) buffer: Vec<u8>,
+    pub(super) told: Told,
 }
 
 /// What a loop is made with.
@@ -87,20 +113,26 @@ pub(super) struct Parts {
     pub(super) trace: Option<Trace>,
     pub(super) log_level: u8,
     pub(super) signals: Option<UnixStream>,
+    pub(super) hooks: Hooks,
+    pub(super) guarding: Option<guarding::Starting>,
     pub(super) launched: Sender<Result<(), LaunchError>>,
 }
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, launched } = parts;
+        let Parts { core, log, trace, log_level, signals, hooks, guarding, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
         if let Some(signals) = &signals {
             poller.add(signals, Source::Signal.token(), Interest::Read).map_err(system)?;
         }
+        let child_signals = ChildSignals::catch().map_err(LaunchError::System)?;
+        poller.add(&child_signals.told, Source::Children.token(), Interest::Read).map_err(system)?;
         let streams = core.blueprint.streams.iter().map(Stream::create).collect::<Result<_, _>>()?;
-        let processes = core.blueprint.managers.iter().map(|_| Process::new()).collect();
+        let managers = core.blueprint.managers.iter();
+        let processes = managers.map(|it| Process::new(&it.supervision, it.safe_deadline)).collect();
+        let guarding = guarding.map(|it| it.finish(poller)).transpose()?;
         Ok(Self {
             core,
             processes,
@@ -110,11 +142,19 @@ impl MainLoop {
             log_level,
             quit: None,
             signals,
+            child_signals,
+            stops: Vec::new(),
+            hooks,
+            closing: None,
+            owes_streams: false,
             launched: Some(launched),
             failure: None,
+            guarding,
             losses: Vec::new(),
+            faults: Vec::new(),
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
+            told: Told::default(),
         })
     }
 
@@ -128,11 +168,14 @@ impl MainLoop {
                 self.log.flush();
                 self.write_trace(false);
             }
-            match self.core.poller.wait(patience) {
+            let ready = self.core.poller.wait(patience);
+            self.begin_telling();
+            match ready {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
                 Err(errno) => self.fail(LaunchError::System(errno.into())),
             }
             self.keep_time();
+            self.tell_states();
         }
         self.finish()
     }
@@ -176,6 +219,10 @@ impl MainLoop {
             Source::Exit(index) => self.bury(index),
             Source::Stdout(index) => self.read_stdout(index),
             Source::Stderr(index) => self.read_stderr(index),
+            Source::Children => self.heed_children(),
+            Source::SafeProgram(index) => self.bury_safe_program(index),
+            Source::SafeOutput(index) => self.read_safe_program(index),
+            Source::Guardian => self.lose_guardian(),
         }
     }
 
@@ -213,7 +260,11 @@ impl MainLoop {
         if let Some(index) = self.optional_culprit(&error) {
             return self.leave_out(index, &error);
         }
+        if let Some(index) = self.revived_culprit(&error) {
+            return self.life_failed(index, &error);
+        }
         self.log.note(Level::Error, &format!("{error}"));
+        self.core.tell_event(|| RigEvent::Fault { manager: None, text: error.to_string() });
         self.failure.get_or_insert(error);
         self.begin_quit("the start-up failed");
     }
@@ -222,20 +273,27 @@ impl MainLoop {
 
     fn patience(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        let start = self.core.blueprint.start_deadline;
-        let starting = self.processes.iter().filter(|it| self.quit.is_none() && it.is_starting());
-        let deadlines = starting.filter_map(|process| Some(process.started_at? + start));
-        let throttled = self.processes.iter().filter_map(|process| process.throttled_until);
-        let kills =
-            self.processes.iter().filter(|process| process.is_alive()).filter_map(|process| process.kill_at);
-        let own = deadlines.chain(throttled).chain(kills).chain(self.quit_deadline()).min();
+        let own = self.processes.iter().filter_map(|process| self.due_of(process)).min();
+        let closing = self.closing.as_ref().map(|closing| closing.until);
+        let own =
+            own.into_iter().chain(closing).chain(self.quit_deadline()).chain(self.stop_deadline()).min();
         let mut state = self.core.lock();
+        let pages = state.peers.iter().flat_map(|peer| [peer.look_at, peer.renew_at]).flatten().min();
         // A wake-up that was armed for a call which has ended meanwhile is kept: the next call expires later,
         // and need not wake this loop only to arm it again. An idle rig wakes once more, then never.
         let armed = state.armed.filter(|at| *at > now);
-        let next = own.into_iter().chain(state.router.next_deadline()).chain(armed).min();
+        let next = own.into_iter().chain(pages).chain(state.router.next_deadline()).chain(armed).min();
         state.armed = next;
         next.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// When time will do something about a manager.
+    fn due_of(&self, process: &Process) -> Option<Instant> {
+        let start = process.start_deadline(self.core.blueprint.start_deadline);
+        let start = start.filter(|_| self.quit.is_none());
+        let kill = process.kill_at.filter(|_| process.is_alive());
+        let supervised = process.history.supervisor.due();
+        [start, kill, supervised, process.throttled_until, process.terminate_at].into_iter().flatten().min()
     }
 
     fn keep_time(&mut self) {
@@ -245,9 +303,15 @@ impl MainLoop {
         {
             self.fail(late);
         }
+        self.press_closing(now);
         self.press_quit(now);
         self.resume_throttled(now);
         self.kill_the_cut_off(now);
+        self.press_those_told_to_end(now);
+        self.press_stops(now);
+        self.look_at_pages(now);
+        self.renew_leases(now);
+        self.supervise(now);
         let mut state = self.core.lock();
         if state.router.next_deadline().is_some_and(|at| at <= now) {
             state.router.expire(now);
@@ -262,7 +326,7 @@ impl MainLoop {
             let process = &mut self.processes[index];
             if process.is_alive() && process.kill_at.is_some_and(|at| at <= now) {
                 process.kill_at = None;
-                self.signal(index, Signal::KILL);
+                self.kill(index);
             }
         }
     }
@@ -279,13 +343,15 @@ impl MainLoop {
                     drop(asker.send(self.open_stream(&stream, mode)));
                 }
                 Request::Loss { what, detail } => self.note_loss("scope", &what, &detail),
-                Request::Order { call, order, payload, codec } => self.obey(call, order, &payload, codec),
+                Request::Order { call, order, payload, codec, at } => {
+                    self.obey(Asker::new(call, codec), order, &payload, at);
+                }
                 Request::Startup { manager, answer } => {
                     let step = self.startup_ended(manager, answer);
                     self.check(step);
                 }
-                // Whoever asked may have gone on meanwhile.
-                Request::Status(asker) => drop(asker.send(self.status())),
+                Request::ReadyToQuit => self.end_waiting_before_quit(),
+                Request::Status(tell) => tell(self.status()),
             }
         }
     }
@@ -293,6 +359,11 @@ impl MainLoop {
     /// Something is lost: it is counted, and the summary will say so.
     pub(super) fn note_loss(&mut self, manager: &str, what: &str, detail: &str) {
         self.log.line(manager, Level::Error, &format!("lost: {what}: {detail}"));
+        self.core.tell_event(|| RigEvent::Loss {
+            manager: manager.to_owned(),
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        });
         match self.losses.iter_mut().find(|loss| loss.manager == manager && loss.what == what) {
             Some(loss) => loss.count += 1,
             None => self.losses.push(Loss {
@@ -310,6 +381,10 @@ impl MainLoop {
         if !matches!(read, Some(Ok(1..))) {
             return;
         }
-        if self.quit.is_some() { self.hasten_quit() } else { self.begin_quit("told by a signal") }
+        match (&self.quit, &self.closing) {
+            (Some(_), _) => self.hasten_quit(),
+            (None, Some(_)) => self.end_waiting_before_quit(),
+            (None, None) => self.begin_quit("told by a signal"),
+        }
     }
 }

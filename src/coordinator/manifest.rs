@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
+use super::program_file::{Unfit, unfit_to_start};
 use crate::config::{Code, Fault};
 use crate::registry::Manifest;
 use crate::registry::registration;
@@ -23,8 +24,6 @@ use crate::transport::Child;
 use crate::transport::poller::timespec;
 use crate::wire::envelope::PROTOCOL_VERSION;
 
-/// How long a program may take to say what it contains.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest manifest that is believed, in bytes.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -59,23 +58,28 @@ pub(crate) fn state_manifest(socket: OwnedFd) -> ExitCode {
     }
 }
 
-/// Asks every program at once; answers come in the order of the programs.
-pub(crate) fn ask_all(programs: &[Child]) -> Vec<Result<Manifest, Fault>> {
+/// Asks every program at once, each with that much time; answers come in the order of the programs.
+pub(crate) fn ask_all(programs: &[Child], patience: Duration) -> Vec<Result<Manifest, Fault>> {
     thread::scope(|threads| {
-        let asking: Vec<_> = programs.iter().map(|program| threads.spawn(|| ask(program))).collect();
+        let asking: Vec<_> =
+            programs.iter().map(|program| threads.spawn(move || ask(program, patience))).collect();
         let join = |asked: thread::ScopedJoinHandle<'_, _>| asked.join().expect("asking does not panic");
         asking.into_iter().map(join).collect()
     })
 }
 
-fn ask(child: &Child) -> Result<Manifest, Fault> {
+fn ask(child: &Child, patience: Duration) -> Result<Manifest, Fault> {
     let program = child.program.as_deref().unwrap_or(Path::new("/proc/self/exe")).display().to_string();
+    if let Some(Unfit { why, cure }) = child.program.as_deref().and_then(unfit_to_start) {
+        let message = format!("the program `{program}` cannot be started: {why}");
+        return Err(Fault::new(Code::ProgramNotStarted, message).hint(cure));
+    }
     let (mut process, socket) = child.ask_manifest().map_err(|error| {
         let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         Fault::new(Code::ProgramNotStarted, format!("the program `{program}` cannot be started: {cause}"))
             .hint("check the path, and that the file is executable and made for this machine")
     })?;
-    let answer = read_all(socket, Instant::now() + PATIENCE);
+    let answer = read_all(socket, patience);
     // It has answered, or it never will; either way it has nothing more to do.
     let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
     let status = process.wait();
@@ -99,7 +103,8 @@ fn read_statement(program: &str, bytes: &[u8]) -> Result<Manifest, Fault> {
     if preamble.protocol != PROTOCOL_VERSION {
         let (theirs, version) = (preamble.protocol, preamble.version);
         let text = format!(
-            "`{program}` speaks protocol {theirs} (labrig {version}), this coordinator {PROTOCOL_VERSION}"
+            "`{program}` speaks protocol {theirs} (labrig {version}), this coordinator {PROTOCOL_VERSION} (labrig {})",
+            env!("CARGO_PKG_VERSION")
         );
         return Err(Fault::new(Code::ProgramVersion, text).hint("build both with the same version of labrig"));
     }
@@ -107,14 +112,15 @@ fn read_statement(program: &str, bytes: &[u8]) -> Result<Manifest, Fault> {
     Ok(statement.manifest)
 }
 
-fn read_all(socket: OwnedFd, until: Instant) -> Result<Vec<u8>, String> {
+fn read_all(socket: OwnedFd, patience: Duration) -> Result<Vec<u8>, String> {
+    let until = Instant::now() + patience;
     let mut file = File::from(socket);
     let (mut all, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let mut descriptors = [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::IN)];
         match poll(&mut descriptors, Some(&timespec(left))) {
-            Ok(0) => return Err(format!("no answer within {PATIENCE:?}")),
+            Ok(0) => return Err(format!("no answer within {patience:?}")),
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.to_string()),
         }

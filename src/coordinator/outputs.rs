@@ -1,12 +1,10 @@
 //! What managers and their vendor libraries print: cut into lines, escaped, capped, counted.
 
 use std::io::{ErrorKind, Read};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The longest line that is kept, in bytes; the rest of it is counted as cut.
-const MAX_LINE_BYTES: usize = 8 * 1024;
-/// How many lines of one output are kept in a second.
-const MAX_LINES_PER_S: u32 = 2_000;
+use super::lines::{LineBudget, MAX_LINE_BYTES, one_line};
+
 /// How much is read at once, so that a flood from one manager does not hold up the others.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -16,9 +14,7 @@ pub(crate) struct Output<R> {
     source: R,
     partial: Vec<u8>,
     is_cutting: bool,
-    second: Instant,
-    lines_in_second: u32,
-    dropped: u64,
+    budget: LineBudget,
 }
 
 /// What was read.
@@ -33,8 +29,7 @@ pub(crate) struct Lines {
 
 impl<R: Read> Output<R> {
     pub(crate) fn new(source: R) -> Self {
-        let second = Instant::now();
-        Self { source, partial: Vec::new(), is_cutting: false, second, lines_in_second: 0, dropped: 0 }
+        Self { source, partial: Vec::new(), is_cutting: false, budget: LineBudget::new(Instant::now()) }
     }
 
     pub(crate) fn source(&self) -> &R {
@@ -56,7 +51,7 @@ impl<R: Read> Output<R> {
         if is_end && !self.partial.is_empty() {
             self.end_line(&mut lines);
         }
-        let dropped = if lines.is_empty() && !is_end { 0 } else { std::mem::take(&mut self.dropped) };
+        let dropped = if lines.is_empty() && !is_end { 0 } else { self.budget.take_dropped() };
         Lines { lines, dropped, is_end }
     }
 
@@ -74,37 +69,19 @@ impl<R: Read> Output<R> {
     }
 
     fn end_line(&mut self, lines: &mut Vec<String>) {
-        let mut line = escape(&String::from_utf8_lossy(&self.partial));
-        if std::mem::take(&mut self.is_cutting) {
-            line.push_str(" … (cut)");
+        let is_cut = std::mem::take(&mut self.is_cutting);
+        // Asked first: a flood is not worth more than being counted.
+        if self.budget.admits(Instant::now()) {
+            lines.push(one_line(&String::from_utf8_lossy(&self.partial), is_cut));
         }
         self.partial.clear();
-        if self.second.elapsed() >= Duration::from_secs(1) {
-            self.second = Instant::now();
-            self.lines_in_second = 0;
-        }
-        self.lines_in_second += 1;
-        if self.lines_in_second > MAX_LINES_PER_S { self.dropped += 1 } else { lines.push(line) }
     }
-}
-
-/// Text without control characters: a manager cannot move the cursor of whoever reads the log.
-pub(crate) fn escape(text: &str) -> String {
-    let text = text.trim_end_matches('\r');
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\t' => escaped.push('\t'),
-            control if control.is_control() => escaped.extend(control.escape_default()),
-            plain => escaped.push(plain),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinator::lines::MAX_LINES_PER_S;
 
     fn check_lines(input: &[u8], expected: &[&str]) {
         let mut output = Output::new(input);
@@ -132,7 +109,8 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_and_says_so() {
         let long = vec![b'x'; MAX_LINE_BYTES + 5];
-        check_lines(&long, &[&format!("{} … (cut)", "x".repeat(MAX_LINE_BYTES))]);
+        let end = " … (cut)";
+        check_lines(&long, &[&format!("{}{end}", "x".repeat(MAX_LINE_BYTES - end.len()))]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::router::{Gauge, Router};
-use crate::shm::{Doorbell, StatusPage, Urgent};
+use crate::shm::{Doorbell, StatusPage, Urgent, monotonic_ns};
 use crate::transport::{Interest, Pipe, PipeError, Poller, Token};
+use crate::wire::SafeReason;
 
 /// One manager's connection. Without a pipe nothing can be sent: not started yet, or gone.
 #[derive(Default)]
@@ -17,7 +18,18 @@ pub(crate) struct Peer {
     pub(crate) is_throttled: bool,
     /// The lane that overtakes the pipe, in one life of the manager.
     pub(crate) urgent: Option<UrgentLane>,
+    /// How long it may go without a sign of life; none when nobody watches it.
+    pub(crate) period: Option<Duration>,
+    /// When its page is looked at next; none while nobody need look.
+    pub(crate) look_at: Option<Instant>,
+    /// When its lease is renewed next; none while it needs none.
+    pub(crate) renew_at: Option<Instant>,
 }
+
+/// Where an urgent word for the safe state says up to which command it holds.
+const BARRIER: usize = 0;
+/// Where it says why.
+const REASON: usize = 1;
 
 /// The words of a manager's page that are not to wait behind commands, and the bell that tells of them.
 pub(crate) struct UrgentLane {
@@ -28,8 +40,8 @@ pub(crate) struct UrgentLane {
 }
 
 impl UrgentLane {
-    pub(crate) fn new(page: Arc<StatusPage>, bell: Arc<Doorbell>) -> Self {
-        Self { page, bell, cancels: VecDeque::new() }
+    pub(crate) fn new(page: &Arc<StatusPage>, bell: &Arc<Doorbell>) -> Self {
+        Self { page: Arc::clone(page), bell: Arc::clone(bell), cancels: VecDeque::new() }
     }
 
     /// Posts what there is room for; the manager says when there is more.
@@ -44,6 +56,48 @@ impl UrgentLane {
 }
 
 impl Peer {
+    /// The connection of a new life: nothing of the last one is in its way.
+    pub(crate) fn new(pipe: Pipe, token: Token, urgent: UrgentLane, period: Option<Duration>) -> Self {
+        Self { pipe: Some(pipe), token: Some(token), urgent: Some(urgent), period, ..Self::default() }
+    }
+
+    /// From now on its page is looked at; says whether it was not before.
+    pub(crate) fn begin_watch(&mut self, now: Instant) -> bool {
+        let (Some(period), None, Some(urgent)) = (self.period, self.look_at, &self.urgent) else {
+            return false;
+        };
+        self.look_at = Some(now + period);
+        urgent.page.set_watched(true);
+        true
+    }
+
+    /// Tells the manager to enter its safe state, and that what it was given up to the barrier does not begin.
+    pub(crate) fn enter_safe_state(&mut self, barrier: u64, reason: SafeReason) {
+        if let Some(UrgentLane { page, bell, .. }) = &self.urgent {
+            page.set_argument(BARRIER, barrier);
+            page.set_argument(REASON, reason.code());
+            page.raise(Urgent::SAFE);
+            bell.ring();
+        }
+    }
+
+    /// Vouches for the coordinator for so long, and says when to do so again.
+    pub(crate) fn lease(&mut self, lease: Duration, now: Instant) {
+        if let Some(urgent) = &self.urgent {
+            let lease_ns = u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX);
+            urgent.page.set_lease_until_ns(monotonic_ns().saturating_add(lease_ns));
+            self.renew_at = Some(now + lease * 2 / 5);
+        }
+    }
+
+    /// Nothing that it does needs a lease.
+    pub(crate) fn end_lease(&mut self) {
+        if let Some(urgent) = &self.urgent {
+            urgent.page.set_lease_until_ns(0);
+        }
+        self.renew_at = None;
+    }
+
     /// Tells the manager to cancel a call that it has in its pipe, or is at.
     pub(crate) fn cancel(&mut self, call: u64) {
         if let Some(urgent) = &mut self.urgent {
@@ -80,21 +134,35 @@ impl Peer {
     }
 
     /// Moves what is queued for this manager into its pipe, unless that is known to be full: then the poller
-    /// tells of room.
-    pub(crate) fn flush(&mut self, index: usize, router: &mut Router, gauge: &dyn Gauge, poller: &Poller) {
-        if !self.is_full {
-            self.fill(index, router, gauge, poller);
-        }
+    /// tells of room. Says whether its page is to be looked at from now on.
+    pub(crate) fn flush(
+        &mut self,
+        index: usize,
+        router: &mut Router,
+        gauge: &dyn Gauge,
+        poller: &Poller,
+    ) -> bool {
+        !self.is_full && self.fill(index, router, gauge, poller)
     }
 
-    /// The pipe has room: moves what is queued into it, until it is full.
-    pub(crate) fn fill(&mut self, index: usize, router: &mut Router, gauge: &dyn Gauge, poller: &Poller) {
-        let Some(pipe) = &self.pipe else { return };
+    /// The pipe has room: moves what is queued into it, until it is full. Says whether its page is to be looked
+    /// at from now on.
+    pub(crate) fn fill(
+        &mut self,
+        index: usize,
+        router: &mut Router,
+        gauge: &dyn Gauge,
+        poller: &Poller,
+    ) -> bool {
+        let Some(pipe) = &self.pipe else { return false };
         let now = Instant::now();
-        let mut is_full = false;
+        let (mut is_full, mut has_sent) = (false, false);
         while let Some(bytes) = router.next_for(index, now) {
             match pipe.send(bytes) {
-                Ok(()) => router.sent(index, gauge),
+                Ok(()) => {
+                    router.sent(index, gauge);
+                    has_sent = true;
+                }
                 Err(PipeError::NotReady) => {
                     is_full = true;
                     break;
@@ -111,6 +179,13 @@ impl Peer {
             self.is_full = is_full;
             self.watch(poller);
         }
+        has_sent && self.look_at.is_none() && self.begin_watch(now)
+    }
+
+    /// Has the poller tell of room.
+    pub(crate) fn await_room(&mut self, poller: &Poller) {
+        self.is_full = true;
+        self.watch(poller);
     }
 }
 

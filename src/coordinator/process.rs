@@ -6,9 +6,16 @@ use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lines::RecordBudget;
+use super::ordering::Orders;
 use super::outputs::Output;
 use super::rate::Bucket;
+use super::safe_programs::Securing;
+use super::status::SafeStatus;
+use super::summary::Death;
+use crate::config::Supervision;
 use crate::shm::{Doorbell, StatusPage, Urgent};
+use crate::supervisor::{Supervisor, Watch};
 use crate::transport::ChildProcess;
 
 /// How many of a manager's last lines are kept for its death's report.
@@ -31,13 +38,20 @@ pub(crate) enum Phase {
     Running,
     /// Was told to end.
     Stopping,
+    /// Its process has ended; its safe program runs, or it is to be started again.
+    Down,
     /// Has ended, or was never started.
     Ended,
 }
 
-/// See the module's words.
+/// See the module's words. All but `history` is about one life.
 pub(crate) struct Process {
+    pub(crate) history: History,
     pub(crate) phase: Phase,
+    /// Which life of it.
+    pub(crate) generation: u32,
+    /// Whether it is on the rungs from which there is no way back: it hung, or was not ready in time.
+    pub(crate) is_condemned: bool,
     /// Whether it is optional and was found absent; `fault` says why. What is left of it still ends.
     pub(crate) is_absent: bool,
     pub(crate) child: Option<ChildProcess>,
@@ -46,6 +60,7 @@ pub(crate) struct Process {
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
     pub(crate) bucket: Option<Bucket>,
+    pub(crate) records: RecordBudget,
     pub(crate) throttled_until: Option<Instant>,
     pub(crate) throttles: u64,
     pub(crate) started_at: Option<Instant>,
@@ -56,13 +71,69 @@ pub(crate) struct Process {
     pub(crate) fault: Option<String>,
     /// When it is killed because its pipe has ended and it has not.
     pub(crate) kill_at: Option<Instant>,
+    /// When it is terminated because it was told to end, alone, and has not.
+    pub(crate) terminate_at: Option<Instant>,
+    /// What is remembered from look to look at its page; none when nobody is to look.
+    pub(crate) watch: Option<Watch>,
+    /// When it last said that it is in its safe state and goes on.
+    pub(crate) safe_at: Option<Instant>,
+    /// Whether its process is stopped by a signal.
+    pub(crate) is_frozen: bool,
+    /// Its start-up commands that it has not done yet, in order.
+    pub(crate) in_startup: VecDeque<usize>,
+    /// Those that move or emit something, until it is armed.
+    pub(crate) put_off: Vec<usize>,
+    /// Its safe program, while that runs.
+    pub(crate) safe_program: Option<Securing>,
     last_lines: VecDeque<String>,
 }
 
+/// What outlives a manager's lives.
+pub(crate) struct History {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) deaths: Vec<Death>,
+    /// How many commands earlier lives have taken.
+    pub(crate) taken_before: u64,
+    pub(crate) throttles_before: u64,
+    /// Whether it refuses what moves or emits until somebody arms it.
+    pub(crate) is_inactive: bool,
+    /// When it last entered its safe state, and how.
+    pub(crate) safe_entry: Option<SafeStatus>,
+    /// Who waits for it to be armed or started again.
+    pub(crate) orders: Orders,
+}
+
 impl Process {
-    pub(crate) fn new() -> Self {
+    /// A manager that was not started yet.
+    pub(crate) fn new(rules: &Supervision, safe_deadline: Duration) -> Self {
+        let supervisor = Supervisor::new(rules, safe_deadline);
+        let history = History {
+            supervisor,
+            deaths: Vec::new(),
+            taken_before: 0,
+            throttles_before: 0,
+            is_inactive: false,
+            safe_entry: None,
+            orders: Orders::default(),
+        };
+        Self::life(history, 1, rules.watchdog)
+    }
+
+    /// From now on this is about its next life.
+    pub(crate) fn begin_life(self, rules: &Supervision) -> Self {
+        let (taken, throttles) = (self.taken(), self.throttles);
+        let mut history = self.history;
+        history.taken_before += taken;
+        history.throttles_before += throttles;
+        Self::life(history, self.generation + 1, rules.watchdog)
+    }
+
+    fn life(history: History, generation: u32, watchdog: Option<Duration>) -> Self {
         Self {
+            history,
             phase: Phase::Waiting,
+            generation,
+            is_condemned: false,
             is_absent: false,
             child: None,
             page: None,
@@ -70,6 +141,7 @@ impl Process {
             stdout: None,
             stderr: None,
             bucket: None,
+            records: RecordBudget::new(Instant::now()),
             throttled_until: None,
             throttles: 0,
             started_at: None,
@@ -78,6 +150,13 @@ impl Process {
             exit: None,
             fault: None,
             kill_at: None,
+            terminate_at: None,
+            watch: watchdog.map(Watch::new),
+            safe_at: None,
+            is_frozen: false,
+            in_startup: VecDeque::new(),
+            put_off: Vec::new(),
+            safe_program: None,
             last_lines: VecDeque::new(),
         }
     }
@@ -87,9 +166,40 @@ impl Process {
         self.child.is_some() && self.exit.is_none()
     }
 
+    /// Whether it was brought into its safe state, and has not left it since.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.safe_at.is_some() && self.page.as_ref().is_some_and(|page| page.is_safe())
+    }
+
+    /// Whether its safe program runs.
+    pub(crate) fn is_being_secured(&self) -> bool {
+        self.safe_program.is_some()
+    }
+
+    /// Whether it can be asked for something: it runs, and is neither starting nor ending.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.is_alive() && matches!(self.phase, Phase::Preparing(_) | Phase::Prepared | Phase::Running)
+    }
+
+    /// Whether it has said that its hardware is safe, and has not left that state since.
+    pub(crate) fn has_said_safe(&self) -> bool {
+        self.safe_state.is_some() || self.page.as_ref().is_some_and(|page| page.is_safe())
+    }
+
+    /// How many commands it has taken in this life.
+    pub(crate) fn taken(&self) -> u64 {
+        self.page.as_ref().map_or(0, |page| page.activity().taken)
+    }
+
     /// Whether it takes part in the start-up and has not come to its end.
     pub(crate) fn is_starting(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Starting | Phase::SettingUp | Phase::Preparing(_))
+    }
+
+    /// When it is late, if it is to be ready in such a time; none when that is decided.
+    pub(crate) fn start_deadline(&self, patience: Duration) -> Option<Instant> {
+        let is_open = self.is_starting() && !self.is_condemned;
+        self.started_at.filter(|_| is_open).map(|at| at + patience)
     }
 
     /// Notes what went wrong first; what follows from it is not worth a word.

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use super::core::CoreState;
+use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
 use super::status::{ManagerStatus, RigStatus};
-use super::summary::{ManagerEnd, ManagerSummary, RunSummary};
+use super::summary::{Death, ManagerEnd, ManagerSummary, RunSummary};
 use log::Level;
 
 impl MainLoop {
@@ -35,19 +36,26 @@ impl MainLoop {
             kind: self.plan(index).kind.clone(),
             state: state_text(process, is_busy),
             pid: process.child.as_ref().map_or(0, |child| child.pid),
-            generation: state.router.station(index).generation.0,
+            generation: process.generation,
             uptime_s: process.started_at.map_or(0.0, |started| (until - started).as_secs_f64()),
             queued: state.router.station(index).waiting(taken),
             taken,
-            throttles: process.throttles,
+            throttles: process.history.throttles_before + process.throttles,
+            restarts: process.generation - 1,
+            last_death: process.history.deaths.last().cloned(),
+            is_inactive: process.history.is_inactive,
+            last_safe_entry: process.history.safe_entry.clone(),
             fault: process.fault.clone(),
         }
     }
 
     pub(super) fn finish(mut self) -> RunSummary {
         self.core.close();
+        self.release_guardian();
         self.write_trace(true);
         let summary = self.summary();
+        self.core
+            .tell_event(|| RigEvent::Ended { is_clean: summary.is_clean, reason: summary.reason.clone() });
         if let Some(error) = self.failure.take() {
             self.launched(Err(error));
         }
@@ -70,13 +78,23 @@ impl MainLoop {
             run_dir: self.core.blueprint.run_dir.clone(),
             duration_s: self.begun_at.elapsed().as_secs_f64(),
             reason: self.quit.as_ref().map(|quit| quit.reason.clone()).unwrap_or_default(),
-            is_clean: managers.iter().all(|manager| manager.end.is_in_order()),
+            is_clean: self.faults.is_empty() && managers.iter().all(|manager| manager.end.is_in_order()),
             managers,
+            faults: self.faults.clone(),
             streams: self.streams.iter().map(|stream| stream.status(&name_of)).collect(),
+            deaths: self.deaths(),
             losses: self.losses.clone(),
             totals: state.router.totals(),
             in_flight_high_water: state.router.in_flight().1,
         }
+    }
+
+    /// All of them, in their order.
+    fn deaths(&self) -> Vec<Death> {
+        let each = self.processes.iter().flat_map(|process| &process.history.deaths);
+        let mut deaths: Vec<_> = each.cloned().collect();
+        deaths.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
+        deaths
     }
 
     pub(super) fn manager_summary(&self, index: usize) -> ManagerSummary {
@@ -91,21 +109,26 @@ impl MainLoop {
         ManagerSummary {
             name: self.name(index),
             kind: self.plan(index).kind.clone(),
-            generation: 1,
-            taken: process.page.as_ref().map_or(0, |page| page.activity().taken),
+            generation: process.generation,
+            taken: process.history.taken_before + process.taken(),
             end,
         }
     }
 }
 
-fn state_text(process: &Process, is_busy: bool) -> &'static str {
+pub(super) fn state_text(process: &Process, is_busy: bool) -> &'static str {
     match process.phase {
         _ if process.is_absent => "absent",
         Phase::Waiting => "waiting",
+        _ if process.is_alive() && (process.is_frozen || process.history.supervisor.is_stuck()) => "stuck",
+        Phase::Starting | Phase::SettingUp | Phase::Preparing(_) if process.generation > 1 => "restarting",
         Phase::Starting | Phase::SettingUp | Phase::Preparing(_) => "starting",
         Phase::Prepared | Phase::Running if is_busy => "busy",
+        Phase::Prepared | Phase::Running if process.history.is_inactive => "inactive",
+        Phase::Prepared | Phase::Running if process.is_stopped() => "safe",
         Phase::Prepared | Phase::Running => "ready",
         Phase::Stopping => "stopping",
+        Phase::Down => "restarting",
         Phase::Ended if process.fault.is_some() => "failed",
         Phase::Ended => "stopped",
     }

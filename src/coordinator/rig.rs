@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::builder::RigBuilder;
 use super::core::Core;
 use super::launch_error::LaunchError;
+use super::socket::RigSocket;
 use super::state_folder::StateFolder;
 use super::status::RigStatus;
 use super::summary::RunSummary;
@@ -52,6 +53,7 @@ pub(super) struct Parts {
     pub(super) scope_thread: JoinHandle<()>,
     pub(super) scope_ended: Receiver<()>,
     pub(super) ended: Receiver<()>,
+    pub(super) socket: RigSocket,
     pub(super) state_folder: StateFolder,
     /// Kept to its end when nobody named a folder for this run.
     pub(super) temporary: Option<tempfile::TempDir>,
@@ -92,6 +94,11 @@ impl Rig {
         &self.core.blueprint.run_dir
     }
 
+    /// The socket at which the rig is asked and told from other programs while it runs.
+    pub fn socket(&self) -> &Path {
+        &self.core.blueprint.socket
+    }
+
     /// Waits until the rig ends by itself, for at most `patience`, and says whether it has.
     pub fn wait(&self, patience: Option<Duration>) -> bool {
         let Some(parts) = &self.parts else { return true };
@@ -123,6 +130,7 @@ impl Parts {
         if !callbacks::settle(CALLBACKS_PATIENCE) {
             log::warn!("callbacks have not returned; they are left behind");
         }
+        drop(self.socket);
         drop(self.state_folder);
         drop(self.temporary);
         summary

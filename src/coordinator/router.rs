@@ -132,6 +132,11 @@ impl Router {
         self.is_tracing = true;
     }
 
+    /// From now on every ending is told with its times, or none is.
+    pub fn set_tracing(&mut self, is_tracing: bool) {
+        self.is_tracing = is_tracing;
+    }
+
     /// The place of the scope among the stations.
     pub fn scope_index(&self) -> usize {
         self.scope

@@ -1,5 +1,6 @@
 //! The one log of a run: records, panics and stray prints of every process, with time, level and name.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -7,22 +8,31 @@ use std::time::SystemTime;
 
 use log::Level;
 
-use super::outputs::escape;
+use super::lines::one_line;
 
 /// Lines go into `run.log`, and to whatever logger the coordinator's process has.
 pub(crate) struct RunLog {
     file: Option<BufWriter<File>>,
+    /// Who a line is from, as it is shown: `camera#2` in its second life.
+    speakers: HashMap<String, String>,
 }
 
 impl RunLog {
     /// Opens `run.log` in the run's folder.
     pub(crate) fn create(run_dir: &Path) -> std::io::Result<Self> {
-        Ok(Self { file: Some(BufWriter::new(File::create(run_dir.join("run.log"))?)) })
+        let file = BufWriter::new(File::create(run_dir.join("run.log"))?);
+        Ok(Self { file: Some(file), speakers: HashMap::new() })
+    }
+
+    /// From now on the lines of that manager are those of this life of it.
+    pub(crate) fn begin_life(&mut self, manager: &str, generation: u32) {
+        self.speakers.insert(manager.to_owned(), format!("{manager}#{generation}"));
     }
 
     /// Notes one line of a manager, or of the coordinator.
     pub(crate) fn line(&mut self, name: &str, level: Level, text: &str) {
-        let text = escape(text);
+        let text = one_line(text, false);
+        let name = self.speakers.get(name).map_or(name, String::as_str);
         log::log!(target: name, level, "{text}");
         let time = humantime::format_rfc3339_millis(SystemTime::now());
         let Some(file) = &mut self.file else { return };
@@ -43,5 +53,41 @@ impl RunLog {
             log::error!(target: "labrig", "run.log cannot be written any further: {error}");
             self.file = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::coordinator::lines::MAX_LINE_BYTES;
+
+    #[test]
+    fn every_line_has_time_level_manager_and_generation() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut log = RunLog::create(folder.path()).expect("a log");
+        log.line("camera", Level::Info, "not started yet");
+        log.begin_life("camera", 1);
+        log.line("camera", Level::Warn, "first\nlife");
+        log.begin_life("camera", 2);
+        log.line("camera", Level::Error, &"x".repeat(MAX_LINE_BYTES + 1));
+        log.note(Level::Info, "the rig quits");
+        log.flush();
+        let text = fs::read_to_string(folder.path().join("run.log")).expect("it was written");
+        let lines: Vec<_> =
+            text.lines().map(|line| line.split_once(' ').expect("a time comes first")).collect();
+        for (time, _) in &lines {
+            assert!(humantime::parse_rfc3339(time).is_ok_and(|time| time <= SystemTime::now()), "{time}");
+        }
+        let said: Vec<_> = lines.iter().map(|(_, said)| *said).collect();
+        assert_eq!(said[..2], ["INFO  camera: not started yet", "WARN  camera#1: first\\u{a}life"]);
+        assert!(
+            said[2].starts_with("ERROR camera#2: xxx") && said[2].ends_with("xxx … (cut)"),
+            "{}",
+            said[2]
+        );
+        assert_eq!(said[3..], ["INFO  labrig: the rig quits"]);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 use rustix::process::Signal;
 
+use super::events::RigEvent;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
 use crate::shm::Urgent;
@@ -39,10 +40,14 @@ impl Quit {
 impl MainLoop {
     /// Begins the quit; a second request is harmless.
     pub(super) fn begin_quit(&mut self, reason: &str) {
-        if self.quit.is_some() {
-            return;
+        if self.quit.is_none() && !self.waits_before_quit(reason) {
+            self.begin_quit_now(reason);
         }
+    }
+
+    pub(super) fn begin_quit_now(&mut self, reason: &str) {
         self.log.note(Level::Info, &format!("the rig quits: {reason}"));
+        self.core.tell_event(|| RigEvent::Quit { reason: reason.to_owned() });
         let terminate_at = Instant::now() + self.core.blueprint.quit_deadline;
         self.quit = Some(Quit { reason: reason.to_owned(), terminate_at, kill_at: None });
         self.core.begin_quit();
@@ -77,7 +82,8 @@ impl MainLoop {
     fn may_end(&self, index: usize) -> bool {
         let sources = self.streams.iter().filter(|stream| stream.is_lossless_for(index));
         let mut producers = sources.map(|stream| stream.producer);
-        let has_ended = |process: &Process| process.phase == Phase::Ended || process.is_absent;
+        let has_ended =
+            |process: &Process| matches!(process.phase, Phase::Ended | Phase::Down) || process.is_absent;
         self.is_to_be_told(index)
             && producers.all(|producer| producer == index || has_ended(&self.processes[producer]))
     }
@@ -85,7 +91,11 @@ impl MainLoop {
     fn tell_to_end(&mut self, index: usize) {
         let process = &mut self.processes[index];
         if !process.is_alive() {
-            process.phase = Phase::Ended;
+            process.history.supervisor.quit();
+            self.core.with_router(|router| router.give_up(index));
+            if !process.is_being_secured() {
+                process.phase = Phase::Ended;
+            }
             return;
         }
         if process.kill_at.is_some() {
@@ -124,7 +134,8 @@ impl MainLoop {
         // All are told before the first one ends: none is to take the end of another for an error.
         self.processes.iter().filter_map(|process| process.page.as_ref()).for_each(|page| page.give_up());
         for index in 0..self.processes.len() {
-            if !self.processes[index].is_alive() {
+            // What cannot even be killed is waited for no longer.
+            if !self.processes[index].is_alive() || self.processes[index].phase == Phase::Ended {
                 continue;
             }
             self.log.line(&self.core.blueprint.managers[index].name.to_string(), Level::Warn, fault);

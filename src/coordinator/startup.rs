@@ -9,7 +9,7 @@ use log::Level;
 use super::launch_error::LaunchError;
 use super::main_loop::{MainLoop, Source};
 use super::outputs::Output;
-use super::peers::UrgentLane;
+use super::peers::{Peer, UrgentLane};
 use super::process::Phase;
 use super::rate::Bucket;
 use super::router::Life;
@@ -18,7 +18,7 @@ use crate::remote::{Answer, CallError, CallFacts, StreamError, StreamParts};
 use crate::shm::{Doorbell, ReadMode, StatusPage};
 use crate::transport::{Interest, PipeError, Spawned};
 use crate::wire::control::{self, Configure, CoordinatorWord};
-use crate::wire::{CodecId, CommandId, Ending, Header, Kind, NotDone, Refusal, Target};
+use crate::wire::{CodecId, CommandId, Ending, Generation, Header, Kind, NotDone, Refusal, Target};
 
 impl MainLoop {
     /// Starts every manager whose predecessors are ready, or will not be there.
@@ -38,16 +38,17 @@ impl MainLoop {
         process.is_absent || matches!(process.phase, Phase::Prepared | Phase::Running)
     }
 
-    fn start(&mut self, index: usize) -> Result<(), LaunchError> {
-        let manager = self.name(index);
+    pub(super) fn start(&mut self, index: usize) -> Result<(), LaunchError> {
+        let (manager, generation) = (self.name(index), self.processes[index].generation);
         let page_error = |source| LaunchError::Page { manager: manager.clone(), source };
-        let page = Arc::new(StatusPage::create(1).map_err(page_error)?);
+        let page = Arc::new(StatusPage::create(u64::from(generation)).map_err(page_error)?);
         let urgent = Arc::new(Doorbell::create()?);
         let spawned = self
             .plan(index)
             .child
             .spawn()
             .map_err(|source| LaunchError::Spawn { manager: manager.clone(), source })?;
+        self.log.begin_life(&manager, self.core.lock().router.station(index).generation.0);
         self.log.line(&manager, Level::Debug, &format!("started as process {}", spawned.process.pid));
         self.adopt(index, spawned, &page, &urgent).map_err(|errno| LaunchError::System(errno.into()))?;
         let process = &mut self.processes[index];
@@ -56,7 +57,7 @@ impl MainLoop {
         process.started_at = Some(Instant::now());
         process.bucket = Some(Bucket::new(self.core.blueprint.managers[index].limits, Instant::now()));
         process.phase = Phase::Starting;
-        Ok(())
+        self.guard(index)
     }
 
     /// Puts a new process under watch.
@@ -73,11 +74,17 @@ impl MainLoop {
         poller.add(&child.pidfd, Source::Exit(index).token(), Interest::Read)?;
         poller.add(&stdout, Source::Stdout(index).token(), Interest::Read)?;
         poller.add(&stderr, Source::Stderr(index).token(), Interest::Read)?;
+        let lane = UrgentLane::new(page, urgent);
+        let watchdog = self.core.blueprint.managers[index].supervision.watchdog;
         let mut state = self.core.lock();
-        state.peers[index].pipe = Some(pipe);
-        state.peers[index].token = Some(Source::Pipe(index).token());
-        state.peers[index].urgent = Some(UrgentLane::new(Arc::clone(page), Arc::clone(urgent)));
+        state.peers[index] = Peer::new(pipe, Source::Pipe(index).token(), lane, watchdog);
         state.pages.0[index] = Some(Arc::clone(page));
+        if self.processes[index].generation > 1 {
+            // The page of the new life first: the router counts by it from now on.
+            state.router.begin_life(index, Generation(self.processes[index].generation));
+            state.router.set_inactive(index, self.processes[index].history.is_inactive);
+        }
+        state.peers[index].begin_watch(Instant::now());
         drop(state);
         let process = &mut self.processes[index];
         process.stdout = Some(Output::new(stdout));
@@ -122,7 +129,7 @@ impl MainLoop {
         let state = core.lock();
         let pipe = state.peers[index].pipe.as_ref().ok_or(PipeError::Closed)?;
         let name_of = |index: usize| core.blueprint.managers[index].name.to_string();
-        for stream in self.streams.iter().filter(|stream| stream.producer == index) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.producer == index) {
             stream.give_to_producer(pipe, &name_of)?;
         }
         let process = &self.processes[index];
@@ -138,7 +145,7 @@ impl MainLoop {
             rig: blueprint.rig.clone(),
             manager: plan.name.to_string(),
             kind: plan.kind.clone(),
-            generation: 1,
+            generation: self.processes[index].generation,
             index: u16::try_from(index).unwrap_or(u16::MAX),
             roster: blueprint.managers.iter().map(|manager| manager.name.to_string()).collect(),
             commands: blueprint.routes.iter().map(|(id, route)| (*id, route.name.clone())).collect(),
@@ -160,21 +167,35 @@ impl MainLoop {
         for known in self.streams.iter_mut().filter(|known| known.producer == index && !is_absent) {
             known.seal(stream)?;
         }
-        self.connect_readers();
+        self.connect_streams();
         Ok(())
     }
 
-    /// Hands every sealed stream to the readers that are there.
-    fn connect_readers(&mut self) {
+    /// Tells producers of new readers, and hands every sealed stream to the readers that are there. Who is not
+    /// told because its pipe is full is told once it has room.
+    pub(super) fn connect_streams(&mut self) {
+        self.owes_streams = false;
         for index in 0..self.processes.len() {
-            if !matches!(self.processes[index].phase, Phase::Preparing(_) | Phase::Prepared) {
+            if !self.processes[index].is_at_work() {
                 continue;
             }
-            let state = self.core.lock();
+            let core = Arc::clone(&self.core);
+            let name_of = |index: usize| core.blueprint.managers[index].name.to_string();
+            let mut state = core.lock();
             let Some(pipe) = state.peers[index].pipe.as_ref() else { continue };
-            let given = self.streams.iter_mut().try_for_each(|stream| stream.give_to_reader(index, pipe));
+            let told = self.streams.iter_mut().try_for_each(|stream| {
+                if stream.producer == index {
+                    stream.introduce_readers(pipe, &name_of)?;
+                }
+                stream.give_to_reader(index, pipe)
+            });
+            if told == Err(PipeError::NotReady) {
+                state.peers[index].await_room(&core.poller);
+                self.owes_streams = true;
+                continue;
+            }
             drop(state);
-            if let Err(error) = given {
+            if let Err(error) = told {
                 self.fail(self.pipe_failed(index, &error));
             }
         }
@@ -185,17 +206,23 @@ impl MainLoop {
         if self.processes[index].phase != Phase::SettingUp {
             return Ok(());
         }
-        let count = self.plan(index).startup.len();
+        let all = 0..self.plan(index).startup.len();
+        let is_put_off = |at: &usize| {
+            self.processes[index].history.is_inactive && self.core.is_startup_hazardous(index, *at)
+        };
+        let (put_off, now): (Vec<_>, Vec<_>) = all.partition(is_put_off);
+        let count = now.len();
         self.processes[index].phase = Phase::Preparing(count);
-        self.connect_readers();
+        self.processes[index].put_off = put_off;
+        self.connect_streams();
         if self.processes[index].phase == Phase::Preparing(count) {
-            (0..count).try_for_each(|at| self.send_startup(index, at))?;
+            now.into_iter().try_for_each(|at| self.send_startup(index, at))?;
             self.prepared(index);
         }
         Ok(())
     }
 
-    fn send_startup(&mut self, index: usize, at: usize) -> Result<(), LaunchError> {
+    pub(super) fn send_startup(&mut self, index: usize, at: usize) -> Result<(), LaunchError> {
         let core = Arc::clone(&self.core);
         let startup = &core.blueprint.managers[index].startup[at];
         let header = Header {
@@ -210,6 +237,9 @@ impl MainLoop {
         let answers = core.perform(&mut state);
         drop(state);
         answers.hand_over();
+        if offered.is_ok() {
+            self.processes[index].in_startup.push_back(at);
+        }
         offered.map_err(|refusal| self.startup_failed(index, &startup.name, CallError::Refused(refusal)))
     }
 
@@ -223,9 +253,8 @@ impl MainLoop {
 
     /// A start-up command has ended.
     pub(super) fn startup_ended(&mut self, index: usize, answer: Answer) -> Result<(), LaunchError> {
-        let Phase::Preparing(left) = self.processes[index].phase else { return Ok(()) };
-        let names = self.plan(index).startup.iter().map(|startup| startup.name.as_str());
-        let command = names.clone().nth(self.plan(index).startup.len() - left).unwrap_or("?").to_owned();
+        let Some(at) = self.processes[index].in_startup.pop_front() else { return Ok(()) };
+        let command = self.plan(index).startup[at].name.clone();
         let why = match answer {
             Answer::One { ending: Ending::Done(_), .. } => None,
             Answer::One { ending: Ending::NotDone(why), .. } => Some(why),
@@ -238,10 +267,18 @@ impl MainLoop {
         if let Some(why) = why {
             let facts =
                 CallFacts { command: command.clone(), manager: self.name(index), ..CallFacts::default() };
-            return Err(self.startup_failed(index, &command, CallError::from_ending(why, facts)));
+            let failed = self.startup_failed(index, &command, CallError::from_ending(why, facts));
+            if self.processes[index].phase == Phase::Running {
+                self.arming_failed(index, &failed.reason());
+                return Ok(());
+            }
+            return Err(failed);
         }
-        self.processes[index].phase = Phase::Preparing(left.saturating_sub(1));
-        self.prepared(index);
+        if let Phase::Preparing(left) = self.processes[index].phase {
+            self.processes[index].phase = Phase::Preparing(left.saturating_sub(1));
+            self.prepared(index);
+        }
+        self.armed(index);
         Ok(())
     }
 
@@ -255,6 +292,9 @@ impl MainLoop {
 
     /// When all that are there are ready and every stream is connected, everyone begins.
     pub(super) fn pass_barrier(&mut self) {
+        if self.launched.is_none() && self.quit.is_none() {
+            return self.begin_those_back();
+        }
         let is_decided = self.launched.is_none() || self.quit.is_some();
         let mut processes = self.processes.iter();
         let all_ready = processes.all(|process| process.is_absent || process.phase == Phase::Prepared);
@@ -295,9 +335,11 @@ impl MainLoop {
     /// What a manager that is not ready in time has left to do.
     pub(super) fn late_starter(&self, now: Instant) -> Option<LaunchError> {
         let after = self.core.blueprint.start_deadline;
-        let late = self.processes.iter().enumerate().find(|(_, process)| {
-            process.is_starting() && process.started_at.is_some_and(|started| now >= started + after)
-        });
+        let late = self
+            .processes
+            .iter()
+            .enumerate()
+            .find(|(_, process)| process.start_deadline(after).is_some_and(|at| now >= at));
         let (index, process) = late?;
         let missing = match process.phase {
             Phase::Starting => "its program has not said hello (does its `main` call labrig?)",

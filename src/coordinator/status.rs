@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::router::Totals;
+use super::summary::Death;
 
 /// How a rig is doing, at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +29,8 @@ pub struct ManagerStatus {
     pub name: String,
     /// Its kind.
     pub kind: String,
-    /// `waiting`, `starting`, `ready`, `busy`, `stopping`, `stopped`, `failed` or `absent`.
+    /// `waiting`, `starting`, `ready`, `busy`, `stuck`, `safe`, `inactive`, `stopping`, `stopped`, `restarting`,
+    /// `failed` or `absent`.
     pub state: &'static str,
     /// Its process number; 0 before it is started.
     pub pid: u32,
@@ -42,8 +44,29 @@ pub struct ManagerStatus {
     pub taken: u64,
     /// How often its pipe was left unread because it sent too much.
     pub throttles: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How it last ended without being told, if it did.
+    pub last_death: Option<Death>,
+    /// Whether it refuses what moves or emits until somebody arms it.
+    pub is_inactive: bool,
+    /// How it last entered its safe state without ending, if it did.
+    pub last_safe_entry: Option<SafeStatus>,
     /// What went wrong, if anything did; why it is absent, if it is.
     pub fault: Option<String>,
+}
+
+/// How a manager has entered its safe state.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SafeStatus {
+    /// Why.
+    pub reason: String,
+    /// How long that took, from when it heard of it, in µs.
+    pub took_us: u64,
+    /// Whether its emergency handle did it, because its worker was stuck.
+    pub by_emergency_handle: bool,
+    /// When it said so, in s from the beginning of the run.
+    pub at_s: f64,
 }
 
 /// How a stream is doing.

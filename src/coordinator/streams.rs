@@ -1,118 +1,133 @@
 //! The streams of a rig: their memory, who fills it and who reads it.
 //!
 //! The coordinator makes a ring and its cursors, hands the ring to the producer, seals it once the producer
-//! has mapped it, and only then hands it to the readers.
+//! has mapped it, and only then hands it to the readers. Each life of a producer has a ring of its own
+//! (`ring`); what earlier ones have counted is added up (`tally`).
 
-use std::os::fd::{AsFd, BorrowedFd};
+mod ring;
+mod tally;
 
-use super::blueprint::{ReaderBlueprint, StreamBlueprint};
+use super::blueprint::StreamBlueprint;
 use super::launch_error::LaunchError;
 use super::status::{ReaderStatus, StreamStatus};
 use crate::remote::{StreamError, StreamParts};
-use crate::shm::{CursorMemory, CursorState, Doorbell, ReadMode, RingMemory};
+use crate::shm::ReadMode;
 use crate::transport::{Pipe, PipeError};
-use crate::wire::control::{self, CoordinatorWord};
+use ring::{Ring, StreamReader};
+use tally::Past;
+
+/// How many rings of earlier lives are kept for readers that have not seen their last frame.
+const MOST_EARLIER: usize = 2;
 
 /// One stream's memory and bells.
 pub(crate) struct Stream {
     name: String,
     pub(crate) producer: usize,
-    ring: RingMemory,
-    space: Doorbell,
-    readers: Vec<StreamReader>,
-    is_sealed: bool,
+    ring: Ring,
+    /// Rings of earlier lives of the producer, which readers may still be at.
+    earlier: Vec<Ring>,
+    past: Past,
     /// Whether its producer was found absent: then it stays empty.
     is_left_empty: bool,
-}
-
-struct StreamReader {
-    /// Who reads; none is a thread of this process.
-    manager: Option<usize>,
-    inputs: Vec<String>,
-    cursor: CursorMemory,
-    data: Doorbell,
-    was_told: bool,
 }
 
 impl Stream {
     /// Makes the memory of a stream, all of it at once.
     pub(crate) fn create(plan: &StreamBlueprint) -> Result<Self, LaunchError> {
-        let ring_error = |source| LaunchError::Ring { stream: plan.name.clone(), source };
-        let ring = RingMemory::create(plan.slots, plan.max_frame_bytes).map_err(ring_error)?;
-        let readers = plan.readers.iter().map(|reader| StreamReader::create(&ring, plan, reader));
         Ok(Self {
             name: plan.name.clone(),
             producer: plan.producer,
-            readers: readers.collect::<Result<_, _>>()?,
-            space: Doorbell::create()?,
-            ring,
-            is_sealed: false,
+            ring: Ring::create(plan, |_| true)?,
+            earlier: Vec::new(),
+            past: Past::default(),
             is_left_empty: false,
         })
     }
 
+    /// Makes what a manager needs for its next life: a ring, if it fills this stream; a cursor, if it reads it.
+    pub(crate) fn renew(&mut self, manager: usize, plan: &StreamBlueprint) -> Result<(), LaunchError> {
+        if self.producer == manager {
+            let reads = |reader: usize| self.ring.readers().any(|it| it.manager == Some(reader));
+            let next = Ring::create(plan, reads)?;
+            self.earlier.push(std::mem::replace(&mut self.ring, next));
+            self.settle();
+            return Ok(());
+        }
+        if let Some(old) = self.ring.renew_reader(manager, plan)? {
+            self.past.keep(&old, self.ring.published());
+        }
+        Ok(())
+    }
+
+    /// Lets go of earlier rings that nobody reads any more.
+    fn settle(&mut self) {
+        let most = |at: usize, rings: usize| at + MOST_EARLIER < rings;
+        let rings = std::mem::take(&mut self.earlier);
+        let count = rings.len();
+        for (at, ring) in rings.into_iter().enumerate() {
+            if ring.is_left() || most(at, count) {
+                self.past.keep_ring(&ring);
+            } else {
+                self.earlier.push(ring);
+            }
+        }
+    }
+
     /// Hands the ring to its producer, with every reader: none misses the first frame.
     pub(crate) fn give_to_producer(
-        &self,
+        &mut self,
         pipe: &Pipe,
         name_of: &dyn Fn(usize) -> String,
     ) -> Result<(), PipeError> {
-        let word = control::seal(&CoordinatorWord::Produce { stream: self.name.clone() });
-        pipe.send_with(&word, &[self.ring.fd(), self.space.as_fd()])?;
-        for reader in &self.readers {
-            let name = reader.manager.map_or_else(|| "scope".to_owned(), name_of);
-            reader.introduce(&self.name, name, pipe)?;
-        }
-        Ok(())
+        self.ring.give(&self.name, pipe)?;
+        self.introduce_readers(pipe, name_of)
+    }
+
+    /// Tells the producer of every reader that it has not been told of, once it has the ring.
+    pub(crate) fn introduce_readers(
+        &mut self,
+        pipe: &Pipe,
+        name_of: &dyn Fn(usize) -> String,
+    ) -> Result<(), PipeError> {
+        self.ring.introduce_readers(&self.name, pipe, name_of)
     }
 
     /// The producer has mapped the ring: nobody else will ever write it.
     pub(crate) fn seal(&mut self, stream: &str) -> Result<(), LaunchError> {
-        if stream == self.name && !self.is_sealed {
-            self.ring.seal().map_err(|source| LaunchError::Seal { stream: self.name.clone(), source })?;
-            self.is_sealed = true;
-        }
-        Ok(())
+        if stream == self.name { self.ring.seal(&self.name) } else { Ok(()) }
     }
 
     /// Hands the sealed ring to a reader, once.
     pub(crate) fn give_to_reader(&mut self, manager: usize, pipe: &Pipe) -> Result<(), PipeError> {
-        if !self.is_sealed {
-            return Ok(());
-        }
-        for reader in
-            self.readers.iter_mut().filter(|reader| reader.manager == Some(manager) && !reader.was_told)
-        {
-            let word = CoordinatorWord::Read {
-                stream: self.name.clone(),
-                inputs: reader.inputs.clone(),
-                is_lossless: reader.cursor.mode() == ReadMode::Lossless,
-            };
-            let descriptors = [self.ring.fd(), reader.cursor.fd(), reader.data.as_fd(), self.space.as_fd()];
-            pipe.send_with(&control::seal(&word), &descriptors)?;
-            reader.was_told = true;
-        }
-        Ok(())
+        self.ring.give_to_reader(&self.name, manager, pipe)
     }
 
     /// Whether every reader has its end of the stream, or never will: nobody waits for an absent producer.
     pub(crate) fn is_connected(&self) -> bool {
-        self.is_left_empty || (self.is_sealed && self.readers.iter().all(|reader| reader.was_told))
+        let mut readers = self.ring.readers();
+        self.is_left_empty || (self.ring.is_sealed() && readers.all(|reader| reader.was_told))
+    }
+
+    /// Whether a manager that came back has its end of the stream, or will get it when others have come back.
+    pub(crate) fn is_connected_for(&self, manager: usize) -> bool {
+        if self.producer == manager {
+            return self.ring.is_sealed();
+        }
+        let mut readers = self.ring.readers().filter(|reader| reader.manager == Some(manager));
+        !self.ring.is_sealed() || readers.all(|reader| reader.was_told)
     }
 
     /// Whether that manager must see every frame before it may end.
     pub(crate) fn is_lossless_for(&self, manager: usize) -> bool {
-        self.readers.iter().any(|it| it.manager == Some(manager) && it.cursor.mode() == ReadMode::Lossless)
+        self.ring.readers().any(|it| it.manager == Some(manager) && it.mode() == ReadMode::Lossless)
     }
 
     /// A manager is dead: its end of the stream is taken from it.
     pub(crate) fn gone(&self, manager: usize) {
         if self.producer == manager {
-            self.ring.mark_producer_lost(self.readers.iter().map(|reader| &reader.data));
+            self.ring.mark_producer_lost();
         }
-        for reader in self.readers.iter().filter(|reader| reader.manager == Some(manager)) {
-            reader.cursor.mark_gone(&self.space);
-        }
+        self.earlier.iter().chain([&self.ring]).for_each(|ring| ring.mark_reader_gone(manager));
     }
 
     /// A manager was found absent: the stream goes on without it. It has seen no frame, for none is published
@@ -120,36 +135,12 @@ impl Stream {
     pub(crate) fn leave_out(&mut self, manager: usize) {
         self.gone(manager);
         self.is_left_empty |= self.producer == manager;
-        self.readers.retain(|reader| reader.manager != Some(manager));
+        self.ring.forget_reader(manager);
     }
 
     /// Takes a reader of this process on, once the producer knows of it.
     pub(crate) fn open(&mut self, mode: ReadMode, producer: &Pipe) -> Result<StreamParts, StreamError> {
-        let stream = || self.name.clone();
-        self.readers.retain(|it| it.manager.is_some() || it.cursor.counts().state != CursorState::Gone);
-        if self.readers.len() >= self.ring.max_readers() as usize {
-            return Err(StreamError::NoRoom { stream: stream() });
-        }
-        let reader = StreamReader {
-            manager: None,
-            inputs: Vec::new(),
-            cursor: CursorMemory::create(&self.ring, mode)?,
-            data: Doorbell::create()?,
-            was_told: true,
-        };
-        let introduced = reader.introduce(&self.name, "scope".to_owned(), producer);
-        introduced.map_err(|_| StreamError::ProducerUnreachable { stream: stream() })?;
-        let descriptor = |fd: BorrowedFd<'_>| {
-            fd.try_clone_to_owned().map_err(|_| StreamError::ProducerUnreachable { stream: stream() })
-        };
-        let parts = StreamParts {
-            ring: descriptor(self.ring.fd())?,
-            cursor: descriptor(reader.cursor.fd())?,
-            data: reader.data.try_clone()?,
-            space: self.space.try_clone()?,
-        };
-        self.readers.push(reader);
-        Ok(parts)
+        self.ring.open(&self.name, mode, producer)
     }
 
     /// The stream's name.
@@ -157,57 +148,34 @@ impl Stream {
         &self.name
     }
 
-    /// What has been counted so far.
+    /// What has been counted so far, in all lives.
     pub(crate) fn status(&self, name_of: &dyn Fn(usize) -> String) -> StreamStatus {
-        let counts = self.ring.counts();
+        let rings = || self.earlier.iter().chain([&self.ring]);
+        let counts = rings().fold(self.past.ring, |sum, ring| sum + ring.counts());
         StreamStatus {
             name: self.name.clone(),
             producer: name_of(self.producer),
             published: counts.published,
-            waits: counts.loans_waited,
+            waits: counts.waits,
             waited_ms: counts.waited_ns as f64 / 1e6,
             refused: counts.refused,
-            readers: self.readers.iter().map(|reader| reader.status(name_of, counts.published)).collect(),
+            readers: self.ring.readers().map(|reader| self.reader_status(reader, name_of)).collect(),
         }
     }
-}
 
-impl StreamReader {
-    fn create(
-        ring: &RingMemory,
-        stream: &StreamBlueprint,
-        plan: &ReaderBlueprint,
-    ) -> Result<Self, LaunchError> {
-        let page_error = |source| LaunchError::Page { manager: stream.name.clone(), source };
-        Ok(Self {
-            manager: Some(plan.manager),
-            inputs: plan.inputs.clone(),
-            cursor: CursorMemory::create(ring, plan.mode).map_err(page_error)?,
-            data: Doorbell::create()?,
-            was_told: false,
-        })
-    }
-
-    /// Makes the producer take this reader into account.
-    fn introduce(&self, stream: &str, reader: String, producer: &Pipe) -> Result<(), PipeError> {
-        let word = CoordinatorWord::AddReader { stream: stream.to_owned(), reader };
-        producer.send_with(&control::seal(&word), &[self.cursor.fd(), self.data.as_fd()])
-    }
-
-    fn status(&self, name_of: &dyn Fn(usize) -> String, published: u64) -> ReaderStatus {
-        let counts = self.cursor.counts();
-        let unread = published.saturating_sub(counts.position.max(counts.start));
+    fn reader_status(&self, reader: &StreamReader, name_of: &dyn Fn(usize) -> String) -> ReaderStatus {
+        let mut seen = reader.seen(self.ring.published());
+        if let Some(manager) = reader.manager {
+            let earlier = self.earlier.iter().flat_map(|ring| ring.seen_by(manager));
+            seen = earlier.fold(seen + self.past.of(manager), |sum, more| sum + more);
+        }
         ReaderStatus {
-            manager: self.manager.map_or_else(|| "scope".to_owned(), name_of),
-            is_lossless: self.cursor.mode() == ReadMode::Lossless,
-            taken: counts.taken,
-            skipped: counts.skipped,
-            damaged: counts.damaged,
-            unread: if counts.state == CursorState::Joined || self.cursor.mode() == ReadMode::Lossless {
-                unread
-            } else {
-                0
-            },
+            manager: reader.manager.map_or_else(|| "scope".to_owned(), name_of),
+            is_lossless: reader.mode() == ReadMode::Lossless,
+            taken: seen.taken,
+            skipped: seen.skipped,
+            damaged: seen.damaged,
+            unread: seen.unread,
         }
     }
 }

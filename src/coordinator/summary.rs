@@ -18,12 +18,17 @@ pub struct RunSummary {
     pub duration_s: f64,
     /// Why it ended.
     pub reason: String,
-    /// Whether every manager ended in good order, but for optional ones that were absent.
+    /// Whether nothing went wrong with the rig itself, and every manager ended in good order, but for optional ones
+    /// that were absent.
     pub is_clean: bool,
     /// How each manager ended.
     pub managers: Vec<ManagerSummary>,
+    /// What went wrong with the rig itself, such as the end of its guardian.
+    pub faults: Vec<String>,
     /// What went through each stream.
     pub streams: Vec<StreamStatus>,
+    /// The ends that nobody asked for, in their order; most were followed by a restart.
+    pub deaths: Vec<Death>,
     /// What managers have reported as lost.
     pub losses: Vec<Loss>,
     /// How calls ended.
@@ -41,10 +46,50 @@ pub struct ManagerSummary {
     pub kind: String,
     /// Which life of it was the last.
     pub generation: u32,
-    /// Commands it has taken.
+    /// Commands it has taken, in all its lives.
     pub taken: u64,
-    /// How it ended.
+    /// How its last life ended.
     pub end: ManagerEnd,
+}
+
+/// A manager has ended though nobody asked for that.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Death {
+    /// Its name.
+    pub manager: String,
+    /// Which life of it ended.
+    pub generation: u32,
+    /// Its process number; 0 when it could not be started.
+    pub pid: u32,
+    /// When, in s from the beginning of the run.
+    pub at_s: f64,
+    /// Its exit status or signal, or why it could not be started.
+    pub how: String,
+    /// What was wrong before, when it was ended for that: it hung, say.
+    pub because: Option<String>,
+    /// The command it was at.
+    pub command: Option<String>,
+    /// Whether it had said that it is in its safe state.
+    pub was_safe: bool,
+    /// The last lines that it printed or logged.
+    pub last_lines: Vec<String>,
+    /// How its safe program ended, if it was run.
+    pub safe_program: Option<String>,
+    /// What followed: a restart, or why there was none.
+    pub then: String,
+}
+
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { manager, generation, pid, how, .. } = self;
+        write!(f, "`{manager}` ended in its life {generation} (process {pid}): {how}")?;
+        if let Some(command) = &self.command {
+            write!(f, ", while at `{command}`")?;
+        }
+        self.because.iter().try_for_each(|because| write!(f, "; {because}"))?;
+        self.safe_program.iter().try_for_each(|how| write!(f, "; its safe program {how}"))?;
+        if self.then.is_empty() { Ok(()) } else { write!(f, "; {}", self.then) }
+    }
 }
 
 /// How a manager ended.
@@ -91,10 +136,11 @@ pub struct Loss {
 }
 
 impl RunSummary {
-    /// Whether anything that was to be kept is lost: reported, dropped from a lossless stream, or undelivered.
+    /// Whether anything that was to be kept is lost: reported, dropped from a lossless stream, undelivered, or
+    /// with the life of a manager.
     pub fn has_losses(&self) -> bool {
         let dropped = self.streams.iter().any(|stream| stream.dropped() > 0);
-        dropped || !self.losses.is_empty() || self.totals.undelivered > 0
+        dropped || !self.losses.is_empty() || !self.deaths.is_empty() || self.totals.undelivered > 0
     }
 
     /// The managers that did not end in good order, with the reason.

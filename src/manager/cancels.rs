@@ -34,12 +34,14 @@ impl Cancels {
         Self { page, desk, taking, may_have_more: AtomicBool::new(false), changed }
     }
 
-    /// Takes the urgent words, as the link thread, and the cancellations that they tell of.
-    pub(super) fn take_urgent(&self) -> Urgent {
+    /// Takes the urgent words, and the cancellations that they tell of. `heed` hears of them before anybody who
+    /// asks whether they are being taken is told that they are not.
+    pub(super) fn take_urgent(&self, heed: impl FnOnce(Urgent)) -> Urgent {
         let taking = self.taking.lock();
         // Until it is known: the worker must not believe words that have been taken and not been heeded.
         let had_more = self.may_have_more.swap(true, Ordering::AcqRel);
         let words = self.page.take_urgent();
+        heed(words);
         self.drain();
         let has_more =
             if words.contains(Urgent::CANCEL) { words.contains(Urgent::MORE_CANCELS) } else { had_more };
@@ -47,6 +49,11 @@ impl Cancels {
         drop(taking);
         self.changed.notify_all();
         words
+    }
+
+    /// Whether somebody may have taken words that nobody has heeded yet.
+    pub(super) fn are_being_taken(&self) -> bool {
+        self.may_have_more.load(Ordering::Acquire)
     }
 
     /// Takes what is posted, as the worker, waits for the rest, and looks whether everything is to give up.
@@ -112,10 +119,10 @@ mod tests {
             });
             // The link thread and the coordinator, in turn.
             while next <= last {
-                assert!(cancels.take_urgent().contains(Urgent::CANCEL | Urgent::MORE_CANCELS));
+                assert!(cancels.take_urgent(|_| {}).contains(Urgent::CANCEL | Urgent::MORE_CANCELS));
                 next = post(&page, next..=last);
             }
-            assert!(!cancels.take_urgent().contains(Urgent::MORE_CANCELS));
+            assert!(!cancels.take_urgent(|_| {}).contains(Urgent::MORE_CANCELS));
             assert!(working.join().expect("it does not panic"), "it began what was cancelled before");
         });
         assert!(!cancels.has_more());
@@ -125,11 +132,11 @@ mod tests {
     fn a_word_of_something_else_does_not_let_the_worker_go_on() {
         let (page, _, cancels) = cancels();
         page.raise(Urgent::CANCEL | Urgent::MORE_CANCELS);
-        cancels.take_urgent();
+        cancels.take_urgent(|_| {});
         page.raise(Urgent::QUIT);
-        assert!(cancels.take_urgent().contains(Urgent::QUIT) && cancels.has_more());
+        assert!(cancels.take_urgent(|_| {}).contains(Urgent::QUIT) && cancels.has_more());
         page.raise(Urgent::CANCEL);
-        cancels.take_urgent();
+        cancels.take_urgent(|_| {});
         assert!(!cancels.has_more());
     }
 
@@ -137,7 +144,7 @@ mod tests {
     fn a_coordinator_that_says_nothing_more_does_not_hold_the_worker_for_ever() {
         let (page, _, cancels) = cancels();
         page.raise(Urgent::CANCEL | Urgent::MORE_CANCELS);
-        cancels.take_urgent();
+        cancels.take_urgent(|_| {});
         cancels.take();
         assert!(!cancels.has_more());
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::cancels::Cancels;
 use super::link::{Arrived, Link};
+use super::safety::Safety;
+use super::steps::Steps;
 use crate::registry::{Context, Finished, Incoming, Instance};
+use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
 use crate::shm::StatusPage;
 use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal};
@@ -15,8 +18,10 @@ pub(super) struct Dispatch {
     link: Arc<Link>,
     page: Arc<StatusPage>,
     cancels: Arc<Cancels>,
+    safety: Arc<Safety>,
     index: u16,
     handlers: HashMap<CommandId, (usize, &'static CommandSpec)>,
+    self_checks: Vec<&'static str>,
     taken: u64,
 }
 
@@ -25,23 +30,46 @@ impl Dispatch {
         link: Arc<Link>,
         page: Arc<StatusPage>,
         cancels: Arc<Cancels>,
+        safety: Arc<Safety>,
         index: u16,
         instance: &dyn Instance,
     ) -> Self {
         let specs = instance.commands().into_iter().enumerate();
         let handlers = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
-        Self { link, page, cancels, index, handlers, taken: 0 }
+        let self_checks = instance.self_checks();
+        Self { link, page, cancels, safety, index, handlers, self_checks, taken: 0 }
     }
 
     /// Runs the handler of a command and answers. The command counts as taken before its first instruction.
-    pub(super) fn handle(&mut self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) {
+    pub(super) fn handle(
+        &mut self,
+        instance: &mut dyn Instance,
+        context: &mut Context,
+        steps: &mut Steps,
+        arrived: &Arrived,
+    ) {
         let header = &arrived.header;
         self.taken += 1;
-        self.page.begin(self.taken, header.command.0, None);
+        if self.safety.has_called_off(self.taken) {
+            return self.call_off(header);
+        }
+        self.page.begin(self.taken, header.command.0, self.link.desk().vitals().allowance_ns());
         let finished = self.run(instance, context, arrived);
+        if let Err(NotDone::Failed(failure)) = &finished.end {
+            steps.note_failure(&self.name_of(header.command), failure);
+        }
         match header.kind {
             Kind::Request => self.answer(header, finished),
             _ => self.note_failure(header, finished.end),
+        }
+        self.page.finish(self.taken);
+    }
+
+    /// A stop was ordered before the command began: it never does. Of one-way commands the coordinator has told.
+    fn call_off(&self, header: &Header) {
+        self.page.begin(self.taken, header.command.0, None);
+        if header.kind == Kind::Request {
+            self.answer(header, Finished::without_running(NotDone::Cancelled));
         }
         self.page.finish(self.taken);
     }
@@ -51,16 +79,52 @@ impl Dispatch {
         if header.command == Ping::spec().id {
             return self.link.desk().run(header, || self.cancels.take(), || Ok(Vec::new()));
         }
-        let Some(&(handler, _)) = self.handlers.get(&header.command) else {
+        if header.command == SelfCheck::spec().id {
+            return self.self_check(instance, context, arrived);
+        }
+        let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
             let command = self.name_of(header.command);
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
+        if spec.hazardous && !self.safety.may_leave() {
+            log::warn!("`{}` does not run: it was sent before the coordinator froze", spec.name);
+            return Finished::without_running(NotDone::Cancelled);
+        }
         context.enter(self.index, header);
         let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
-        let heed = || self.cancels.take();
-        let finished = self.link.desk().run(header, heed, || instance.handle(handler, incoming, context));
+        let handle = || {
+            if spec.hazardous {
+                self.safety.leave();
+            }
+            instance.handle(handler, incoming, context)
+        };
+        let finished = self.link.desk().run(header, || self.cancels.take(), handle);
         context.leave();
         finished
+    }
+
+    /// Runs what is called by its name: nothing but what the kind has marked as a self-check.
+    fn self_check(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
+        let header = &arrived.header;
+        let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
+        context.enter(self.index, header);
+        let run = || {
+            let asked = incoming.command::<SelfCheck>()?;
+            let index = self.self_checks.iter().position(|name| *name == asked.name);
+            let index = index.ok_or_else(|| self.no_such_check(&asked.name))?;
+            instance.self_check(index, context)?;
+            incoming.reply::<SelfCheck>(&())
+        };
+        let finished = self.link.desk().run(header, || self.cancels.take(), run);
+        context.leave();
+        finished
+    }
+
+    fn no_such_check(&self, name: &str) -> Failure {
+        Failure::text(match self.self_checks.as_slice() {
+            [] => format!("there is no self-check `{name}`: this kind has none"),
+            known => format!("there is no self-check `{name}`; there are `{}`", known.join("`, `")),
+        })
     }
 
     fn answer(&self, asked: &Header, finished: Finished) {
@@ -103,12 +167,5 @@ fn send(link: &Link, header: &Header, payload: &[u8]) {
     let bytes = header.seal(payload);
     if let Err(error) = link.send(&bytes) {
         log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
-    }
-}
-
-/// What became of a timer or frame handler.
-pub(super) fn note_tick(method: &str, end: Result<(), Failure>) {
-    if let Err(failure) = end {
-        log::warn!("`{method}` failed: {failure}");
     }
 }

@@ -1,9 +1,10 @@
 //! The streams that a manager reads, and the handlers that look at their frames.
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
-use super::dispatch::note_tick;
-use crate::registry::{Context, Instance, panics};
+use super::steps::Steps;
+use crate::registry::{Context, Instance, Step};
 use crate::shm::{ReadMode, Reader};
 
 /// One stream and the frame handlers bound to it.
@@ -11,6 +12,8 @@ struct Input {
     stream: String,
     names: Vec<String>,
     reader: Reader,
+    /// What its producer's next lives publish, while what the one before has left is still looked at.
+    next: VecDeque<Reader>,
     handlers: Vec<(usize, &'static str)>,
 }
 
@@ -22,10 +25,16 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Takes a stream on; a stream that was read before is replaced, as its producer has begun a new life.
+    /// Takes a stream on. One that was read before goes on with the new reader, as its producer has begun a new life:
+    /// at once when only the newest frame counts, else when what is left of the old life has been seen.
     pub(super) fn attach(&mut self, stream: String, names: Vec<String>, reader: Reader) {
-        self.inputs.retain(|input| input.stream != stream);
-        self.inputs.push(Input { stream, names, reader, handlers: Vec::new() });
+        match self.inputs.iter_mut().find(|input| input.stream == stream) {
+            Some(input) => input.go_on_with(names, reader),
+            None => {
+                let (next, handlers) = (VecDeque::new(), Vec::new());
+                self.inputs.push(Input { stream, names, reader, next, handlers });
+            }
+        }
     }
 
     /// Finds the frame handlers of each input.
@@ -38,10 +47,15 @@ impl Inputs {
     }
 
     /// Looks at one frame, if there is one.
-    pub(super) fn look(&mut self, instance: &mut dyn Instance, context: &mut Context) -> bool {
+    pub(super) fn look(
+        &mut self,
+        instance: &mut dyn Instance,
+        context: &mut Context,
+        steps: &mut Steps,
+    ) -> bool {
         for _ in 0..self.inputs.len() {
             self.next = (self.next + 1) % self.inputs.len();
-            if self.inputs[self.next].look(instance, context) {
+            if self.inputs[self.next].look(instance, context, steps) {
                 return true;
             }
         }
@@ -74,16 +88,34 @@ impl Inputs {
     /// Whether every stream that waits for this manager has ended and been seen to its last frame.
     pub(super) fn is_drained(&self) -> bool {
         let mut lossless = self.inputs.iter().filter(|input| input.reader.mode() == ReadMode::Lossless);
-        lossless.all(|input| input.reader.is_ended_and_drained())
+        lossless.all(|input| input.next.is_empty() && input.reader.is_ended_and_drained())
     }
 }
 
 impl Input {
-    fn look(&mut self, instance: &mut dyn Instance, context: &mut Context) -> bool {
+    fn go_on_with(&mut self, names: Vec<String>, reader: Reader) {
+        self.names = names;
+        self.next.push_back(reader);
+        self.leave_what_is_seen();
+    }
+
+    /// Goes on to the producer's next life, when there is nothing more to be seen of this one.
+    fn leave_what_is_seen(&mut self) {
+        while self.reader.mode() == ReadMode::Latest || !self.reader.has_news() {
+            let Some(next) = self.next.pop_front() else { return };
+            self.reader = next;
+        }
+    }
+
+    fn look(&mut self, instance: &mut dyn Instance, context: &mut Context, steps: &mut Steps) -> bool {
+        self.leave_what_is_seen();
         let Some(frame) = self.reader.next() else { return false };
         for (index, method) in &self.handlers {
-            note_tick(method, panics::catch(|| instance.look(*index, &frame, context)));
+            steps.run(Step::Frame(*index), method, || instance.look(*index, &frame, context));
         }
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -390,7 +390,7 @@ enum Received {
 }
 
 /// Waits until one of the descriptors is ready or the time has come; an interrupted wait ends early.
-fn wait_for(descriptors: &mut [PollFd<'_>], until: Option<Instant>) {
+pub(super) fn wait_for(descriptors: &mut [PollFd<'_>], until: Option<Instant>) {
     let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
     match poll(descriptors, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}

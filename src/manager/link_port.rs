@@ -48,6 +48,7 @@ impl Port for Link {
             return Waited::Over;
         }
         let is_worker = self.is_worker();
+        let _paused = self.desk().vitals().pause();
         let is_edge = is_worker && need == Need::Answer;
         if is_edge && !is_announced {
             self.tell(&ManagerWord::Wait { correlation });

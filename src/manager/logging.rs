@@ -51,7 +51,13 @@ impl Log for PipeLog {
         IS_LOGGING.set(false);
     }
 
-    fn flush(&self) {}
+    /// Tells how many records were dropped, for as long as it may take: no further one may come that would.
+    fn flush(&self) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            self.link.tell(&ManagerWord::LogsDropped(dropped));
+        }
+    }
 }
 
 impl PipeLog {

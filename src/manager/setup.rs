@@ -10,11 +10,14 @@ use super::cancels::Cancels;
 use super::dispatch::Dispatch;
 use super::inputs::Inputs;
 use super::link::{Arrived, Link, Woken};
-use super::link_thread::{LinkThread, Notice, catch_signals};
+use super::link_thread::LinkThread;
 use super::logging;
+use super::safety::Safety;
+use super::signals::catch_signals;
+use super::steps::Steps;
 use super::worker::Worker;
 use crate::registry::context::{Identity, Producers};
-use crate::registry::{Context, Instance, KindRegistration, SetupError, panics};
+use crate::registry::{Context, Emergency, Instance, KindRegistration, SetupError, Step, panics};
 use crate::remote::Scope;
 use crate::shm::{AddReaderError, Doorbell, Interrupter, Producer, Reader, ReaderList, StatusPage};
 use crate::transport::Pipe;
@@ -57,23 +60,30 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let page = StatusPage::map(page).map_err(|error| fail(&link, error.into()))?;
     let page = Arc::new(page);
     page.set_pid(std::process::id());
-    let notice = Arc::new(Notice::default());
+    link.desk().vitals().attach(Arc::clone(&page), configure.watchdog_ms);
+    let deadline = Duration::from_millis(configure.safe_deadline_ms);
     let cancels = Arc::new(Cancels::new(Arc::clone(&page), Arc::clone(link.desk())));
+    let emergency = Arc::new(Emergency::default());
+    let safety = Arc::new(Safety::new(&link, &page, Arc::clone(&cancels), &emergency, deadline));
     let thread = LinkThread {
         link: Arc::clone(&link),
         urgent: Doorbell::from_fd(urgent).map_err(|error| fail(&link, error.into()))?,
-        notice: Arc::clone(&notice),
-        cancels: Arc::clone(&cancels),
-        grace: Duration::from_millis(configure.safe_deadline_ms),
+        page: Arc::clone(&page),
+        safety: Arc::clone(&safety),
+        grace: deadline,
         signals,
     };
     thread.start().map_err(|error| fail(&link, error.into()))?;
-    let mut context = context_of(&configure, &link, &streams);
-    let instance = open_devices(&configure, &mut context).map_err(|error| fail(&link, error))?;
+    let mut context = context_of(&configure, &link, &streams, emergency);
+    let opened = Steps::new(&link).mark(Step::SetUp, || open_devices(&configure, &mut context));
+    let instance = opened.map_err(|error| fail(&link, error))?;
     streams.inputs.bind(&*instance);
-    let dispatch = Dispatch::new(Arc::clone(&link), page, cancels, configure.index, &*instance);
+    // Nothing has moved yet.
+    page.set_safe(true);
+    let dispatch =
+        Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), configure.index, &*instance);
     link.tell(&ManagerWord::Ready);
-    Ok(Worker::new(link, instance, context, dispatch, streams, notice, buffer))
+    Ok(Worker::new(link, instance, context, dispatch, streams, safety, buffer))
 }
 
 fn complain(error: impl std::fmt::Display) -> SetupFailed {
@@ -114,7 +124,12 @@ fn next_word(link: &Link, buffer: &mut [u8]) -> Result<(CoordinatorWord, Vec<Own
     }
 }
 
-fn context_of(configure: &Configure, link: &Arc<Link>, streams: &Streams) -> Context {
+pub(super) fn context_of(
+    configure: &Configure,
+    link: &Arc<Link>,
+    streams: &Streams,
+    emergency: Arc<Emergency>,
+) -> Context {
     let identity = Identity {
         rig: configure.rig.clone(),
         manager: configure.manager.clone(),
@@ -122,8 +137,9 @@ fn context_of(configure: &Configure, link: &Arc<Link>, streams: &Streams) -> Con
         run_dir: PathBuf::from(&configure.run_dir),
     };
     let port: Arc<Link> = Arc::clone(link);
-    let work = Arc::clone(link.desk().work());
-    Context::new(identity, Scope::new(port), streams.producers.clone(), work)
+    let (work, vitals) = (Arc::clone(link.desk().work()), Arc::clone(link.desk().vitals()));
+    let context = Context::new(identity, Scope::new(port), streams.producers.clone(), work);
+    context.of_manager(vitals, emergency)
 }
 
 fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {

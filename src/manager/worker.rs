@@ -1,14 +1,16 @@
-//! The worker: one loop that takes commands, timers and frames, in this order, and sleeps in one place.
+//! The worker: one loop that takes commands, timers and frames, in this order, and sleeps in one place. An order to
+//! enter the safe state goes before all of them.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::dispatch::{Dispatch, note_tick};
+use super::dispatch::Dispatch;
 use super::link::{Arrived, Link, Woken};
-use super::link_thread::Notice;
+use super::safety::Safety;
 use super::setup::Streams;
-use crate::registry::{Context, Instance, panics};
+use super::steps::Steps;
+use crate::registry::{Context, Instance, Step};
 use crate::wire::control::{self, CoordinatorWord, ManagerWord};
 use crate::wire::{Kind, SafeReason};
 
@@ -29,7 +31,8 @@ pub(super) struct Worker {
     context: Context,
     dispatch: Dispatch,
     streams: Streams,
-    notice: Arc<Notice>,
+    safety: Arc<Safety>,
+    steps: Steps,
     buffer: Vec<u8>,
     timers: Vec<Due>,
     has_started: bool,
@@ -43,17 +46,18 @@ impl Worker {
         context: Context,
         dispatch: Dispatch,
         streams: Streams,
-        notice: Arc<Notice>,
+        safety: Arc<Safety>,
         buffer: Vec<u8>,
     ) -> Self {
-        let timers = Vec::new();
+        let (steps, timers) = (Steps::new(&link), Vec::new());
         Self {
             link,
             instance,
             context,
             dispatch,
             streams,
-            notice,
+            safety,
+            steps,
             buffer,
             timers,
             has_started: false,
@@ -67,6 +71,7 @@ impl Worker {
             if let Some(reason) = self.reason_to_end() {
                 return self.end(reason);
             }
+            self.obey_orders();
             let worked = self.take_command() | self.run_timers();
             if !worked && !self.look() {
                 self.sleep();
@@ -75,9 +80,19 @@ impl Worker {
     }
 
     fn reason_to_end(&self) -> Option<SafeReason> {
-        let noticed = self.notice.get();
+        let noticed = self.safety.ending();
         let lost = self.link.is_closed().then_some(SafeReason::CoordinatorLost);
-        noticed.or(lost).or(self.quit.then_some(SafeReason::Quit))
+        let panicked = self.steps.panic().map(|_| SafeReason::Panicked);
+        noticed.or(lost).or(panicked).or(self.quit.then_some(SafeReason::Quit))
+    }
+
+    /// Enters the safe state, if that is ordered, and goes on.
+    fn obey_orders(&mut self) {
+        let Some(order) = self.safety.begin() else { return };
+        let enter = || self.safety.enter(order, &mut *self.instance);
+        if let Some(entry) = self.steps.mark(Step::SafeState, enter) {
+            self.link.tell(&ManagerWord::Safe(entry));
+        }
     }
 
     fn take_command(&mut self) -> bool {
@@ -89,7 +104,10 @@ impl Worker {
     fn handle(&mut self, arrived: Arrived) {
         match arrived.header.kind {
             Kind::Control => self.obey(arrived),
-            _ => self.dispatch.handle(&mut *self.instance, &mut self.context, &arrived),
+            _ => {
+                self.obey_orders();
+                self.dispatch.handle(&mut *self.instance, &mut self.context, &mut self.steps, &arrived);
+            }
         }
     }
 
@@ -120,15 +138,19 @@ impl Worker {
         let now = Instant::now();
         let mut ran = false;
         for (index, timer) in self.timers.iter_mut().enumerate().filter(|(_, timer)| timer.at <= now) {
-            note_tick(timer.method, panics::catch(|| self.instance.tick(index, &mut self.context)));
+            let run = || self.instance.tick(index, &mut self.context);
+            self.steps.run(Step::Timer(index), timer.method, run);
             timer.at = (timer.at + timer.period).max(now);
             ran = true;
+            if self.safety.is_ordered() {
+                break;
+            }
         }
         ran
     }
 
     fn look(&mut self) -> bool {
-        self.has_started && self.streams.inputs.look(&mut *self.instance, &mut self.context)
+        self.has_started && self.streams.inputs.look(&mut *self.instance, &mut self.context, &mut self.steps)
     }
 
     fn sleep(&mut self) {
@@ -152,25 +174,29 @@ impl Worker {
         if reason == SafeReason::Quit {
             self.drain();
         }
+        let untold = self.steps.panic().filter(|_| reason == SafeReason::Panicked);
+        let untold = untold.map(|why| ManagerWord::GivesUp { why: why.to_owned() });
+        // When there is no room for the word, the safe state comes first.
+        let untold = untold.filter(|word| self.link.try_tell(word).is_err());
         self.streams.interrupters.iter().for_each(|producer| producer.interrupt());
         self.streams.producers.open_gate();
-        let begin = Instant::now();
-        let safe = panics::catch(|| {
-            self.instance.enter_safe_state(self.notice.get().unwrap_or(reason));
-            Ok(())
-        });
-        note_tick("enter_safe_state", safe);
-        let safe_state_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let order = self.safety.begin_end(self.safety.ending().unwrap_or(reason));
+        let enter = || self.safety.enter(order, &mut *self.instance);
+        let entry = self.steps.mark(Step::SafeState, enter);
+        untold.iter().for_each(|word| self.link.tell(word));
         drop(self.instance);
         self.link.desk().cancel_all();
         self.link.desk().streams().settle(STREAMS_PATIENCE);
-        self.link.tell(&ManagerWord::Stopped { safe_state_us });
+        log::logger().flush();
+        let Some(entry) = entry else { return ExitCode::FAILURE };
+        self.link.tell(&ManagerWord::Stopped { safe_state_us: entry.took_us });
         if reason == SafeReason::Quit { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     /// Refuses what is still queued and looks at every frame that a lossless stream still holds.
     fn drain(&mut self) {
         while !self.is_interrupted() {
+            self.obey_orders();
             while let Some(arrived) = self.link.take_arrived(&mut self.buffer) {
                 self.put_off(arrived);
             }
@@ -187,7 +213,7 @@ impl Worker {
 
     /// Something worse than a quit has happened.
     fn is_interrupted(&self) -> bool {
-        self.link.is_closed() || self.notice.get().is_some_and(|reason| reason != SafeReason::Quit)
+        self.link.is_closed() || self.safety.ending().is_some_and(|reason| reason != SafeReason::Quit)
     }
 
     fn put_off(&mut self, arrived: Arrived) {

@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::emergency::Emergency;
+use super::vitals::Vitals;
 use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
 use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
-use crate::wire::{Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, Undelivered};
+use crate::wire::{
+    Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, SafeReason, Undelivered,
+};
 
 /// How long after a word on its progress a command says the next one at the earliest.
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(10);
@@ -22,6 +26,8 @@ pub struct Context {
     scope: Scope,
     producers: Producers,
     work: Arc<Cancellations>,
+    vitals: Arc<Vitals>,
+    emergency: Arc<Emergency>,
     /// The command being handled, by the number of its call; 0 for one that has none.
     call: u64,
     told_progress_at: Cell<Option<Instant>>,
@@ -129,9 +135,16 @@ impl Context {
             scope,
             producers,
             work,
+            vitals: Arc::default(),
+            emergency: Arc::default(),
             call: 0,
             told_progress_at: Cell::new(None),
         }
+    }
+
+    /// The context of a manager, whose handlers are watched, and which has a safe state.
+    pub(crate) fn of_manager(self, vitals: Arc<Vitals>, emergency: Arc<Emergency>) -> Self {
+        Self { vitals, emergency, ..self }
     }
 
     /// A command begins: calls from its handler remember what led to them, and end with it.
@@ -154,8 +167,10 @@ impl Context {
 
     /// Tells the caller how far the command is: so much done of `total` (0 when that is unknown), in whatever
     /// unit, and what it is at. Call it as often as you like: at most one word every 10 ms goes out, and the
-    /// one that says that all is done.
+    /// one that says that all is done. Each one also tells the watchdog that the handler is alive, as
+    /// [`extend`](Self::extend) by `watchdog_ms` would, also in timers, frame handlers and set-up.
     pub fn progress(&self, done: f64, total: f64, note: &str) {
+        self.vitals.push();
         let now = Instant::now();
         let is_too_soon = self.told_progress_at.get().is_some_and(|told| now - told < BETWEEN_PROGRESS);
         if self.call == 0 || (is_too_soon && done < total) {
@@ -163,6 +178,37 @@ impl Context {
         }
         self.told_progress_at.set(Some(now));
         self.base.report_progress(self.call, Progress { done, total, note: note.to_owned() });
+    }
+
+    /// Tells the watchdog that what runs now may take so long from now on before it counts as stuck, for example
+    /// because a device is known to be slow. It never takes back what was granted before. What waits inside labrig, in
+    /// a call, in [`sleep`](Self::sleep) or for a slot of a stream, need not ask: that time does not count.
+    pub fn extend(&self, duration: Duration) {
+        self.vitals.extend(duration);
+    }
+
+    /// Hands out a way into the safe state for the time when this manager's worker is stuck, such as in a call
+    /// into a vendor's library: a second connection to the device, or whatever else may be used from another thread
+    /// while the first does not return.
+    ///
+    /// It runs at most once, on a thread of labrig's, when the safe state is to be entered and the worker has not begun
+    /// with it within a quarter of `safe_deadline_ms`, or 10 ms if that is shorter, or has not ended it after
+    /// three quarters of it; and when `enter_safe_state` itself panics. A worker that comes back later enters the safe
+    /// state too. Handing out another one, in set-up or in any handler, replaces the one before, used or not. In the
+    /// scope it is never run: nobody waits for the coordinator's own safe state.
+    ///
+    /// ```no_run
+    /// # use labrig::prelude::*;
+    /// # #[derive(Clone)] struct Relay;
+    /// # impl Relay { fn open() -> std::io::Result<Self> { Ok(Self) } fn cut_power(&self) {} }
+    /// # fn example(context: &mut Context) -> Result<(), SetupError> {
+    /// let relay = Relay::open()?;
+    /// context.on_emergency(move |_reason| relay.cut_power());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_emergency(&self, handle: impl FnOnce(SafeReason) + Send + 'static) {
+        self.emergency.hand_out(Box::new(handle));
     }
 
     /// Whether the command being handled was cancelled, has expired, or its process ends: leave the device
@@ -176,6 +222,7 @@ impl Context {
     /// # Errors
     /// [`Cancelled`] then, and at once when it was cancelled before.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
+        let _paused = self.vitals.pause();
         self.work.sleep(duration)
     }
 
@@ -277,7 +324,8 @@ impl Context {
     pub fn producer(&mut self, stream: &str, format: FrameFormat) -> Result<FrameProducer, ProducerError> {
         format.check()?;
         let gate = Arc::clone(&self.producers.gate);
-        Ok(FrameProducer { producer: self.producers.take(stream)?, gate, has_passed: false, format })
+        let (producer, vitals) = (self.producers.take(stream)?, Arc::clone(&self.vitals));
+        Ok(FrameProducer { producer, gate, vitals, has_passed: false, format })
     }
 }
 
@@ -286,6 +334,7 @@ impl Context {
 pub struct FrameProducer {
     producer: Producer,
     gate: Arc<Gate>,
+    vitals: Arc<Vitals>,
     has_passed: bool,
     format: FrameFormat,
 }
@@ -299,12 +348,14 @@ impl FrameProducer {
     /// [`LoanError::Interrupted`] when the rig quits, [`LoanError::TooLarge`] when the frame does not fit.
     pub fn loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
         self.wait_for_start();
+        let _paused = self.vitals.pause();
         self.producer.loan(self.format)
     }
 
     /// Waits until every manager of the rig is ready, or the rig quits.
     pub fn wait_for_start(&mut self) {
         if !self.has_passed {
+            let _paused = self.vitals.pause();
             self.gate.pass();
             self.has_passed = true;
         }

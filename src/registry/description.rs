@@ -29,6 +29,17 @@ pub struct InputDescription {
     pub site: Site,
 }
 
+/// One `#[self_check]`, described.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, labrig::Schema)]
+pub struct SelfCheckDescription {
+    /// The method's name, by which it is called.
+    pub name: String,
+    /// Its doc text: what it proves.
+    pub doc: String,
+    /// Where it stands.
+    pub site: Site,
+}
+
 /// A manager kind, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct KindDescription {
@@ -45,6 +56,9 @@ pub struct KindDescription {
     /// The methods of its timers.
     #[serde(default)]
     pub timers: Vec<String>,
+    /// Its self-checks, in source order.
+    #[serde(default)]
+    pub self_checks: Vec<SelfCheckDescription>,
     /// The paths of the roles it plays.
     pub roles: Vec<String>,
     /// The shape of its config table.
@@ -82,11 +96,17 @@ impl KindDescription {
             method: frames.method.to_owned(),
             site: Site::new(frames.file, frames.line),
         };
+        let check = |check: &super::handler::SelfCheckMethod<M>| SelfCheckDescription {
+            name: check.method.to_owned(),
+            doc: check.doc.to_owned(),
+            site: Site::new(check.file, check.line),
+        };
         Self {
             kind: M::KIND.to_owned(),
             path: M::PATH.to_owned(),
             site: Site::new(M::FILE, M::LINE),
             inputs: table.frames.iter().map(input).collect(),
+            self_checks: table.checks.iter().map(check).collect(),
             timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),
             roles: M::roles().into_iter().map(str::to_owned).collect(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::handler::HandlerEnd;
 use super::panics;
 use super::streaming::OutgoingStreams;
+use super::vitals::Vitals;
 use crate::remote::Cancellations;
 use crate::remote::{ChunkSource, collect_outgoing};
 use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone};
@@ -20,6 +21,7 @@ use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone};
 pub(crate) struct Desk {
     work: Arc<Cancellations>,
     streams: Arc<OutgoingStreams>,
+    vitals: Arc<Vitals>,
     withholds_traces: AtomicBool,
 }
 
@@ -44,6 +46,10 @@ impl Desk {
 
     pub(crate) fn streams(&self) -> &Arc<OutgoingStreams> {
         &self.streams
+    }
+
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
     }
 
     /// Cancels a call: the one that runs, one that is still to come, or one whose answer is still streamed.

@@ -26,9 +26,24 @@ pub trait Manager: Sized + 'static {
     /// Whatever keeps the manager from being ready; any error converts through `?`. The rig is not started.
     fn setup(config: Self::Config, context: &mut Context) -> Result<Self, SetupError>;
 
-    /// Brings the hardware into a state in which it can be left alone.
+    /// Brings the hardware into a state in which it can be left alone: motion stopped, shutters closed, outputs off.
     ///
-    /// Must be quick (bounded by `safe_deadline_ms`) and may be called more than once.
+    /// The worker runs it, before anything else that waits, when a stop is ordered (`labrig stop`,
+    /// [`Scope::stop_all`](crate::Scope::stop_all)), the coordinator is gone or frozen, the manager is stopped or to be started
+    /// again, a signal ends its process, or a handler has panicked and `on_panic = "restart"`. A handler that runs
+    /// is cancelled first, and its worker is waited for: one that sleeps by [`Context::sleep`], waits in a call, or
+    /// asks [`Context::is_cancelled`] gives up at once. One that is stuck in a vendor's call does not; hand out
+    /// [`Context::on_emergency`] for that, and name a `safe_program` in the config for a process that is dead or
+    /// hangs for good. After a stop, or a coordinator that was frozen, the manager goes on: the next command
+    /// that is `#[command(hazardous)]` leaves the safe state.
+    ///
+    /// Be quick: everything together, from the order on, is to take at most `safe_deadline_ms` (200 ms if the config
+    /// does not say otherwise). A process that ends anyway, or has lost its coordinator, is killed then. Expect it to be
+    /// called more than once, and also when nothing has moved yet. When it panics, the emergency handle is used if there is
+    /// one; else the manager does not count as safe, and says so.
+    ///
+    /// **Software protects experiments, not people.** A kernel that hangs, or a cable that is pulled, runs no
+    /// code of yours: whatever can hurt somebody needs an interlock in hardware.
     fn enter_safe_state(&mut self, reason: SafeReason) {
         let _ = reason;
     }
@@ -138,6 +153,20 @@ pub struct FrameHandler<M> {
     pub run: fn(&mut M, &Frame<'_>, &mut Context) -> Result<(), Failure>,
 }
 
+/// One `#[self_check]` method of `M`.
+pub struct SelfCheckMethod<M> {
+    /// The method's name, by which it is called.
+    pub method: &'static str,
+    /// Its doc text.
+    pub doc: &'static str,
+    /// Its source file.
+    pub file: &'static str,
+    /// Its line there.
+    pub line: u32,
+    /// Calls the method.
+    pub run: fn(&mut M, &mut Context) -> Result<(), Failure>,
+}
+
 /// Everything a `#[manager]` or `#[scope]` block registers.
 pub struct HandlerTable<M> {
     /// The handlers, in source order, those of roles last.
@@ -146,6 +175,8 @@ pub struct HandlerTable<M> {
     pub timers: Vec<Timer<M>>,
     /// The frame handlers.
     pub frames: Vec<FrameHandler<M>>,
+    /// The self-checks: what may be called by name.
+    pub checks: Vec<SelfCheckMethod<M>>,
 }
 
 /// What `#[manager]` adds to a [`Manager`].

@@ -103,6 +103,10 @@ pub trait Instance {
     fn inputs(&self) -> Vec<(&'static str, &'static str)>;
     /// Runs a frame handler.
     fn look(&mut self, index: usize, frame: &Frame<'_>, context: &mut Context) -> Result<(), Failure>;
+    /// The names of its self-checks, by the index that [`self_check`](Self::self_check) takes.
+    fn self_checks(&self) -> Vec<&'static str>;
+    /// Runs a self-check.
+    fn self_check(&mut self, index: usize, context: &mut Context) -> Result<(), Failure>;
     /// Enters the safe state.
     fn enter_safe_state(&mut self, reason: SafeReason);
 }
@@ -153,6 +157,14 @@ impl<M: Handles> Instance for Running<M> {
 
     fn look(&mut self, index: usize, frame: &Frame<'_>, context: &mut Context) -> Result<(), Failure> {
         (self.table.frames[index].run)(&mut self.owner, frame, context)
+    }
+
+    fn self_checks(&self) -> Vec<&'static str> {
+        self.table.checks.iter().map(|check| check.method).collect()
+    }
+
+    fn self_check(&mut self, index: usize, context: &mut Context) -> Result<(), Failure> {
+        (self.table.checks[index].run)(&mut self.owner, context)
     }
 
     fn enter_safe_state(&mut self, reason: SafeReason) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::description::HandlerDescription;
+use super::description::{HandlerDescription, SelfCheckDescription};
 use super::view::View;
 use crate::config::{ReadMode, check};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, ManagerName, Site};
@@ -104,6 +104,7 @@ struct Bound {
     handlers: Vec<HandlerDescription>,
     config: Value,
     startup: Vec<StartupCommand>,
+    self_checks: Vec<SelfCheckDescription>,
 }
 
 impl RouteTable {
@@ -147,6 +148,11 @@ impl RouteTable {
     /// The start-up commands that the manager at that place takes, in the order in which they are applied.
     pub fn startup_of(&self, manager: usize) -> &[StartupCommand] {
         &self.managers[manager].startup
+    }
+
+    /// The self-checks of the manager at that place, in the order of its source.
+    pub fn self_checks_of(&self, manager: usize) -> &[SelfCheckDescription] {
+        &self.managers[manager].self_checks
     }
 
     /// Who reads the stream at that place.
@@ -223,6 +229,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
         handlers: kind.map(|kind| kind.handlers.clone()).unwrap_or_default(),
         config: config.unwrap_or(Value::Null),
         startup: startup_of(view, index),
+        self_checks: kind.map(|kind| kind.self_checks.clone()).unwrap_or_default(),
     }
 }
 

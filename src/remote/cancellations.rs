@@ -34,6 +34,8 @@ struct State {
     current: Option<u64>,
     last_begun: u64,
     early: BTreeSet<u64>,
+    /// Whether everything is to give up until [`Cancellations::go_on`].
+    is_held: bool,
     ends: bool,
 }
 
@@ -43,6 +45,9 @@ impl Cancellations {
         let mut state = self.state.lock();
         state.current = Some(call);
         self.turn.fetch_add(1, Ordering::Relaxed);
+        if state.is_held {
+            return false;
+        }
         if call == 0 {
             return true;
         }
@@ -60,7 +65,19 @@ impl Cancellations {
     pub fn finish(&self) -> bool {
         let mut state = self.state.lock();
         state.current = None;
-        self.is_cancelled.swap(state.ends, Ordering::AcqRel)
+        self.is_cancelled.swap(state.ends || state.is_held, Ordering::AcqRel)
+    }
+
+    /// The safe state is to be entered: whatever runs gives up, and nothing begins before [`go_on`](Self::go_on).
+    pub fn hold(&self) {
+        self.give_up(|state| state.is_held = true);
+    }
+
+    /// Whoever runs handlers has heard that the safe state is to be entered, and is at nothing else.
+    pub fn go_on(&self) {
+        let mut state = self.state.lock();
+        state.is_held = false;
+        self.is_cancelled.store(state.ends, Ordering::Release);
     }
 
     /// Cancels a call that runs or is still to come; says whether it is one of those.
@@ -90,8 +107,12 @@ impl Cancellations {
 
     /// The process ends: whatever runs from now on is to give up.
     pub fn cancel_all(&self) {
+        self.give_up(|state| state.ends = true);
+    }
+
+    fn give_up(&self, note: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
-        state.ends = true;
+        note(&mut state);
         // Within the lock, or a sleeper that has just looked would miss the call that wakes it.
         self.is_cancelled.store(true, Ordering::Release);
         drop(state);
@@ -208,6 +229,23 @@ mod tests {
         assert_eq!(work.sleep(Duration::from_secs(60)), Err(Cancelled));
         assert!(work.finish());
         assert_eq!(work.sleep(Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn before_the_safe_state_nothing_begins_and_after_it_all_is_as_before() {
+        let work = Cancellations::default();
+        work.begin(1);
+        work.hold();
+        assert!(work.is_cancelled() && work.finish());
+        for call in [0, 2] {
+            assert!(!work.begin(call) && work.finish());
+        }
+        assert!(work.is_cancelled(), "a timer is to give up as well");
+        work.go_on();
+        assert!(!work.is_cancelled() && work.begin(3) && !work.finish());
+        work.cancel_all();
+        work.go_on();
+        assert!(work.is_cancelled(), "the process ends all the same");
     }
 
     #[test]

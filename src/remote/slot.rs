@@ -35,6 +35,10 @@ pub enum Answer {
 /// What is done with an answer by those who do not wait for it.
 pub type Callback = Box<dyn FnOnce(&Answer) + Send>;
 
+/// How a thread of labrig's own is told that there are news. It may be called under any lock: it only leaves word
+/// and rings.
+pub type Notify = Box<dyn Fn() + Send>;
+
 /// What a thread waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
@@ -70,9 +74,17 @@ struct State {
     stream_end: Option<Result<(), NotDone>>,
     waker: Option<Waker>,
     callbacks: Vec<Callback>,
+    notify: Option<Notify>,
 }
 
 impl Slot {
+    /// A slot of which that is told: of each word of progress, and of the answer.
+    pub fn notifying(notify: Notify) -> Self {
+        let slot = Self::default();
+        slot.state.lock().notify = Some(notify);
+        slot
+    }
+
     /// Puts the answer in, and tells everyone who wants to know. A second answer is given back: a call is
     /// answered once. No lock may be held: wakers are code of others.
     ///
@@ -86,6 +98,9 @@ impl Slot {
         let answer = Arc::new(answer);
         state.answer = Some(Arc::clone(&answer));
         let (waker, callbacks) = (state.waker.take(), std::mem::take(&mut state.callbacks));
+        if let Some(notify) = state.notify.take() {
+            notify();
+        }
         drop(state);
         self.changed.notify_all();
         if let Some(waker) = waker {
@@ -103,6 +118,9 @@ impl Slot {
         let mut state = self.state.lock();
         if state.answer.is_none() {
             state.progress = Some(progress);
+            if let Some(notify) = &state.notify {
+                notify();
+            }
         }
     }
 

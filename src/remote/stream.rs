@@ -84,21 +84,29 @@ impl FrameStream {
     }
 
     /// The newest frame. The first call joins the stream: it waits for the producer's next frame, for at most
-    /// `patience`; later calls do not wait.
+    /// `patience`; later calls do not wait. When the producer has ended and come back, the next call joins again;
+    /// until then its last frame stays.
     ///
     /// # Errors
     /// [`StreamError`] when the stream cannot be joined.
     pub fn latest(&mut self, patience: Duration) -> Result<Option<Frame<'_>>, StreamError> {
-        if self.latest.is_none() {
-            let mut reader = self.reader(ReadMode::Latest)?;
-            let _: Wake = reader.wait(patience)?;
-            self.latest = Some(reader);
+        let has_ended = self.latest.as_ref().is_some_and(|reader| reader.ending().is_some());
+        if self.latest.is_none() || has_ended {
+            match self.reader(ReadMode::Latest) {
+                Ok(mut reader) => {
+                    let _: Wake = reader.wait(patience)?;
+                    self.latest = Some(reader);
+                }
+                // It is not back yet, or never will be.
+                Err(_) if has_ended => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(self.latest.as_mut().and_then(Reader::latest))
     }
 
     /// A reader of its own, from the producer's next frame on. A lossless reader holds the producer back: read
-    /// it to the end or drop it.
+    /// it to the end or drop it. It ends with the producer; when that has come back, ask for another.
     ///
     /// # Errors
     /// [`StreamError`] when the stream cannot be joined.

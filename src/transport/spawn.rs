@@ -17,10 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use rustix::stdio::dup2_stdin;
 
+use super::cgroup::Cgroup;
+use super::offspring::{MARK_VARIABLE, Offspring};
 use super::pipe::{Pipe, PipeError};
+use super::scheduling::schedule;
 
 /// The environment variable that names a child's role.
 pub const ROLE_VARIABLE: &str = "LABRIG_ROLE";
@@ -32,6 +35,8 @@ pub enum Role {
     Manager(Pipe),
     /// A program that is asked for its manifest, with the socket to write it to.
     Manifest(OwnedFd),
+    /// The guardian of a rig, with the pipe to its coordinator.
+    Guardian(Pipe),
 }
 
 /// A program to start.
@@ -51,6 +56,12 @@ pub struct Child {
     pub library_path: Vec<PathBuf>,
     /// Where it runs; none stands for here.
     pub working_dir: Option<PathBuf>,
+    /// Its priority, from -20 for the highest to 19; none stands for ours.
+    pub nice: Option<i32>,
+    /// The processors it may use; all when there is none.
+    pub cpus: Vec<u32>,
+    /// What it and all that it starts have in their environment, to be found by; nothing else has it.
+    pub mark: Option<String>,
 }
 
 /// A child that was just started, with what connects it to us.
@@ -73,6 +84,8 @@ pub struct ChildProcess {
     pub pidfd: OwnedFd,
     /// Its process number.
     pub pid: u32,
+    /// The child with everything that it starts.
+    pub offspring: Offspring,
     child: std::process::Child,
 }
 
@@ -96,6 +109,32 @@ pub enum SpawnError {
         /// What the system said.
         source: PipeError,
     },
+    /// The child's priority could not be set; it has been ended.
+    #[error(
+        "its priority cannot be set to nice {nice}: {source}\nhelp: leave `nice` out or make it higher; below the coordinator's own it needs the right to do so (CAP_SYS_NICE, or `ulimit -e`)"
+    )]
+    Priority {
+        /// What it was to be.
+        nice: i32,
+        /// What the system said.
+        source: Errno,
+    },
+    /// The processors the child may use could not be set; it has been ended.
+    #[error("the processors it may use cannot be set: {source}\nhelp: leave `cpus` out")]
+    Processors {
+        /// What the system said.
+        source: Errno,
+    },
+    /// The child was to use processors that are not there for it; it has been ended.
+    #[error(
+        "it cannot use the processors {missing}: this machine has {online}, and gives no others\nhelp: correct `cpus`"
+    )]
+    NoSuchProcessors {
+        /// Which.
+        missing: String,
+        /// Those that are there.
+        online: String,
+    },
     /// The child runs but cannot be watched.
     #[error("cannot watch `{label}`")]
     Watch {
@@ -113,18 +152,62 @@ impl Child {
     /// # Errors
     /// [`SpawnError`], naming the program.
     pub fn spawn(&self) -> Result<Spawned, SpawnError> {
-        let pipe_error = |source| SpawnError::Pipe { label: self.label.clone(), source };
-        let (ours, theirs) = Pipe::pair().map_err(pipe_error)?;
-        let mut child = self.start("manager", theirs.into_socket(), [Stdio::piped(), Stdio::piped()])?;
-        let watch = |source| SpawnError::Watch { label: self.label.clone(), source };
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(watch)?;
+        let (pipe, mut child) = self.start_with_pipe("manager", || [Stdio::piped(), Stdio::piped()])?;
         let (stdout, stderr) =
             child.stdout.take().zip(child.stderr.take()).expect("both outputs were asked for as pipes");
+        let process = self.equipped(child)?;
         for output in [stdout.as_fd(), stderr.as_fd()] {
-            rustix::io::ioctl_fionbio(output, true).map_err(watch)?;
+            rustix::io::ioctl_fionbio(output, true).map_err(|source| self.unwatched(source))?;
         }
-        let process = ChildProcess { pidfd, pid: child.id(), child };
-        Ok(Spawned { pipe: ours, stdout, stderr, process })
+        Ok(Spawned { pipe, stdout, stderr, process })
+    }
+
+    /// Starts the child as a guardian; what it prints is lost.
+    ///
+    /// # Errors
+    /// [`SpawnError`], naming the program.
+    pub fn spawn_guardian(&self) -> Result<(Pipe, ChildProcess), SpawnError> {
+        let (pipe, child) = self.start_with_pipe("guardian", || [Stdio::null(), Stdio::null()])?;
+        Ok((pipe, self.equipped(child)?))
+    }
+
+    fn start_with_pipe(
+        &self,
+        role: &str,
+        outputs: impl FnOnce() -> [Stdio; 2],
+    ) -> Result<(Pipe, std::process::Child), SpawnError> {
+        let pipe_error = |source| SpawnError::Pipe { label: self.label.clone(), source };
+        let (ours, theirs) = Pipe::pair().map_err(pipe_error)?;
+        let child = self.start(role, theirs.into_socket(), outputs())?;
+        Ok((ours, child))
+    }
+
+    fn unwatched(&self, source: Errno) -> SpawnError {
+        SpawnError::Watch { label: self.label.clone(), source }
+    }
+
+    /// What a child gets once it is there. One that cannot get it is ended.
+    fn equipped(&self, mut child: std::process::Child) -> Result<ChildProcess, SpawnError> {
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|source| self.unwatched(source));
+        let scheduled = pidfd.and_then(|pidfd| schedule(pid, self.nice, &self.cpus).map(|()| pidfd));
+        match scheduled {
+            Ok(pidfd) => {
+                // A name of its own for each life: the one before may not be gone yet.
+                let enclose =
+                    |mark: &String| Cgroup::enclose(&format!("{}.{pid}", Cgroup::name_of(mark)), pid);
+                let cgroup = self.mark.as_ref().and_then(enclose);
+                let offspring = Offspring::new(pid, self.mark.clone(), cgroup);
+                Ok(ChildProcess { pidfd, pid: child.id(), offspring, child })
+            }
+            Err(error) => {
+                Offspring::new(pid, self.mark.clone(), None).kill_everything();
+                if let Err(error) = child.wait() {
+                    log::error!("`{}` cannot be waited for: {error}", self.label);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Starts the program only to be told its manifest; returns our end of the stream it is written to.
@@ -152,7 +235,11 @@ impl Child {
         for name in &self.env_remove {
             command.env_remove(name);
         }
-        // Last, so that no config can take the role away.
+        // Last, so that no config can take the mark or the role away. Who has no mark does not bear ours.
+        match &self.mark {
+            Some(mark) => command.env(MARK_VARIABLE, mark),
+            None => command.env_remove(MARK_VARIABLE),
+        };
         command.env(ROLE_VARIABLE, format!("{role}:{}", inode(socket.as_fd())));
         command.stdin(socket).stdout(stdout).stderr(stderr);
         if let Some(path) = self.joined_library_path() {
@@ -180,6 +267,7 @@ impl ChildProcess {
     /// # Errors
     /// The system's, when it cannot be waited for.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.offspring.settle();
         self.child.try_wait()
     }
 
@@ -188,6 +276,7 @@ impl ChildProcess {
     /// # Errors
     /// The system's, when it cannot be waited for.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.offspring.settle();
         self.child.wait()
     }
 
@@ -196,7 +285,7 @@ impl ChildProcess {
     /// # Errors
     /// The system's, when nobody is left there.
     pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
-        kill_process_group(Pid::from_child(&self.child), signal)
+        self.offspring.signal(signal)
     }
 }
 
@@ -232,6 +321,7 @@ pub fn inherited_role() -> io::Result<Option<Role>> {
     dup2_stdin(File::open("/dev/null")?)?;
     match role {
         "manager" => Ok(Some(Role::Manager(Pipe::from_socket(socket)))),
+        "guardian" => Ok(Some(Role::Guardian(Pipe::from_socket(socket)))),
         "manifest" => Ok(Some(Role::Manifest(socket))),
         other => Err(io::Error::other(format!(
             "this program was started in the role `{other}`, which it does not know"

@@ -11,7 +11,7 @@ use super::ending::Undelivered;
 use super::envelope::{EnvelopeError, Header, Kind};
 use super::failure::Failure;
 use super::ids::CommandId;
-use super::safe::SafeEntry;
+use super::safe::{SafeEntry, SafeReason};
 use super::schema::{Schema, TypeSchema};
 
 /// What a coordinator tells a manager. Descriptors that belong to a word come in the same packet, in the
@@ -183,6 +183,13 @@ pub enum ManagerWord {
     /// A handler has panicked: the process enters its safe state and ends, to be started again.
     GivesUp {
         /// Which handler, and its panic.
+        why: String,
+    },
+    /// The safe state could not be entered: the code for it failed. What state the device is in must be asked.
+    NotSafe {
+        /// Why it was to be entered.
+        reason: SafeReason,
+        /// How the code failed.
         why: String,
     },
 }

@@ -94,6 +94,25 @@ impl Stage {
     #[every(seconds = 3)]
     fn read(&self) {}
 
+    /// The stage is at its lower end
+    /// when it is switched on.
+    #[self_check]
+    fn is_home(&mut self) -> Result<(), std::io::Error> {
+        match self.height_um {
+            0.0 => Ok(()),
+            height_um => Err(std::io::Error::other(format!("at {height_um} µm"))),
+        }
+    }
+
+    #[self_check]
+    fn r#loop(&mut self, context: &mut Context) {
+        assert_eq!(context.manager(), "by hand");
+    }
+
+    #[cfg(not(unix))]
+    #[self_check]
+    fn has_a_registry(&self) {}
+
     #[on_frame(input = "video")]
     fn look(&mut self, _frame: &Frame, _context: &mut Context) -> Result<(), String> {
         Ok(())
@@ -165,6 +184,29 @@ fn timers_have_their_periods_and_may_fail() {
     assert_eq!(stage.ticks, 1);
     let failure = (timers[1].run)(&mut stage, &mut context()).map_err(|failure| failure.text);
     assert_eq!(failure, Err("no light".to_owned()));
+}
+
+#[test]
+fn self_checks_are_described_and_nothing_else_can_be_called_by_name() {
+    let checks = KindDescription::of::<Stage>().self_checks;
+    let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!(names, ["is_home", "loop"]);
+    assert_eq!(checks[0].doc, "The stage is at its lower end\nwhen it is switched on.");
+    assert_eq!(checks[0].site.file, "tests/derives/blocks.rs");
+    let line = include_str!("blocks.rs").lines().position(|line| line.contains("fn is_home("));
+    assert_eq!(Some(checks[0].site.line as usize - 1), line);
+}
+
+#[test]
+fn a_self_check_passes_or_says_why_not() {
+    let (mut stage, checks) = (Stage::default(), table().checks);
+    assert_eq!((checks[0].run)(&mut stage, &mut context()), Ok(()));
+    assert_eq!((checks[1].run)(&mut stage, &mut context()), Ok(()));
+    let registration = KindRegistration::find("stage.test").expect("the kind is registered");
+    let mut stage = (registration.start)(b"{\"start_um\":3.0}", &mut context()).expect("the stage starts");
+    assert_eq!(stage.self_checks(), ["is_home", "loop"]);
+    let failure = stage.self_check(0, &mut context()).map_err(|failure| failure.text);
+    assert_eq!(failure, Err("at 3 µm".to_owned()));
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The built-in managers and the command line, on real processes and real files.
 
 mod command_line;
+mod environments;
 mod idle;
+mod live_checks;
 mod motors;
 mod pictures;
+mod protocol;
 mod replaying;
 mod streaming;
 mod support;
+mod verbs;

@@ -91,6 +91,7 @@ pub(crate) fn kind(name: &str, commands: &[&CommandSpec]) -> KindDescription {
         site: Site::new(file, 10),
         inputs: Vec::new(),
         timers: Vec::new(),
+        self_checks: Vec::new(),
         roles: Vec::new(),
         config: unit(),
     }

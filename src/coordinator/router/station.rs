@@ -372,7 +372,7 @@ impl Station {
     }
 
     /// How many commands have gone into its pipe in this life: the number of the last.
-    pub(super) fn sent(&self) -> u64 {
+    pub fn sent(&self) -> u64 {
         self.sent
     }
 

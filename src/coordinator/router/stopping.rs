@@ -1,6 +1,6 @@
 //! The stop of everything: what has not begun does not run.
 
-use super::{Effect, Gauge, Router};
+use super::{Effect, Gauge, Router, Stand};
 use crate::wire::{NotDone, UndeliveredReason};
 
 impl Router {
@@ -30,6 +30,29 @@ impl Router {
         streams.sort_unstable();
         self.effects.extend(streams.into_iter().map(|(call, station)| Effect::Cancel { station, call }));
         barriers
+    }
+
+    /// Takes back what one manager was to do and has not begun; gives the number of the last command that has gone
+    /// into its pipe.
+    pub fn stop_manager(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {
+        let barrier = self.stop_station(index, gauge);
+        self.in_flight.each_mut(|_, call| {
+            call.is_cancelled |= call.station == index && call.was_sent();
+        });
+        barrier
+    }
+
+    /// Takes the call back that a manager is at, by its place among the commands that went into the pipe; says
+    /// whether there is one that was not taken back before.
+    pub fn cancel_at(&mut self, index: usize, ordinal: u64) -> bool {
+        let mut at = None;
+        self.in_flight.each_mut(|id, call| {
+            if call.station == index && call.stand == Stand::Sent(ordinal) && !call.is_cancelled {
+                at = Some(id);
+            }
+        });
+        at.into_iter().for_each(|id| self.cancel_call(id));
+        at.is_some()
     }
 
     fn stop_station(&mut self, index: usize, gauge: &dyn Gauge) -> u64 {

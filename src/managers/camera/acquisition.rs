@@ -31,10 +31,11 @@ pub struct Acquisition {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
     controls: Mutex<Controls>,
     changed: Condvar,
+    /// The time from frame to frame.
+    period: Duration,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -42,7 +43,32 @@ struct Controls {
     is_on: bool,
     is_ended: bool,
     exposure_ms: f64,
+    /// How often the source was asked for a frame and has not come to its end.
+    taken: u64,
 }
+
+/// Why no frame came.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize, Schema)]
+#[non_exhaustive]
+pub enum NoFrame {
+    /// There will be no more; acquisition is as it was before.
+    #[error("there are no more frames: the source has come to its end")]
+    Ended,
+    /// None came in time; acquisition is as it was before.
+    #[error("no frame came within {within_ms} ms")]
+    Late {
+        /// How long was waited, in ms.
+        within_ms: u64,
+    },
+    /// The check was cancelled; acquisition is as it was before.
+    #[error("the wait for a frame was cancelled")]
+    Cancelled,
+}
+
+/// How long a frame that is waited for may take beyond its period.
+const FRAME_GRACE: Duration = Duration::from_secs(5);
+/// How long to wait for a frame before looking whether it has come.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 impl Acquisition {
     /// Starts the thread; `period` is the time from frame to frame, none for as fast as the stream takes them.
@@ -53,8 +79,9 @@ impl Acquisition {
         is_on: bool,
         exposure_ms: f64,
     ) -> std::io::Result<Self> {
-        let controls = Mutex::new(Controls { is_on, is_ended: false, exposure_ms });
-        let shared = Arc::new(Shared { controls, changed: Condvar::new() });
+        let controls = Mutex::new(Controls { is_on, is_ended: false, exposure_ms, taken: 0 });
+        let shared =
+            Arc::new(Shared { controls, changed: Condvar::new(), period: period.unwrap_or_default() });
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("acquisition".to_owned())
@@ -65,6 +92,18 @@ impl Acquisition {
     /// Switches it on or off.
     pub fn set_on(&self, on: bool) {
         self.shared.change(|controls| controls.is_on = on);
+    }
+
+    /// Waits until one more frame is taken, switched on for that long if need be.
+    ///
+    /// # Errors
+    /// [`NoFrame`], when none is.
+    pub fn wait_for_a_frame(&self, context: &Context) -> Result<(), NoFrame> {
+        let Controls { is_on, taken, .. } = *self.shared.controls.lock();
+        self.set_on(true);
+        let came = self.shared.wait_beyond(taken, context);
+        self.set_on(is_on);
+        came
     }
 
     /// Sets the exposure of the frames to come, in ms.
@@ -93,10 +132,29 @@ impl Shared {
         let mut due = Instant::now();
         while let Some(controls) = self.wait_until(due) {
             if source.take(&mut producer, controls.exposure_ms) == Taken::End {
-                return;
+                return self.change(|controls| controls.is_ended = true);
             }
+            self.controls.lock().taken += 1;
             // A frame that came late does not make the next ones hurry.
             due = period.map_or(due, |period| (due + period).max(Instant::now()));
+        }
+    }
+
+    /// Waits until more than so many frames are taken.
+    fn wait_beyond(&self, taken: u64, context: &Context) -> Result<(), NoFrame> {
+        let (begun, within) = (Instant::now(), self.period + FRAME_GRACE);
+        loop {
+            let controls = *self.controls.lock();
+            if controls.taken > taken {
+                return Ok(());
+            }
+            if controls.is_ended {
+                return Err(NoFrame::Ended);
+            }
+            if begun.elapsed() > within {
+                return Err(NoFrame::Late { within_ms: within.as_millis() as u64 });
+            }
+            context.sleep(BETWEEN_LOOKS).map_err(|_| NoFrame::Cancelled)?;
         }
     }
 

@@ -3,6 +3,7 @@
 //! It waits for its lossless readers and passes nothing over, so that every image is seen exactly once. An
 //! image that cannot be read is named, counted as lost, and skipped or the end, by policy.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ fn ten() -> f64 {
 
 /// Recorded images as a camera.
 pub struct CameraReplay {
+    path: PathBuf,
+    limit_bytes: usize,
     acquisition: Acquisition,
 }
 
@@ -72,14 +75,15 @@ impl Manager for CameraReplay {
         // The true format comes with each image; this one only opens the stream.
         let stream = context.produced_stream("video");
         let producer = context.producer(&stream, FrameFormat::packed(1, 1, PixelType::Gray8))?;
-        let limit = usize::try_from(producer.max_frame_bytes()).unwrap_or(usize::MAX);
-        let images = ImageSequence::open(&config.path, limit)?;
+        let limit_bytes = usize::try_from(producer.max_frame_bytes()).unwrap_or(usize::MAX);
+        let images = ImageSequence::open(&config.path, limit_bytes)?;
         log::info!("replaying `{}` ({} files)", config.path.display(), images.file_count());
         let period = config.rate_hz.map(|rate_hz| Duration::from_secs_f64(1.0 / rate_hz));
         let (is_on, exposure_ms) = (config.acquire_at_start, config.exposure_ms);
+        let path = config.path.clone();
         let source = RecordedFrames { images, config, scope: context.scope(), index: 0, read_in_round: 0 };
         let acquisition = Acquisition::start(source, producer, period, is_on, exposure_ms)?;
-        Ok(Self { acquisition })
+        Ok(Self { path, limit_bytes, acquisition })
     }
 
     fn enter_safe_state(&mut self, _: SafeReason) {
@@ -96,7 +100,16 @@ impl Acquires for CameraReplay {
 impl Exposes for CameraReplay {}
 
 #[manager(kind = "camera.replay", roles(Acquires, Exposes))]
-impl CameraReplay {}
+impl CameraReplay {
+    /// The first image of the recording can be read and fits a frame of the stream; no image is played by this.
+    #[self_check]
+    fn first_image_is_readable(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut images = ImageSequence::open(&self.path, self.limit_bytes)?;
+        let image = images.next_image().ok_or("the recording has no image")??;
+        let mut pixels = vec![0; image.frame_bytes()];
+        Ok(image.decode_into(&mut pixels)?)
+    }
+}
 
 struct RecordedFrames {
     images: ImageSequence,

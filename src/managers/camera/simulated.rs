@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::acquisition::{Acquires, Acquisition, Exposes, FrameSource, Taken};
+use super::acquisition::{Acquires, Acquisition, Exposes, FrameSource, NoFrame, Taken};
 use super::bead_settings::SceneSettings;
 use super::beads::BeadScene;
 use crate::prelude::*;
@@ -120,7 +120,13 @@ impl Acquires for CameraSim {
 impl Exposes for CameraSim {}
 
 #[manager(kind = "camera.sim", roles(Acquires, Exposes))]
-impl CameraSim {}
+impl CameraSim {
+    /// A frame is taken when acquisition is on; it is as before afterwards.
+    #[self_check]
+    fn takes_a_frame(&mut self, context: &mut Context) -> Result<(), NoFrame> {
+        self.acquisition.wait_for_a_frame(context)
+    }
+}
 
 struct SimulatedFrames {
     scene: BeadScene,

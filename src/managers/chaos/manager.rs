@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::abort;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct ChaosConfig {
     pub journal: PathBuf,
     /// Where it sleeps for ever, besides what it is told.
     pub hang: Hang,
+    /// Whether it hands out an emergency handle, which writes into the journal, too.
+    pub has_emergency_handle: bool,
     /// Whether every life but the first exits in `setup`.
     pub relapses: bool,
     /// How much memory it holds from the start.
@@ -91,6 +93,12 @@ impl Manager for ChaosSim {
         if config.hang == Hang::SetUp {
             misdeeds::sleep_for_ever();
         }
+        if config.has_emergency_handle {
+            let (path, name) = (config.journal.clone(), name.clone());
+            context.on_emergency(move |reason| {
+                note(&path, &name, generation, Way::EmergencyHandle, reason);
+            });
+        }
         let mut memory = Vec::new();
         misdeeds::allocate(config.memory_mb, &mut memory);
         Ok(Self {
@@ -111,13 +119,17 @@ impl Manager for ChaosSim {
             misdeeds::sleep_for_ever();
         }
         self.safe_states += 1;
-        if self.config.journal.as_os_str().is_empty() {
-            return;
-        }
-        let path = &self.config.journal;
-        if let Err(error) = journal::append(path, &self.name, self.generation, Way::Worker, reason) {
-            log::error!("cannot write to `{}`: {error}", path.display());
-        }
+        note(&self.config.journal, &self.name, self.generation, Way::Worker, reason);
+    }
+}
+
+/// Adds a line to the journal, where there is one.
+fn note(journal: &Path, name: &str, generation: u32, way: Way, reason: SafeReason) {
+    if journal.as_os_str().is_empty() {
+        return;
+    }
+    if let Err(error) = journal::append(journal, name, generation, way, reason) {
+        log::error!("cannot write to `{}`: {error}", journal.display());
     }
 }
 
@@ -190,7 +202,7 @@ impl ChaosSim {
     }
 
     /// Where a worker that is to leave its pipe unread goes to sleep.
-    #[every(milliseconds = 50)]
+    #[every(milliseconds = 250)]
     fn rest(&mut self) {
         if self.stops_reading {
             misdeeds::sleep_for_ever();

@@ -22,7 +22,7 @@ const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
 const CHATTER: Duration = Duration::from_millis(50);
 /// What is printed over and over, with its line's end.
 const LINE: &str =
-    "the quick brown fox jumps over the lazy dog, and the vendor's library says so again and again, see\n";
+    "the quick brown fox jumps over the lazy dog, which is said again and again to whoever may be listen\n";
 
 /// Dies of a signal.
 pub(super) fn die_of(signal: Signal) -> io::Result<Infallible> {

@@ -71,6 +71,14 @@ pub enum MotorError {
         /// What it said.
         text: String,
     },
+    /// The device has settled elsewhere than it was sent.
+    #[error("settled at {height_um:.1} µm, expected {expected_um:.1} µm")]
+    NotThere {
+        /// Where it is.
+        height_um: f64,
+        /// Where it was sent.
+        expected_um: f64,
+    },
     /// The travel of the config is empty.
     #[error("the travel is empty: min_um is {min_um}, max_um is {max_um}")]
     EmptyTravel {
@@ -108,6 +116,7 @@ impl Manager for MotorSim {
         Ok(Self { config, axis })
     }
 
+    /// An axis at rest can be left alone: it stays where it is, wherever it was on its way to.
     fn enter_safe_state(&mut self, _: SafeReason) {
         self.axis.stop(Instant::now());
     }
@@ -145,4 +154,30 @@ impl Moves for MotorSim {
 }
 
 #[manager(kind = "motor.sim", roles(Moves))]
-impl MotorSim {}
+impl MotorSim {
+    /// The axis says where it is, and that lies within its travel.
+    #[self_check]
+    fn height_is_within_travel(&mut self) -> Result<(), MotorError> {
+        let (height_um, (min_um, max_um)) = (self.height_um()?, self.travel_um());
+        match (min_um..=max_um).contains(&height_um) {
+            true => Ok(()),
+            false => Err(MotorError::OutOfTravel { height_um, min_um, max_um }),
+        }
+    }
+
+    /// The axis moves by a hundredth of its travel, at most 10 µm, towards the farther end, and comes back.
+    #[self_check]
+    fn moves_and_comes_back(&mut self, context: &mut Context) -> Result<(), MotorError> {
+        let (before_um, (min_um, max_um)) = (self.height_um()?, self.travel_um());
+        let step_um = ((max_um - min_um) / 100.0).min(10.0);
+        let is_lower_half = before_um < f64::midpoint(min_um, max_um);
+        let goal_um = if is_lower_half { before_um + step_um } else { before_um - step_um };
+        for expected_um in [goal_um, before_um] {
+            let height_um = self.drive_to(expected_um, context)?;
+            if (height_um - expected_um).abs() > step_um / 10.0 {
+                return Err(MotorError::NotThere { height_um, expected_um });
+            }
+        }
+        Ok(())
+    }
+}

@@ -90,7 +90,7 @@ fn a_ring_that_is_smaller_than_its_header_says_is_refused() {
     check_ring_descriptor(&short, &damaged, &SegmentOpenError::OpenToWriters.into());
     page[8] += 1;
     rustix::io::pwrite(&short, &page, 0).expect("the file can be written");
-    let other = RingOpenError::OtherVersion { found: 3, expected: 2 };
+    let other = RingOpenError::OtherVersion { found: 4, expected: 3 };
     check_ring_descriptor(&short, &other, &SegmentOpenError::OpenToWriters.into());
 }
 

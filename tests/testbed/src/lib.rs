@@ -1,7 +1,10 @@
 //! Managers that do as they are told, good or bad, for the tests of labrig's processes.
 
 pub mod awaiter;
+pub mod checker;
 pub mod commands;
+pub mod guarded;
+pub mod journal;
 pub mod lab;
 pub mod listener;
 pub mod patient;

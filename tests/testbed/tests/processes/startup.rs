@@ -138,7 +138,12 @@ fn a_second_rig_on_the_same_state_folder_is_refused_and_says_who_holds_it() {
     let config = "[managers.left]\nkind = \"worker\"";
     let first = Rig::launch(topology(config).state_dir(folder.path())).expect("the first starts");
     match Rig::launch(topology(config).state_dir(folder.path())) {
-        Err(LaunchError::StateFolderHeld { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
+        Err(LaunchError::Refused(report)) => {
+            let text = report.to_string();
+            let who =
+                format!("the coordinator with process number {} (rig `test`, since 2", std::process::id());
+            assert!(text.contains("error[L209]") && text.contains(&who), "{text}");
+        }
         other => panic!("{:?}", other.map(drop)),
     }
     end_cleanly(first);
@@ -170,9 +175,9 @@ fn prints_records_and_panics_of_managers_reach_the_one_log_with_their_names() {
     scope.to("right").request(Panic { words }).expect("accepted").wait(PATIENCE).expect_err("panics");
     end_cleanly(rig);
     let log = fs::read_to_string(folder.path().join("run.log")).expect("a log");
-    for line in ["INFO  left: out: a\\u{1b}[31mb", "INFO  left: err: a\\u{1b}[31mb"] {
+    for line in ["INFO  left#1: out: a\\u{1b}[31mb", "INFO  left#1: err: a\\u{1b}[31mb"] {
         assert_eq!(log.matches(line).count(), 2, "{line} in {log}");
     }
     assert_eq!(log.matches("log: a\\u{1b}[31mb").count(), 2, "{log}");
-    assert!(log.contains("right: dropped the slide"), "{log}");
+    assert!(log.contains("right#1: dropped the slide"), "{log}");
 }

@@ -10,9 +10,23 @@ use labrig_testbed::patient::Diary;
 /// Far longer than anything here takes: only a hang reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A rig's description, played by the testbed's program.
+/// A rig's description, played by the testbed's program. Unless it speaks of `restart_policy` itself, whoever
+/// dies in it stays dead, and nobody counts as stuck however long they take.
 pub fn topology(config: &str) -> Topology {
+    let config = if config.contains("restart_policy") { config.to_owned() } else { unsupervised(config) };
     Topology::from_toml(format!("schema = 1\n[rig]\nname = \"test\"\n{config}")).program(testbed())
+}
+
+fn unsupervised(config: &str) -> String {
+    let is_manager = |line: &str| {
+        let name = line.trim().strip_prefix("[managers.").and_then(|rest| rest.strip_suffix(']'));
+        name.is_some_and(|name| !name.contains('.'))
+    };
+    let lines = config.lines().map(|line| match is_manager(line) {
+        true => format!("{line}\nrestart_policy = \"never\"\nwatchdog_ms = 0\n"),
+        false => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 /// The testbed's program.

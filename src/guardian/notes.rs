@@ -1,0 +1,132 @@
+//! What the guardian knows, while the coordinator lives.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::records::{Begin, MAX_RECORD_BYTES, Record, Watch};
+use super::ward::Ward;
+use crate::transport::{Cgroup, Pipe, PipeError};
+
+/// How often the removal of a control group is tried, and the pause between: those in it die within moments.
+const REMOVALS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How the coordinator's life has ended.
+pub(super) enum Ended {
+    /// It has let go of its guardian.
+    Released(Notes),
+    /// It is gone without a word.
+    Killed(Notes),
+}
+
+/// See the module's words.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) begin: Option<Begin>,
+    coordinator: Option<OwnedFd>,
+    pub(super) wards: Vec<Ward>,
+    pub(super) removes: Vec<PathBuf>,
+    /// The control groups of managers that are gone.
+    pub(super) cgroups: Vec<Cgroup>,
+    /// What could not be understood.
+    pub(super) faults: Vec<String>,
+}
+
+/// Takes down what the coordinator says, until its end.
+pub(super) fn take(pipe: &Pipe) -> Ended {
+    let mut notes = Notes::default();
+    let mut buffer = vec![0; MAX_RECORD_BYTES];
+    loop {
+        match pipe.receive(&mut buffer) {
+            Ok(packet) => match Record::from_bytes(&buffer[..packet.length]) {
+                Ok(Record::Release) => return Ended::Released(notes),
+                Ok(record) => notes.note(record, packet.descriptors),
+                Err(error) => notes.faults.push(error.to_string()),
+            },
+            // Everything that it said has been read before it counts as gone.
+            Err(PipeError::NotReady) if notes.is_coordinator_gone() => return Ended::Killed(notes),
+            Err(PipeError::NotReady) => notes.sleep(pipe),
+            Err(PipeError::Oversized { .. }) => notes.faults.push("a record is too long".to_owned()),
+            Err(_) => return Ended::Killed(notes),
+        }
+    }
+}
+
+impl Notes {
+    fn note(&mut self, record: Record, descriptors: Vec<OwnedFd>) {
+        let mut descriptors = descriptors.into_iter();
+        match record {
+            Record::Begin(begin) => {
+                self.coordinator = descriptors.next();
+                self.begin = Some(begin);
+            }
+            Record::Watch(watch) => self.watch(watch, descriptors.next().zip(descriptors.next())),
+            Record::Gone { index, generation } => self.forget(index, generation),
+            Record::Remove { path } => self.removes.push(path),
+            Record::Release => {}
+        }
+    }
+
+    /// Each life replaces the one before it.
+    fn watch(&mut self, watch: Watch, descriptors: Option<(OwnedFd, OwnedFd)>) {
+        let name = watch.name.clone();
+        if let Some(at) = self.wards.iter().position(|ward| ward.index() == watch.index) {
+            self.put_by(at);
+        }
+        match descriptors.map(|(pidfd, page)| Ward::new(watch, pidfd, page)) {
+            Some(Ok(ward)) => self.wards.push(ward),
+            Some(Err(fault)) => self.faults.push(format!("{name}: {fault}")),
+            None => self.faults.push(format!("{name}: came without its descriptors")),
+        }
+    }
+
+    fn forget(&mut self, index: u16, generation: u32) {
+        let gone =
+            self.wards.iter().position(|ward| (ward.index(), ward.generation()) == (index, generation));
+        if let Some(at) = gone {
+            self.put_by(at);
+        }
+    }
+
+    /// A life that needs no guard any more; of those before it, only what is not gone is kept in mind.
+    fn put_by(&mut self, at: usize) {
+        self.cgroups.retain(|cgroup| !cgroup.remove());
+        self.cgroups.extend(self.wards.swap_remove(at).into_cgroup());
+    }
+
+    fn is_coordinator_gone(&self) -> bool {
+        let Some(coordinator) = &self.coordinator else { return false };
+        let mut descriptors = [PollFd::new(coordinator, PollFlags::IN)];
+        matches!(poll(&mut descriptors, Some(&crate::transport::poller::timespec(Duration::ZERO))), Ok(1..))
+    }
+
+    /// Waits for its next word or its end. Its pipe may be held open by something that it has forked.
+    fn sleep(&mut self, pipe: &Pipe) {
+        let mut descriptors = vec![PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+        descriptors.extend(self.coordinator.as_ref().map(|it| PollFd::new(it, PollFlags::IN)));
+        match poll(&mut descriptors, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => {
+                self.faults.push(format!("cannot wait: {errno}"));
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    /// Removes control groups that nobody is in any more, with some patience: the last one may be dying.
+    pub(super) fn put_away(mut self) {
+        self.cgroups.extend(self.wards.into_iter().filter_map(Ward::into_cgroup));
+        for _ in 0..REMOVALS {
+            self.cgroups.retain(|cgroup| !cgroup.remove());
+            if self.cgroups.is_empty() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Everything that a child has started, and how all of it is ended.
+//!
+//! A child is killed with its process group; then with its control group, where one could be made (see
+//! [`Cgroup`]); then every process whose environment says that it comes from this child
+//! ([`MARK_VARIABLE`]), wherever it has put itself.
+//!
+//! What can still escape where no control group is writable: a process that has left the group and has
+//! cleared its environment, or overwritten it in its own memory; one that runs as another user, as setuid
+//! programs do; and one whose first thread has ended while others go on.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use super::cgroup::Cgroup;
+
+/// The environment variable by which all that a child starts is found again.
+pub const MARK_VARIABLE: &str = "LABRIG_MARK";
+
+/// How often /proc is looked through for processes that were forked while it was looked through.
+const ROUNDS: usize = 64;
+
+/// A child with everything that it has started.
+#[derive(Debug)]
+pub struct Offspring {
+    group: Pid,
+    mark: Option<String>,
+    cgroup: Option<Cgroup>,
+}
+
+impl Offspring {
+    /// The process group of that number, with the processes that bear the mark.
+    pub fn new(group: Pid, mark: Option<String>, cgroup: Option<Cgroup>) -> Self {
+        Self { group, mark, cgroup }
+    }
+
+    /// The number of the process group, which is that of the child itself.
+    pub fn group(&self) -> Pid {
+        self.group
+    }
+
+    /// What all its processes have in their environment.
+    pub fn mark(&self) -> Option<&str> {
+        self.mark.as_deref()
+    }
+
+    /// The folder of its control group, where it has one.
+    pub fn cgroup(&self) -> Option<&Path> {
+        self.cgroup.as_ref().map(Cgroup::folder)
+    }
+
+    /// Its control group alone.
+    pub fn into_cgroup(self) -> Option<Cgroup> {
+        self.cgroup
+    }
+
+    /// Sends a signal to the child's process group.
+    ///
+    /// # Errors
+    /// The system's, when nobody is left there.
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        kill_process_group(self.group, signal)
+    }
+
+    /// Kills the child and everything it has started, and says what had to be looked for: a descriptor of
+    /// each process that was in none of its groups any more, readable once it is gone. Waits for nothing.
+    ///
+    /// Call it before the child is reaped: from then on its number may be another's.
+    pub fn kill_everything(&self) -> Vec<OwnedFd> {
+        // A group that nobody is in any more is what is wanted.
+        let _ = self.signal(Signal::KILL);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        self.mark.as_deref().map(|mark| kill_marked(mark, Extent::Whole)).unwrap_or_default()
+    }
+
+    /// Waits until nothing is under way that takes the child for alive; call it before the child is reaped.
+    pub(super) fn settle(&mut self) {
+        if let Some(cgroup) = &mut self.cgroup {
+            cgroup.settle();
+        }
+    }
+}
+
+/// How much of a mark is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its beginning.
+    Beginning,
+}
+
+/// Kills every process with such a mark in its environment, but for this one; a descriptor of each.
+pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
+    let entry = format!("{MARK_VARIABLE}={mark}").into_bytes();
+    let is_marked = |environment: &[u8]| {
+        environment.split(|byte| *byte == 0).any(|found| match extent {
+            Extent::Whole => found == entry,
+            Extent::Beginning => found.starts_with(&entry),
+        })
+    };
+    let (mut seen, mut killed) = (HashSet::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let before = seen.len();
+        for pid in processes().filter(|pid| *pid != getpid()) {
+            if environment_of(pid).is_some_and(|it| is_marked(&it)) && seen.insert(pid) {
+                killed.extend(kill_if(pid, is_marked));
+            }
+        }
+        if seen.len() == before {
+            return killed;
+        }
+    }
+    log::error!("processes marked {mark} are forked faster than they can be killed");
+    killed
+}
+
+/// Kills the process, if it is still the one that was meant.
+fn kill_if(pid: Pid, is_meant: impl Fn(&[u8]) -> bool) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    // From here on the number may be another's, but not the descriptor.
+    if !environment_of(pid).is_some_and(|it| is_meant(&it)) {
+        return None;
+    }
+    match pidfd_send_signal(&pidfd, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => Some(pidfd),
+        Err(errno) => {
+            log::error!("the marked process {pid} cannot be killed: {errno}");
+            None
+        }
+    }
+}
+
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
+}
+
+/// None for processes that have ended, and for those that this one may not look into.
+fn environment_of(pid: Pid) -> Option<Vec<u8>> {
+    fs::read(PathBuf::from(format!("/proc/{}/environ", pid.as_raw_nonzero()))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
+    /// A process in a group of its own, which was given that mark.
+    fn marked(mark: &str) -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("600").env(MARK_VARIABLE, mark).process_group(0).stdin(Stdio::null());
+        command.spawn().expect("`sleep` can be started")
+    }
+
+    fn is_killed(mut child: Child) -> bool {
+        child.wait().expect("it can be waited for").signal() == Some(9)
+    }
+
+    /// Where the system has no control group to give, there is nothing to be seen.
+    #[test]
+    fn who_hides_from_its_mark_is_killed_with_its_control_group() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "read go; env -i setsid --fork sleep 600; echo hidden; exec sleep 600"]);
+        let mut first =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().expect("sh");
+        let pid = Pid::from_child(&first);
+        let Some(cgroup) = Cgroup::enclose(&format!("labrig-test-{pid}"), pid) else {
+            println!("no control group can be made here");
+            return first.kill().expect("it ends");
+        };
+        let mut offspring = Offspring::new(pid, Some(format!("test-hidden-{pid}")), Some(cgroup));
+        offspring.settle();
+        writeln!(first.stdin.take().expect("a pipe"), "go").expect("it reads");
+        let mut word = String::new();
+        let mut stdout = BufReader::new(first.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut word).expect("it speaks");
+        offspring.kill_everything();
+        assert!(is_killed(first));
+        // Both held that pipe: it ends when both are gone.
+        stdout.read_line(&mut word).expect("its end");
+        assert_eq!(word, "hidden\n");
+    }
+
+    #[test]
+    fn whoever_bears_the_mark_is_killed_and_nobody_else() {
+        let own = format!("test-{}.a", std::process::id());
+        let (first, second, mut other) = (marked(&own), marked(&own), marked(&format!("{own}b")));
+        // A group that the marked ones are not in.
+        let offspring = Offspring::new(Pid::from_child(&first), Some(own), None);
+        let begin = Instant::now();
+        assert_eq!(offspring.kill_everything().len(), 2);
+        println!("figure: to look for what bears a mark: {:?}", begin.elapsed());
+        assert!(is_killed(first) && is_killed(second));
+        assert_eq!(other.try_wait().expect("it can be asked"), None);
+        let killed = kill_marked(&format!("test-{}.", std::process::id()), Extent::Beginning);
+        assert_eq!(killed.len(), 1);
+        assert!(is_killed(other));
+    }
+}

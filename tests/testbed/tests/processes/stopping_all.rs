@@ -1,0 +1,112 @@
+//! The stop of everything, and what follows it.
+
+use std::path::Path;
+
+use crate::restarts::{status_of, until_in_life};
+use crate::support::{PATIENCE, end_cleanly, eventually, launch, until_begun, until_busy};
+use labrig::managers::chaos::{Misbehave, Misdeed, WhatWasDone, Work, read_journal};
+use labrig::{CallError, Rig};
+use labrig_testbed::commands::Note;
+use labrig_testbed::patient::{Mark, Toil};
+
+fn config(journal: &Path, more: &str) -> String {
+    let manager = |name: &str| {
+        format!(
+            "[managers.{name}]\nkind = \"chaos.sim\"\nsafe_deadline_ms = 5000\nwatchdog_ms = 0\n{more}\n\
+             [managers.{name}.config]\njournal = \"{}\"\n",
+            journal.display()
+        )
+    };
+    format!("default_deadline_ms = 600000\n{}{}", manager("left"), manager("right"))
+}
+
+fn works_of(rig: &Rig, manager: &str) -> u64 {
+    rig.scope().to(manager).request(WhatWasDone {}).expect("accepted").wait(PATIENCE).expect("done").works
+}
+
+#[test]
+fn a_stop_brings_everything_into_its_safe_state_and_nothing_quits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("journal");
+    let rig = launch(&config(&journal, "restart_policy = \"never\""));
+    let scope = rig.scope();
+    for manager in ["left", "right"] {
+        let work = scope.to(manager).request(Work { duration_ms: 0 }).expect("accepted");
+        assert_eq!(work.wait(PATIENCE), Ok(1));
+    }
+    let report = scope.stop_all().expect("accepted").wait(PATIENCE).expect("a report");
+    assert!(report.is_safe(), "{report:?}");
+    let stopped: Vec<_> = report.managers.iter().map(|outcome| outcome.manager.as_str()).collect();
+    assert_eq!(stopped, ["left", "right"]);
+    let journal = read_journal(&journal).expect("a journal");
+    assert_eq!(journal.len(), 2, "{journal:?}");
+    for manager in ["left", "right"] {
+        let status = status_of(&rig, manager);
+        let entry = status.last_safe_entry.expect("it has entered it");
+        assert_eq!((status.state, status.generation, entry.by_emergency_handle), ("safe", 1, false));
+    }
+    // They go on when they are told to.
+    let work = scope.to("left").request(Work { duration_ms: 0 }).expect("accepted");
+    assert_eq!(work.wait(PATIENCE), Ok(2));
+    eventually("the work", || status_of(&rig, "left").state == "ready");
+    assert!(!end_cleanly(rig).has_losses());
+}
+
+#[test]
+fn what_runs_and_what_waits_is_cancelled_by_a_stop() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rig = launch(&config(&folder.path().join("journal"), "restart_policy = \"never\""));
+    let scope = rig.scope();
+    let running = scope.to("left").request(Work { duration_ms: 60_000 }).expect("accepted");
+    until_busy(&rig, &["left"]);
+    let waiting: Vec<_> = (0..1_000)
+        .map(|_| scope.to("left").request(Work { duration_ms: 0 }).expect("the queue has room"))
+        .collect();
+    let report = scope.stop_all().expect("accepted").wait(PATIENCE).expect("a report");
+    assert!(report.is_safe(), "{report:?}");
+    for call in waiting.into_iter().chain([running]) {
+        let end = call.wait(PATIENCE);
+        assert!(matches!(end, Err(CallError::Cancelled(_))), "{end:?}");
+    }
+    assert_eq!(works_of(&rig, "left"), 0);
+    end_cleanly(rig);
+}
+
+#[test]
+fn a_stop_counts_the_one_way_commands_that_do_not_run() {
+    let rig = launch("[managers.left]\nkind = \"patient\"\n[managers.right]\nkind = \"worker\"");
+    let scope = rig.scope();
+    let toil =
+        scope.without_deadline().request(Toil { duration_ms: 60_000, nap_ms: 60_000 }).expect("accepted");
+    until_begun(&toil);
+    (0..100).for_each(|number| scope.send(Mark { number }).expect("the queue has room"));
+    scope.to("right").send(Note { number: 1 }).expect("accepted");
+    scope.stop_all().expect("accepted").wait(PATIENCE).expect("a report");
+    assert!(matches!(toil.wait(PATIENCE), Err(CallError::Cancelled(_))));
+    let marks = scope.call(labrig_testbed::patient::Marks {}).expect("it goes on");
+    assert_eq!(marks, Vec::<u64>::new());
+    let summary = rig.shutdown();
+    assert!(summary.is_clean && summary.totals.undelivered_stopped >= 100, "{:?}", summary.totals);
+}
+
+#[test]
+fn one_that_does_not_become_safe_in_time_is_ended_and_its_safe_program_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("closed");
+    let rig = launch(&format!(
+        "[managers.bad]\nkind = \"chaos.sim\"\nrearm = \"auto\"\nwatchdog_ms = 0\nsafe_deadline_ms = 200\n\
+         terminate_deadline_ms = 100\nrestart_policy = \"on-failure\"\nrestart_delay_ms = 1\n\
+         safe_program = [\"/bin/sh\", \"-c\", \"echo >> '{}'\"]",
+        file.display()
+    ));
+    rig.scope().call(Work { duration_ms: 0 }).expect("it works");
+    let spinning =
+        rig.scope().without_deadline().request(Misbehave { how: Misdeed::Spin }).expect("accepted");
+    until_busy(&rig, &["bad"]);
+    let report = rig.scope().stop_all().expect("accepted").wait(PATIENCE).expect("a report");
+    assert!(!report.is_safe(), "{report:?}");
+    assert!(matches!(spinning.wait(PATIENCE), Err(CallError::Indeterminate(_))));
+    until_in_life(&rig, "bad", 2);
+    assert!(file.exists());
+    assert!(rig.shutdown().is_clean);
+}

@@ -1,0 +1,22 @@
+use labrig::prelude::*;
+
+struct Motor;
+
+struct Silent;
+
+impl Manager for Motor {
+    type Config = ();
+    fn setup(_: (), _: &mut Context) -> Result<Self, SetupError> {
+        Ok(Self)
+    }
+}
+
+#[manager(kind = "motor")]
+impl Motor {
+    #[self_check]
+    fn shutter_closes(&mut self) -> Result<(), Silent> {
+        Err(Silent)
+    }
+}
+
+fn main() {}
