@@ -186,7 +186,8 @@ mod tests {
         let pid = Pid::from_child(&first);
         let Some(cgroup) = Cgroup::enclose(&format!("labrig-test-{pid}"), pid) else {
             println!("no control group can be made here");
-            return first.kill().expect("it ends");
+            first.kill().expect("it ends");
+            return assert!(is_killed(first));
         };
         let mut offspring = Offspring::new(pid, Some(format!("test-hidden-{pid}")), Some(cgroup));
         offspring.settle();
