@@ -35,7 +35,7 @@ impl MainLoop {
         let process = &mut self.processes[index];
         process.is_absent = true;
         // What was seen first is the reason: an ended connection, say, rather than the death that came of it.
-        let why = process.fault.get_or_insert_with(|| error.reason()).clone();
+        let why = process.fault.get_or_insert_with(|| error.reason().replace('\n', "; ")).clone();
         let name = self.name(index);
         self.log.line(&name, Level::Warn, &format!("is optional, and the rig starts without it: {why}"));
         self.streams.iter_mut().for_each(|stream| stream.leave_out(index));

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use labrig::prelude::*;
+use rustix::net::SocketType;
 
 use crate::commands::*;
 
@@ -180,6 +181,9 @@ impl Worker {
         for (number, _) in descriptors().iter().filter(|(_, what)| what.starts_with("socket:")) {
             // SAFETY: the descriptor was listed as open just now, by the only thread that opens or closes any.
             let socket = unsafe { BorrowedFd::borrow_raw(*number) };
+            if rustix::net::sockopt::socket_type(socket) != Ok(SocketType::SEQPACKET) {
+                continue;
+            }
             let _ = rustix::net::send(socket, &bytes, rustix::net::SendFlags::NOSIGNAL);
         }
     }
