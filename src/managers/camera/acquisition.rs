@@ -97,7 +97,7 @@ impl Acquisition {
     /// Waits until one more frame is taken, switched on for that long if need be.
     ///
     /// # Errors
-    /// [`NoFrame`], when none is.
+    /// When none is.
     pub fn wait_for_a_frame(&self, context: &Context) -> Result<(), NoFrame> {
         let Controls { is_on, taken, .. } = *self.shared.controls.lock();
         self.set_on(true);
