@@ -38,7 +38,7 @@ impl MainLoop {
         process.history.is_inactive |= is_by_hand && matches!(next, Next::ByPolicy { .. });
         process.phase = Phase::Down;
         let step = self.processes[index].history.supervisor.ended(End { is_unsafe, next }, Instant::now());
-        self.take_step(index, step);
+        step.into_iter().for_each(|step| self.take_step(index, step));
     }
 
     /// Does what the supervisor says.
@@ -151,7 +151,7 @@ impl MainLoop {
         let next = if self.quit.is_some() { Next::Rest } else { Next::ByPolicy { is_failure: true } };
         let end = End { is_unsafe: false, next };
         let step = self.processes[index].history.supervisor.ended(end, now);
-        self.take_step(index, step);
+        step.into_iter().for_each(|step| self.take_step(index, step));
     }
 
     /// Those that came back while the rig runs begin as soon as they are ready and have their streams.

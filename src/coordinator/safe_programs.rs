@@ -72,7 +72,7 @@ impl Securing {
 }
 
 impl MainLoop {
-    /// Starts the safe program of a manager whose process is gone.
+    /// Starts the safe program of a manager whose process is gone, or cannot even be killed.
     pub(super) fn run_safe_program(&mut self, index: usize) {
         let core = std::sync::Arc::clone(&self.core);
         let manager = &core.blueprint.managers[index];

@@ -71,6 +71,8 @@ pub(crate) enum Next {
     Start,
     /// It was told to end.
     Rest,
+    /// It cannot be killed.
+    Abandon,
 }
 
 impl Supervisor {
@@ -137,25 +139,29 @@ impl Supervisor {
                 self.stage = Stage::Climbing(next, *because);
                 Step::Try(next.rung())
             }
-            None => {
-                self.stage = Stage::Failed;
-                Step::Abandon
-            }
+            None => self.secure(Next::Abandon, now),
         })
     }
 
-    /// Its process has ended.
-    pub(crate) fn ended(&mut self, end: End, now: Instant) -> Step {
-        if matches!(self.stage, Stage::Failed) {
-            return Step::Rest(Some(GivenUp::Unkillable));
-        }
-        match self.safe_program.filter(|_| end.is_unsafe) {
-            Some(patience) => {
-                self.stage = Stage::Securing { until: now + patience, is_late: false, next: end.next };
-                Step::RunSafeProgram
+    /// Its safe program runs, if it has one, before anything else.
+    fn secure(&mut self, next: Next, now: Instant) -> Step {
+        let Some(patience) = self.safe_program else { return self.go_on(next, now) };
+        self.stage = Stage::Securing { until: now + patience, is_late: false, next };
+        Step::RunSafeProgram
+    }
+
+    /// Its process has ended. Nothing is to be done yet when its safe program runs already, because it could not be
+    /// killed.
+    pub(crate) fn ended(&mut self, end: End, now: Instant) -> Option<Step> {
+        match &mut self.stage {
+            Stage::Failed => return Some(Step::Rest(Some(GivenUp::Unkillable))),
+            Stage::Securing { next, .. } => {
+                *next = end.next;
+                return None;
             }
-            None => self.go_on(end.next, now),
+            _ => {}
         }
+        Some(if end.is_unsafe { self.secure(end.next, now) } else { self.go_on(end.next, now) })
     }
 
     /// Its safe program has ended, in whichever way.
@@ -171,6 +177,10 @@ impl Supervisor {
             Next::Rest => {
                 self.stage = Stage::Fine;
                 return Step::Rest(None);
+            }
+            Next::Abandon => {
+                self.stage = Stage::Failed;
+                return Step::Abandon;
             }
         };
         match decision {
@@ -188,6 +198,7 @@ impl Supervisor {
     /// The rig quits: nothing is started again. Its safe program still runs to its end.
     pub(crate) fn quit(&mut self) {
         match &mut self.stage {
+            Stage::Securing { next: Next::Abandon, .. } => {}
             Stage::Securing { next, .. } => *next = Next::Rest,
             Stage::Down(_) => self.stage = Stage::Fine,
             _ => {}

@@ -243,6 +243,24 @@ fn a_stuck_manager_gets_one_rung_after_the_other_each_with_its_deadline() {
 }
 
 #[test]
+fn what_cannot_be_killed_is_given_up_once_its_safe_program_has_run() {
+    let rest = [(0, Step::Try(Rung::Kill)), (40, Step::RunSafeProgram), (90, Step::KillSafeProgram)];
+    check_ladder(&with_safe_program(), Rung::Kill, &rest);
+    for ends_meanwhile in [false, true] {
+        let (mut supervisor, now) = (Supervisor::new(&with_safe_program(), SAFE), Instant::now());
+        supervisor.stuck(overdue(), Rung::Kill, now);
+        assert_eq!(supervisor.passed(now + 40 * MS), Some(Step::RunSafeProgram));
+        let end = End { is_unsafe: true, next: FAILURE };
+        if ends_meanwhile {
+            assert_eq!(supervisor.ended(end, now + 41 * MS), None, "it runs already");
+        }
+        let then = supervisor.secured(now + 50 * MS).expect("something follows");
+        assert_eq!(matches!(then, Step::Wait { .. }), ends_meanwhile, "{then:?}");
+        assert_eq!(then == Step::Abandon, !ends_meanwhile, "{then:?}");
+    }
+}
+
+#[test]
 fn a_manager_may_come_back_to_life_on_the_first_two_rungs_only() {
     for (first, may) in
         [(Rung::Cancel, true), (Rung::Safe, true), (Rung::Terminate, false), (Rung::Kill, false)]
@@ -283,7 +301,7 @@ const FAILURE: Next = Next::ByPolicy { is_failure: true };
 fn the_safe_program_runs_before_the_restart_when_nobody_knows_that_all_is_safe() {
     let now = Instant::now();
     let ended = |rules: &Supervision, is_unsafe| {
-        Supervisor::new(rules, SAFE).ended(End { is_unsafe, next: FAILURE }, now)
+        Supervisor::new(rules, SAFE).ended(End { is_unsafe, next: FAILURE }, now).expect("something follows")
     };
     let wait = Step::Wait { after: 10 * MS, number: 1 };
     assert_eq!(ended(&with_safe_program(), true), Step::RunSafeProgram);
@@ -320,7 +338,10 @@ fn one_that_has_failed_is_started_again_when_somebody_asks_for_it() {
     let (mut supervisor, now) =
         (Supervisor::new(&Supervision { max_restarts: 0, ..rules() }, SAFE), Instant::now());
     let given_up = GivenUp::Budget { restarts: 0, window: 1000 * MS };
-    assert_eq!(supervisor.ended(End { is_unsafe: false, next: FAILURE }, now), Step::Rest(Some(given_up)));
+    assert_eq!(
+        supervisor.ended(End { is_unsafe: false, next: FAILURE }, now),
+        Some(Step::Rest(Some(given_up)))
+    );
     assert!(supervisor.has_failed());
     assert!(supervisor.revive(now));
     assert_eq!(supervisor.passed(now), Some(Step::Start));
@@ -352,7 +373,7 @@ fn check_a_life_of_misfortune(seed: u64) {
             0 if is_alive => supervisor.stuck(overdue(), Rung::Cancel, now),
             1 if is_alive && dice.roll(4) == 0 => {
                 is_alive = false;
-                Some(supervisor.ended(End { is_unsafe: dice.roll(2) == 0, next: FAILURE }, now))
+                supervisor.ended(End { is_unsafe: dice.roll(2) == 0, next: FAILURE }, now)
             }
             2 if is_alive && dice.roll(4) == 0 => {
                 supervisor.recovered();
