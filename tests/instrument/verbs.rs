@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::support::{program, project, stderr, stdout};
 
 /// A rig that runs in a process of its own, and the folder in which it and its clients work.
-struct Running {
+pub(super) struct Running {
     folder: PathBuf,
     coordinator: Child,
 }
 
 impl Running {
     /// Starts a rig and waits until it has begun.
-    fn start(folder: &Path, name: &str, config: &str) -> Self {
+    pub(super) fn start(folder: &Path, name: &str, config: &str) -> Self {
         let path = folder.join(format!("{name}.toml"));
         fs::write(&path, format!("schema = 1\n[rig]\nname = \"{name}\"\n{config}")).expect("a config");
         let mut coordinator = Command::new(program())
@@ -49,25 +49,25 @@ impl Running {
     }
 
     /// Runs a verb against it that ends with this code; gives what it printed on standard output.
-    fn check_verb(&self, arguments: &[&str], code: i32) -> String {
+    pub(super) fn check_verb(&self, arguments: &[&str], code: i32) -> String {
         let output = self.verb(arguments);
         let printed = stdout(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}{}", stderr(&output));
         printed
     }
 
-    fn check_json(&self, arguments: &[&str], code: i32) -> Value {
+    pub(super) fn check_json(&self, arguments: &[&str], code: i32) -> Value {
         let printed = self.check_verb(&[arguments, &["--json"]].concat(), code);
         let last = printed.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {printed}"))
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.coordinator.id() as i32).expect("a process has a number");
         kill_process(pid, signal).expect("it lives");
     }
 
-    fn quit(mut self) {
+    pub(super) fn quit(mut self) {
         self.check_verb(&["quit", "--rig", &self.rig()], 0);
         assert!(self.coordinator.wait().expect("it ends").success());
     }
