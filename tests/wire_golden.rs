@@ -12,8 +12,8 @@ use labrig::prelude::*;
 use labrig::registry::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
 };
-use labrig::remote::SelfCheck;
 use labrig::remote::scope::Ping;
+use labrig::remote::{Arm, Restart, SelfCheck, StopAll};
 use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
@@ -290,6 +290,7 @@ fn refusals(lines: &mut Lines) {
     lines.value("", &Refusal::UnknownCommand { command: command() });
     lines.value("", &Refusal::WouldDeadlock { command: command(), cycle: cycle() });
     lines.value("", &Refusal::NotPresent { manager: manager(), command: command(), why: "no device".into() });
+    lines.value("", &Refusal::Inactive { manager: manager(), command: command() });
 }
 
 fn cycle() -> Vec<String> {
@@ -357,6 +358,9 @@ fn fingerprints(lines: &mut Lines) {
     lines.command::<Follow>();
     lines.command::<Ping>();
     lines.command::<SelfCheck>();
+    lines.command::<StopAll>();
+    lines.command::<Arm>();
+    lines.command::<Restart>();
 }
 
 #[test]
