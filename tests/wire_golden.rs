@@ -265,6 +265,7 @@ fn endings(lines: &mut Lines) {
     lines.value("", &UndeliveredReason::Quitting);
     lines.value("", &UndeliveredReason::Closed);
     lines.value("", &UndeliveredReason::Refused(Refusal::Closed));
+    lines.value("", &UndeliveredReason::Stopped);
     let outcome = |outcome| BroadcastOutcome { manager: "motor".into(), generation: 2, outcome };
     lines.value(" done", &outcome(Ok(vec![7, 8])));
     lines.value(" lost", &outcome(Err(NotDone::Lost)));
