@@ -94,7 +94,8 @@ pub(crate) fn traced_echo(placement: Placement) -> Topology {
 /// The config of a rig of one `dozer`.
 pub(crate) fn dozer(depth: u32, placement: Placement) -> Topology {
     Topology::from_toml(format!(
-        "{}[managers.dozer]\nkind = \"dozer\"\nqueue = {{ depth = {depth} }}\n[managers.dozer.config]\n{}",
+        "{}[managers.dozer]\nkind = \"dozer\"\nqueue = {{ depth = {depth} }}\nwatchdog_ms = 0\n\
+         restart_policy = \"never\"\n[managers.dozer.config]\n{}",
         head("dozer"),
         cpu(placement.far())
     ))

@@ -22,6 +22,11 @@ const LAST_READS: usize = 64;
 impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
+        // Whoever waits for it is told first: to look for what it has let go takes longer.
+        self.processes[index].throttled_until = None;
+        self.processes[index].bucket = None;
+        self.read_pipe(index, LAST_PACKETS);
+        self.disconnect(index);
         let Some(child) = self.processes[index].child.as_mut() else { return };
         // While it is not reaped, its number still names its process group: what it started ends with it.
         let strays = child.offspring.kill_everything().len();
@@ -37,10 +42,6 @@ impl MainLoop {
             let name = self.name(index);
             self.log.line(&name, Level::Warn, &format!("{strays} processes that it had let go were killed"));
         }
-        self.processes[index].throttled_until = None;
-        self.processes[index].bucket = None;
-        self.read_pipe(index, LAST_PACKETS);
-        self.disconnect(index);
         self.drain_outputs(index);
         self.unwatch(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
