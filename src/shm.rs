@@ -24,6 +24,7 @@ mod clock;
 mod cursor;
 mod event;
 mod frame;
+mod lane;
 mod layout;
 mod mapping;
 mod producer;
@@ -43,6 +44,9 @@ pub use clock::monotonic_ns;
 pub use cursor::{CursorCounts, CursorMemory, CursorOpenError, CursorState, ReadMode};
 pub use event::{Doorbell, DoorbellError};
 pub use frame::{FormatError, Frame, FrameFormat, FrameMeta, PixelType};
+pub use lane::{
+    LaneError, LaneOpenError, LanePair, LanePutter, LaneTaker, Lookout, MAX_RECORD_BYTES, Put, Taken,
+};
 pub use producer::{Interrupter, LoanError, Producer};
 pub use reader::{Reader, Wake};
 pub use reader_list::{AddReaderError, ReaderId, ReaderList};
@@ -51,4 +55,4 @@ pub use ring_map::{RingEnd, RingOpenError};
 pub use segment::{Segment, SegmentCreateError, SegmentOpenError, SegmentSealError};
 pub use slot::{Capture, FrameSlot};
 pub use status_page::{Activity, StatusPage, StatusPageError, Urgent};
-pub use wait::{SPIN_LIMIT, WaitError};
+pub use wait::{SPIN_LIMIT, WaitError, look_for_a_moment};

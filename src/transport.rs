@@ -1,10 +1,12 @@
 //! Floor 1: bytes move between processes.
 //!
-//! One duplex pipe per manager, made of sequenced packets; the child's descriptor 0 carries it over.
+//! One duplex pipe per manager, made of sequenced packets; the child's descriptor 0 carries it over. Beside it lie
+//! lanes in shared memory, for what is small.
 //! Nothing here knows what an envelope says.
 
 pub mod cgroup;
 mod descriptors;
+mod line;
 pub mod offspring;
 pub mod pipe;
 pub mod poller;
@@ -13,6 +15,7 @@ pub mod spawn;
 
 pub use cgroup::Cgroup;
 pub use descriptors::close_inherited_on_exec;
+pub use line::Line;
 pub use offspring::Offspring;
 pub use pipe::{Packet, Pipe, PipeError};
 pub use poller::{Interest, Poller, Ready, Token};

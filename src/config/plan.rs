@@ -29,6 +29,8 @@ pub struct RigPlan {
     pub start_deadline: Duration,
     /// Whether failures say where in the source they happened, and by which way.
     pub sends_traces: bool,
+    /// Whether small envelopes go by shared memory while the other side is awake.
+    pub has_fast_lanes: bool,
     /// Whether the end of every call is written to the run's folder.
     pub traces: bool,
     /// The managers, by name.

@@ -50,6 +50,8 @@ pub(super) struct RawRig {
     pub(super) start_deadline_ms: u64,
     /// Whether a failure says where in the source it happened, and by which way.
     pub(super) send_traces: bool,
+    /// Whether small envelopes go through shared memory while the other side is awake.
+    pub(super) fast_lane: bool,
     /// Whether the end of every call is written to `trace.csv` in the run's folder.
     pub(super) trace: bool,
     /// For how long each lease vouches for the coordinator; managers with hazardous commands that are out of
@@ -66,6 +68,7 @@ impl Default for RawRig {
             quit_deadline_ms: 5_000,
             start_deadline_ms: 10_000,
             send_traces: true,
+            fast_lane: true,
             trace: false,
             lease_ms: 250,
         }

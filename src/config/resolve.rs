@@ -94,6 +94,7 @@ fn plan(topology: &Topology, tree: &Tree) -> RigPlan {
         quit_deadline: millis(rig.quit_deadline_ms),
         start_deadline: millis(rig.start_deadline_ms),
         sends_traces: rig.send_traces,
+        has_fast_lanes: rig.fast_lane,
         traces: rig.trace,
         managers: entries(tree, "managers").filter_map(|it| manager(topology, rig.lease_ms, it)).collect(),
         streams: entries(tree, "streams").filter_map(stream).collect(),

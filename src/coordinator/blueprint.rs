@@ -23,6 +23,7 @@ pub(crate) struct Blueprint {
     pub(crate) start_deadline: Duration,
     pub(crate) quit_deadline: Duration,
     pub(crate) sends_traces: bool,
+    pub(crate) has_fast_lanes: bool,
     pub(crate) traces: bool,
     /// Whether managers may end the rig; one that is started alone, to be checked, may not.
     pub(crate) heeds_managers: bool,

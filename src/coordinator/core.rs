@@ -52,6 +52,8 @@ pub(crate) struct CoreState {
     pub(crate) router: Router,
     pub(crate) peers: Vec<Peer>,
     pub(crate) pages: Pages,
+    /// How often each manager was throttled.
+    pub(crate) throttles: Vec<u64>,
     /// What other threads ask of the main loop.
     pub(crate) requests: Vec<Request>,
     /// When the main loop will wake by itself.
@@ -71,6 +73,10 @@ pub(crate) struct CoreState {
 
 /// What another thread asks of the main loop.
 pub(crate) enum Request {
+    /// A manager may have more to say than its pipe tells.
+    HearOut(usize),
+    /// A manager that was found stuck has said something.
+    Lives(usize),
     /// How the rig is doing.
     Status(Box<dyn FnOnce(RigStatus) + Send>),
     /// The rig is to quit.
@@ -138,6 +144,7 @@ impl Core {
             router,
             peers: std::iter::repeat_with(Peer::default).take(count).collect(),
             pages: Pages(vec![None; count]),
+            throttles: vec![0; count],
             requests: Vec::new(),
             armed: None,
             is_closed: false,
@@ -169,17 +176,22 @@ impl Core {
     /// Does what the router wants done. Call it after every event, under the same lock.
     pub(crate) fn perform(&self, state: &mut CoreState) -> Answers {
         let mut answers = Answers::default();
+        self.perform_for(state, &mut answers);
+        self.arm(state);
+        answers
+    }
+
+    /// As [`perform`](Self::perform), for who does several things under one lock and arms the time after the last.
+    pub(super) fn perform_for(&self, state: &mut CoreState, answers: &mut Answers) {
         loop {
             let effects = state.router.take_effects();
             if effects.is_empty() {
-                break;
+                return;
             }
             for effect in effects {
-                self.perform_one(state, effect, &mut answers);
+                self.perform_one(state, effect, answers);
             }
         }
-        self.arm(state);
-        answers
     }
 
     fn perform_one(&self, state: &mut CoreState, effect: Effect, answers: &mut Answers) {
@@ -280,13 +292,13 @@ impl Core {
     }
 
     /// Wakes the main loop when a call expires before it would wake by itself.
-    fn arm(&self, state: &mut CoreState) {
+    pub(super) fn arm(&self, state: &mut CoreState) {
         let next = state.router.next_deadline();
         self.arm_for(state, next);
     }
 
     /// Wakes the main loop at that time.
-    fn arm_for(&self, state: &mut CoreState, at: Option<Instant>) {
+    pub(super) fn arm_for(&self, state: &mut CoreState, at: Option<Instant>) {
         if let Some(at) = at
             && state.armed.is_none_or(|armed| at < armed)
         {
@@ -399,6 +411,14 @@ impl Core {
         if !state.is_closed {
             state.requests.push(request);
             self.wake.ring();
+        }
+    }
+
+    /// A manager has said something: who hopes for that is told.
+    pub(super) fn note_sign_of_life(&self, index: usize) {
+        let is_hoped_for = std::mem::take(&mut self.lock().peers[index].is_hoped_for);
+        if is_hoped_for {
+            self.ask(Request::Lives(index));
         }
     }
 

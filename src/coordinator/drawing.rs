@@ -47,6 +47,7 @@ pub(super) fn draw(
         start_deadline: plan.start_deadline,
         quit_deadline: plan.quit_deadline,
         sends_traces: plan.sends_traces,
+        has_fast_lanes: plan.has_fast_lanes,
         traces: plan.traces,
         heeds_managers: true,
         managers: managers.map(|(index, it)| draw_manager(plan, table, &mark, (index, it))).collect(),

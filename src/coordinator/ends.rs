@@ -23,9 +23,11 @@ impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
         // Whoever waits for it is told first: to look for what it has let go takes longer.
-        self.processes[index].throttled_until = None;
-        self.processes[index].bucket = None;
-        self.read_pipe(index, LAST_PACKETS);
+        let mut state = self.core.lock();
+        state.peers[index].throttled_until = None;
+        state.peers[index].bucket = None;
+        drop(state);
+        self.read_line(index, LAST_PACKETS);
         self.disconnect(index);
         let Some(child) = self.processes[index].child.as_mut() else { return };
         // While it is not reaped, its number still names its process group: what it started ends with it.

@@ -10,11 +10,12 @@ use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
 use super::router::Caller;
-use crate::transport::{PipeError, Ready};
-use crate::wire::control::{self, ManagerWord};
-use crate::wire::{Envelope, EnvelopeError, Kind, SafeEntry, SafeReason};
+use super::routing::{Came, Way};
+use crate::transport::Ready;
+use crate::wire::control::ManagerWord;
+use crate::wire::{SafeEntry, SafeReason};
 
-/// How many envelopes are taken from one pipe before the others have their turn.
+/// How many envelopes are taken from one line before the others have their turn.
 const TURN: usize = 64;
 /// How long a manager whose pipe has ended may take to end itself, beyond the time its safe state may take.
 const AFTER_PIPE_END: Duration = Duration::from_secs(1);
@@ -31,74 +32,41 @@ impl MainLoop {
             peers[index].fill(index, router, pages, &self.core.poller);
         }
         if ready.readable {
-            self.read_pipe(index, TURN);
+            self.read_line(index, TURN);
         }
     }
 
-    pub(super) fn read_pipe(&mut self, index: usize, most: usize) {
-        for _ in 0..most {
-            if self.processes[index].throttled_until.is_some() {
-                return;
-            }
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let received = {
-                let state = self.core.lock();
-                let Some(pipe) = &state.peers[index].pipe else {
-                    self.buffer = buffer;
-                    return;
-                };
-                pipe.receive(&mut buffer)
-            };
-            let goes_on = match received {
-                Ok(packet) => self.take_packet(index, &buffer[..packet.length]),
-                Err(PipeError::NotReady) => false,
-                Err(error) => {
-                    self.cut_off(index, &error.to_string(), error == PipeError::Closed);
-                    false
+    /// Takes what a manager has sent, until there is nothing more or it has had its turn.
+    pub(super) fn read_line(&mut self, index: usize, most: usize) {
+        let mut left = most;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let before = left;
+        loop {
+            match self.core.route_from(index, &mut buffer, &mut left, Way::Line) {
+                Came::Word(word) => self.hear(index, word),
+                Came::Broken { why, is_end } => {
+                    self.cut_off(index, &why, is_end);
+                    break;
                 }
-            };
-            self.buffer = buffer;
-            if !goes_on {
-                return;
+                Came::All => break,
+                Came::Turn => {
+                    // Its pipe says by itself that it has more, its lane does not.
+                    self.unheard.push(index);
+                    break;
+                }
             }
         }
-    }
-
-    pub(super) fn take_packet(&mut self, index: usize, bytes: &[u8]) -> bool {
-        self.throttle(index, bytes.len());
-        match Envelope::open(bytes).and_then(|envelope| self.take_envelope(index, &envelope)) {
-            Ok(()) => true,
-            Err(error) => {
-                self.cut_off(index, &error.to_string(), false);
-                false
-            }
-        }
-    }
-
-    pub(super) fn take_envelope(
-        &mut self,
-        index: usize,
-        envelope: &Envelope<'_>,
-    ) -> Result<(), EnvelopeError> {
-        let Envelope { header, payload } = envelope;
-        if self.processes[index].history.supervisor.hopes().is_some() {
+        self.buffer = buffer;
+        if left < before && self.processes[index].history.supervisor.hopes().is_some() {
             self.look_again_soon(index);
         }
-        if header.kind == Kind::Control {
-            self.hear(index, control::open(payload)?);
-            return Ok(());
+    }
+
+    /// Goes on with those who had more to say when their turn was over.
+    pub(super) fn hear_out(&mut self) {
+        for index in std::mem::take(&mut self.unheard) {
+            self.read_line(index, TURN);
         }
-        let mut state = self.core.lock();
-        match header.kind {
-            Kind::Done | Kind::Ended => state.router.answered(index, header, payload)?,
-            Kind::Progress | Kind::Opened | Kind::Chunk => state.router.told(index, header, payload)?,
-            Kind::Report => return Err(EnvelopeError::Payload { reason: "managers make no reports".into() }),
-            _ => self.core.submit_from(&mut state, index, header, payload),
-        }
-        let answers = self.core.perform(&mut state);
-        drop(state);
-        answers.hand_over();
-        Ok(())
     }
 
     pub(super) fn hear(&mut self, index: usize, word: ManagerWord) {
@@ -209,25 +177,13 @@ impl MainLoop {
         self.log.line(&name, level, &text);
     }
 
-    /// Leaves a pipe unread for a while when too much comes out of it.
-    pub(super) fn throttle(&mut self, index: usize, bytes: usize) {
-        let now = Instant::now();
-        let process = &mut self.processes[index];
-        let Some(wait) = process.bucket.as_mut().and_then(|bucket| bucket.take(bytes, now)) else { return };
-        process.throttled_until = Some(now + wait);
-        process.throttles += 1;
-        let mut state = self.core.lock();
-        state.peers[index].is_throttled = true;
-        state.peers[index].watch(&self.core.poller);
-    }
-
     pub(super) fn resume_throttled(&mut self, now: Instant) {
-        for index in 0..self.processes.len() {
-            if self.processes[index].throttled_until.is_some_and(|until| until <= now) {
-                self.processes[index].throttled_until = None;
-                let mut state = self.core.lock();
-                state.peers[index].is_throttled = false;
-                state.peers[index].watch(&self.core.poller);
+        let mut state = self.core.lock();
+        for (index, peer) in state.peers.iter_mut().enumerate() {
+            if peer.throttled_until.is_some_and(|until| until <= now) {
+                peer.throttled_until = None;
+                peer.watch(&self.core.poller);
+                self.unheard.push(index);
             }
         }
     }
@@ -250,8 +206,8 @@ impl MainLoop {
     pub(super) fn disconnect(&mut self, index: usize) {
         let returns = self.may_return(index);
         let mut state = self.core.lock();
-        let Some(pipe) = state.peers[index].pipe.take() else { return };
-        if let Err(errno) = self.core.poller.remove(&pipe) {
+        let Some(line) = state.peers[index].line.take() else { return };
+        if let Err(errno) = self.core.poller.remove(&*line) {
             log::error!("a pipe cannot be taken from the poller: {errno}");
         }
         state.peers[index] = Peer::default();

@@ -90,7 +90,10 @@ impl Port for Core {
     fn wait(&self, wait: Wait<'_>) -> Waited {
         let Wait { slot, need, until, .. } = wait;
         if !self.is_scope_thread() {
-            slot.wait_until(need, until, &|| false);
+            match need {
+                Need::Answer => self.wait_for_answer(wait.call, slot, until),
+                Need::Chunk => drop(slot.wait_until(need, until, &|| false)),
+            }
             return Waited::Over;
         }
         let is_edge = need == Need::Answer && !slot.has(need);

@@ -19,6 +19,7 @@ use super::guarding::{self, Guarding};
 use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
 use super::ordering::{Asker, Stop};
+use super::peers::Peer;
 use super::process::{Phase, Process};
 use super::router::{Caller, TracedEnding};
 use super::run_log::RunLog;
@@ -104,6 +105,8 @@ pub(super) struct MainLoop {
     pub(super) begun_at: Instant,
     pub(super) buffer: Vec<u8>,
     pub(super) told: Told,
+    /// Those that may have more to say without their pipe telling.
+    pub(super) unheard: Vec<usize>,
 }
 
 /// What a loop is made with.
@@ -155,6 +158,7 @@ impl MainLoop {
             begun_at: Instant::now(),
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
             told: Told::default(),
+            unheard: Vec::new(),
         })
     }
 
@@ -174,6 +178,7 @@ impl MainLoop {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
                 Err(errno) => self.fail(LaunchError::System(errno.into())),
             }
+            self.hear_out();
             self.keep_time();
             self.tell_states();
         }
@@ -272,13 +277,20 @@ impl MainLoop {
     // --- what time does ---
 
     fn patience(&mut self) -> Option<Duration> {
+        if !self.unheard.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let now = Instant::now();
         let own = self.processes.iter().filter_map(|process| self.due_of(process)).min();
         let closing = self.closing.as_ref().map(|closing| closing.until);
         let own =
             own.into_iter().chain(closing).chain(self.quit_deadline()).chain(self.stop_deadline()).min();
         let mut state = self.core.lock();
-        let pages = state.peers.iter().flat_map(|peer| [peer.look_at, peer.renew_at]).flatten().min();
+        for (peer, process) in state.peers.iter_mut().zip(&self.processes) {
+            peer.is_hoped_for = process.history.supervisor.hopes().is_some();
+        }
+        let times = |peer: &Peer| [peer.look_at, peer.renew_at, peer.throttled_until];
+        let pages = state.peers.iter().flat_map(times).flatten().min();
         // A wake-up that was armed for a call which has ended meanwhile is kept: the next call expires later,
         // and need not wake this loop only to arm it again. An idle rig wakes once more, then never.
         let armed = state.armed.filter(|at| *at > now);
@@ -293,7 +305,7 @@ impl MainLoop {
         let start = start.filter(|_| self.quit.is_none());
         let kill = process.kill_at.filter(|_| process.is_alive());
         let supervised = process.history.supervisor.due();
-        [start, kill, supervised, process.throttled_until, process.terminate_at].into_iter().flatten().min()
+        [start, kill, supervised, process.terminate_at].into_iter().flatten().min()
     }
 
     fn keep_time(&mut self) {
@@ -351,6 +363,8 @@ impl MainLoop {
                     self.check(step);
                 }
                 Request::ReadyToQuit => self.end_waiting_before_quit(),
+                Request::HearOut(index) => self.unheard.push(index),
+                Request::Lives(index) => self.look_again_soon(index),
                 Request::Status(tell) => tell(self.status()),
             }
         }

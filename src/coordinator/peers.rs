@@ -4,18 +4,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::blueprint::ManagerBlueprint;
+use super::rate::Bucket;
 use super::router::{Gauge, Router};
 use crate::shm::{Doorbell, StatusPage, Urgent, monotonic_ns};
-use crate::transport::{Interest, Pipe, PipeError, Poller, Token};
+use crate::transport::{Interest, Line, PipeError, Poller, Token};
 use crate::wire::SafeReason;
 
-/// One manager's connection. Without a pipe nothing can be sent: not started yet, or gone.
+/// One manager's connection. Without a line nothing can be sent: not started yet, or gone.
 #[derive(Default)]
 pub(crate) struct Peer {
-    pub(crate) pipe: Option<Pipe>,
+    pub(crate) line: Option<Arc<Line>>,
     pub(crate) token: Option<Token>,
     pub(crate) is_full: bool,
-    pub(crate) is_throttled: bool,
+    /// How much it may say; none for one that is dead.
+    pub(crate) bucket: Option<Bucket>,
+    /// Until when its line is left unread, because it said too much.
+    pub(crate) throttled_until: Option<Instant>,
+    /// Whether a thread that waits for it takes what is in its lane.
+    pub(crate) has_driver: bool,
+    /// Whether the main loop wants to know at once that it says something.
+    pub(crate) is_hoped_for: bool,
     /// The lane that overtakes the pipe, in one life of the manager.
     pub(crate) urgent: Option<UrgentLane>,
     /// How long it may go without a sign of life; none when nobody watches it.
@@ -57,8 +66,15 @@ impl UrgentLane {
 
 impl Peer {
     /// The connection of a new life: nothing of the last one is in its way.
-    pub(crate) fn new(pipe: Pipe, token: Token, urgent: UrgentLane, period: Option<Duration>) -> Self {
-        Self { pipe: Some(pipe), token: Some(token), urgent: Some(urgent), period, ..Self::default() }
+    pub(crate) fn new(line: Line, token: Token, urgent: UrgentLane, plan: &ManagerBlueprint) -> Self {
+        Self {
+            line: Some(Arc::new(line)),
+            token: Some(token),
+            urgent: Some(urgent),
+            bucket: Some(Bucket::new(plan.limits, Instant::now())),
+            period: plan.supervision.watchdog,
+            ..Self::default()
+        }
     }
 
     /// From now on its page is looked at; says whether it was not before.
@@ -116,7 +132,7 @@ impl Peer {
 
     /// What the poller is to watch this pipe for.
     fn interest(&self) -> Interest {
-        match (self.is_throttled, self.is_full) {
+        match (self.throttled_until.is_some(), self.is_full) {
             (false, false) => Interest::Read,
             (false, true) => Interest::ReadWrite,
             (true, true) => Interest::Write,
@@ -126,8 +142,8 @@ impl Peer {
 
     /// Tells the poller what to watch for now.
     pub(crate) fn watch(&self, poller: &Poller) {
-        if let (Some(pipe), Some(token)) = (&self.pipe, self.token)
-            && let Err(error) = poller.change(pipe, token, self.interest())
+        if let (Some(line), Some(token)) = (&self.line, self.token)
+            && let Err(error) = poller.change(&**line, token, self.interest())
         {
             log::error!("a pipe cannot be watched: {error}");
         }
@@ -154,11 +170,11 @@ impl Peer {
         gauge: &dyn Gauge,
         poller: &Poller,
     ) -> bool {
-        let Some(pipe) = &self.pipe else { return false };
+        let Some(line) = &self.line else { return false };
         let now = Instant::now();
         let (mut is_full, mut has_sent) = (false, false);
         while let Some(bytes) = router.next_for(index, now) {
-            match pipe.send(bytes) {
+            match line.send(bytes) {
                 Ok(()) => {
                     router.sent(index, gauge);
                     has_sent = true;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::lines::RecordBudget;
 use super::ordering::Orders;
 use super::outputs::Output;
-use super::rate::Bucket;
 use super::safe_programs::Securing;
 use super::status::SafeStatus;
 use super::summary::Death;
@@ -59,10 +58,7 @@ pub(crate) struct Process {
     pub(crate) urgent: Option<Arc<Doorbell>>,
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
-    pub(crate) bucket: Option<Bucket>,
     pub(crate) records: RecordBudget,
-    pub(crate) throttled_until: Option<Instant>,
-    pub(crate) throttles: u64,
     pub(crate) started_at: Option<Instant>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) safe_state: Option<Duration>,
@@ -94,7 +90,6 @@ pub(crate) struct History {
     pub(crate) deaths: Vec<Death>,
     /// How many commands earlier lives have taken.
     pub(crate) taken_before: u64,
-    pub(crate) throttles_before: u64,
     /// Whether it refuses what moves or emits until somebody arms it.
     pub(crate) is_inactive: bool,
     /// When it last entered its safe state, and how.
@@ -111,7 +106,6 @@ impl Process {
             supervisor,
             deaths: Vec::new(),
             taken_before: 0,
-            throttles_before: 0,
             is_inactive: false,
             safe_entry: None,
             orders: Orders::default(),
@@ -121,10 +115,9 @@ impl Process {
 
     /// From now on this is about its next life.
     pub(crate) fn begin_life(self, rules: &Supervision) -> Self {
-        let (taken, throttles) = (self.taken(), self.throttles);
+        let taken = self.taken();
         let mut history = self.history;
         history.taken_before += taken;
-        history.throttles_before += throttles;
         Self::life(history, self.generation + 1, rules.watchdog)
     }
 
@@ -140,10 +133,7 @@ impl Process {
             urgent: None,
             stdout: None,
             stderr: None,
-            bucket: None,
             records: RecordBudget::new(Instant::now()),
-            throttled_until: None,
-            throttles: 0,
             started_at: None,
             ended_at: None,
             safe_state: None,

@@ -41,7 +41,7 @@ impl MainLoop {
             uptime_s: process.started_at.map_or(0.0, |started| (until - started).as_secs_f64()),
             queued: state.router.station(index).waiting(taken),
             taken,
-            throttles: process.history.throttles_before + process.throttles,
+            throttles: state.throttles[index],
             restarts: process.generation - 1,
             last_death: process.history.deaths.last().cloned(),
             is_inactive: process.history.is_inactive,

@@ -1,6 +1,6 @@
 //! Starting the managers: spawn, hello, configure, set up, start-up commands, and one barrier for all.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,12 +11,11 @@ use super::main_loop::{MainLoop, Source};
 use super::outputs::Output;
 use super::peers::{Peer, UrgentLane};
 use super::process::Phase;
-use super::rate::Bucket;
 use super::router::Life;
 use crate::config::OnPanic;
 use crate::remote::{Answer, CallError, CallFacts, StreamError, StreamParts};
-use crate::shm::{Doorbell, ReadMode, StatusPage};
-use crate::transport::{Interest, PipeError, Spawned};
+use crate::shm::{Doorbell, LanePair, ReadMode, StatusPage};
+use crate::transport::{Interest, Line, PipeError, Spawned};
 use crate::wire::control::{self, Configure, CoordinatorWord};
 use crate::wire::{CodecId, CommandId, Ending, Generation, Header, Kind, NotDone, Refusal, Target};
 
@@ -55,7 +54,6 @@ impl MainLoop {
         process.page = Some(page);
         process.urgent = Some(urgent);
         process.started_at = Some(Instant::now());
-        process.bucket = Some(Bucket::new(self.core.blueprint.managers[index].limits, Instant::now()));
         process.phase = Phase::Starting;
         self.guard(index)
     }
@@ -75,9 +73,9 @@ impl MainLoop {
         poller.add(&stdout, Source::Stdout(index).token(), Interest::Read)?;
         poller.add(&stderr, Source::Stderr(index).token(), Interest::Read)?;
         let lane = UrgentLane::new(page, urgent);
-        let watchdog = self.core.blueprint.managers[index].supervision.watchdog;
+        let plan = &self.core.blueprint.managers[index];
         let mut state = self.core.lock();
-        state.peers[index] = Peer::new(pipe, Source::Pipe(index).token(), lane, watchdog);
+        state.peers[index] = Peer::new(Line::new(pipe), Source::Pipe(index).token(), lane, plan);
         state.pages.0[index] = Some(Arc::clone(page));
         if self.processes[index].generation > 1 {
             // The page of the new life first: the router counts by it from now on.
@@ -127,15 +125,23 @@ impl MainLoop {
         let word = control::seal(&CoordinatorWord::Configure(self.configuration(index)));
         let core = Arc::clone(&self.core);
         let state = core.lock();
-        let pipe = state.peers[index].pipe.as_ref().ok_or(PipeError::Closed)?;
+        let line = state.peers[index].line.as_ref().ok_or(PipeError::Closed)?;
         let name_of = |index: usize| core.blueprint.managers[index].name.to_string();
         for stream in self.streams.iter_mut().filter(|stream| stream.producer == index) {
-            stream.give_to_producer(pipe, &name_of)?;
+            stream.give_to_producer(line, &name_of)?;
         }
         let process = &self.processes[index];
         let (page, urgent) = process.page.as_ref().zip(process.urgent.as_ref()).ok_or(PipeError::Closed)?;
-        let descriptors: [BorrowedFd<'_>; 2] = [page.fd(), urgent.as_fd()];
-        pipe.send_with(&word, &descriptors)
+        let lanes = core.blueprint.has_fast_lanes.then(LanePair::create).transpose();
+        let lanes = lanes.unwrap_or_else(|error| {
+            log::warn!("a manager goes without its fast lane: {error}");
+            None
+        });
+        let mut descriptors = vec![page.fd(), urgent.as_fd()];
+        descriptors.extend(lanes.as_ref().map(LanePair::fd));
+        line.send_with(&word, &descriptors)?;
+        lanes.iter().for_each(|lanes| line.widen(lanes.of_coordinator()));
+        Ok(())
     }
 
     fn configuration(&self, index: usize) -> Configure {
@@ -182,12 +188,12 @@ impl MainLoop {
             let core = Arc::clone(&self.core);
             let name_of = |index: usize| core.blueprint.managers[index].name.to_string();
             let mut state = core.lock();
-            let Some(pipe) = state.peers[index].pipe.as_ref() else { continue };
+            let Some(line) = state.peers[index].line.as_ref() else { continue };
             let told = self.streams.iter_mut().try_for_each(|stream| {
                 if stream.producer == index {
-                    stream.introduce_readers(pipe, &name_of)?;
+                    stream.introduce_readers(line, &name_of)?;
                 }
-                stream.give_to_reader(index, pipe)
+                stream.give_to_reader(index, line)
             });
             if told == Err(PipeError::NotReady) {
                 state.peers[index].await_room(&core.poller);
@@ -326,8 +332,8 @@ impl MainLoop {
         let state = self.core.lock();
         let stream =
             self.streams.iter_mut().find(|stream| stream.name() == name).ok_or(StreamError::Closed)?;
-        match &state.peers[stream.producer].pipe {
-            Some(pipe) if !self.processes[stream.producer].is_absent => stream.open(mode, pipe),
+        match &state.peers[stream.producer].line {
+            Some(line) if !self.processes[stream.producer].is_absent => stream.open(mode, line),
             _ => Err(StreamError::ProducerUnreachable { stream: name.to_owned() }),
         }
     }

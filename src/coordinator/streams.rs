@@ -12,7 +12,7 @@ use super::launch_error::LaunchError;
 use super::status::{ReaderStatus, StreamStatus};
 use crate::remote::{StreamError, StreamParts};
 use crate::shm::ReadMode;
-use crate::transport::{Pipe, PipeError};
+use crate::transport::{Line, PipeError};
 use ring::{Ring, StreamReader};
 use tally::Past;
 
@@ -76,20 +76,20 @@ impl Stream {
     /// Hands the ring to its producer, with every reader: none misses the first frame.
     pub(crate) fn give_to_producer(
         &mut self,
-        pipe: &Pipe,
+        line: &Line,
         name_of: &dyn Fn(usize) -> String,
     ) -> Result<(), PipeError> {
-        self.ring.give(&self.name, pipe)?;
-        self.introduce_readers(pipe, name_of)
+        self.ring.give(&self.name, line)?;
+        self.introduce_readers(line, name_of)
     }
 
     /// Tells the producer of every reader that it has not been told of, once it has the ring.
     pub(crate) fn introduce_readers(
         &mut self,
-        pipe: &Pipe,
+        line: &Line,
         name_of: &dyn Fn(usize) -> String,
     ) -> Result<(), PipeError> {
-        self.ring.introduce_readers(&self.name, pipe, name_of)
+        self.ring.introduce_readers(&self.name, line, name_of)
     }
 
     /// The producer has mapped the ring: nobody else will ever write it.
@@ -98,8 +98,8 @@ impl Stream {
     }
 
     /// Hands the sealed ring to a reader, once.
-    pub(crate) fn give_to_reader(&mut self, manager: usize, pipe: &Pipe) -> Result<(), PipeError> {
-        self.ring.give_to_reader(&self.name, manager, pipe)
+    pub(crate) fn give_to_reader(&mut self, manager: usize, line: &Line) -> Result<(), PipeError> {
+        self.ring.give_to_reader(&self.name, manager, line)
     }
 
     /// Whether every reader has its end of the stream, or never will: nobody waits for an absent producer.
@@ -139,7 +139,7 @@ impl Stream {
     }
 
     /// Takes a reader of this process on, once the producer knows of it.
-    pub(crate) fn open(&mut self, mode: ReadMode, producer: &Pipe) -> Result<StreamParts, StreamError> {
+    pub(crate) fn open(&mut self, mode: ReadMode, producer: &Line) -> Result<StreamParts, StreamError> {
         self.ring.open(&self.name, mode, producer)
     }
 

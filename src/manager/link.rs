@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -20,9 +21,9 @@ use rustix::io::Errno;
 use super::filing;
 use crate::registry::Desk;
 use crate::remote::{Need, OnUndelivered, Slot};
-use crate::shm::Doorbell;
+use crate::shm::{Doorbell, look_for_a_moment};
 use crate::transport::poller::timespec;
-use crate::transport::{Pipe, PipeError};
+use crate::transport::{Line, Packet, Pipe, PipeError};
 use crate::wire::control::{self, Configure, ManagerWord};
 use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
 
@@ -50,7 +51,7 @@ pub(super) enum Woken {
 
 /// See the module's words.
 pub(super) struct Link {
-    pipe: Pipe,
+    line: Line,
     state: Mutex<State>,
     changed: Condvar,
     bell: Doorbell,
@@ -59,6 +60,8 @@ pub(super) struct Link {
     pub(super) configure: OnceLock<Configure>,
     desk: Arc<Desk>,
     worker: ThreadId,
+    /// Whether something has come by a line with lanes since somebody looked for it in vain.
+    has_come: AtomicBool,
 }
 
 #[derive(Default)]
@@ -79,7 +82,7 @@ impl Link {
     /// The link of a process whose handlers will run on this thread.
     pub(super) fn new(pipe: Pipe, [bell, attention]: [Doorbell; 2]) -> Self {
         Self {
-            pipe,
+            line: Line::new(pipe),
             state: Mutex::new(State { next_call: 1, ..State::default() }),
             changed: Condvar::new(),
             bell,
@@ -87,6 +90,7 @@ impl Link {
             configure: OnceLock::new(),
             desk: Arc::default(),
             worker: thread::current().id(),
+            has_come: AtomicBool::new(false),
         }
     }
 
@@ -114,8 +118,8 @@ impl Link {
         }
     }
 
-    pub(super) fn pipe(&self) -> &Pipe {
-        &self.pipe
+    pub(super) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Wakes the worker from another thread, wherever it sleeps.
@@ -176,7 +180,7 @@ impl Link {
         }
         state.has_listener = true;
         drop(state);
-        while self.receive(buffer) == Received::Filed && self.state.lock().inbox.is_empty() {}
+        while self.receive_known(buffer) == Received::Filed && self.state.lock().inbox.is_empty() {}
         let mut state = self.state.lock();
         self.stop_listening(&mut state);
         state.inbox.pop_front()
@@ -200,7 +204,10 @@ impl Link {
         state.has_listener = true;
         state.worker_sleeps = true;
         drop(state);
-        let (bell, pipe) = self.sleep(listens, others, until);
+        let (bell, pipe) = match listens && self.look(|| false) {
+            true => (false, true),
+            false => self.sleep(listens, others, until),
+        };
         // Awake before it reads: what it files itself need not wake it.
         self.state.lock().worker_sleeps = false;
         if bell {
@@ -218,15 +225,28 @@ impl Link {
         }
     }
 
-    /// Says whether the bell has rung, and whether the pipe has something.
+    /// Looks for a moment whether more comes, after something has come: the next command often follows the last.
+    fn look(&self, is_over: impl Fn() -> bool) -> bool {
+        let has_come = self.has_come.swap(false, Ordering::Relaxed);
+        has_come && look_for_a_moment(|| self.line.has_news() || is_over())
+    }
+
+    /// Says whether the bell has rung, and whether the line has something.
     fn sleep(&self, listens: bool, others: &[BorrowedFd<'_>], until: Option<Instant>) -> (bool, bool) {
+        if listens && !self.line.fall_asleep() {
+            self.line.wake_up();
+            return (false, true);
+        }
         let mut descriptors = Vec::with_capacity(others.len() + 2);
         descriptors.push(PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN));
         if listens {
-            descriptors.push(PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN));
+            descriptors.push(PollFd::from_borrowed_fd(self.line.as_fd(), PollFlags::IN));
         }
         descriptors.extend(others.iter().map(|other| PollFd::from_borrowed_fd(*other, PollFlags::IN)));
         wait_for(&mut descriptors, until);
+        if listens {
+            self.line.wake_up();
+        }
         let has_news = |descriptor: &PollFd<'_>| !descriptor.revents().is_empty();
         (has_news(&descriptors[0]), listens && has_news(&descriptors[1]))
     }
@@ -254,13 +274,29 @@ impl Link {
         state.waiters > 0 || state.worker_sleeps
     }
 
-    /// Takes one packet and files it.
+    /// Takes one envelope and files it.
     fn receive(&self, buffer: &mut [u8]) -> Received {
-        let packet = match self.pipe.receive(buffer) {
+        let received = self.line.receive(buffer);
+        self.take(received, buffer)
+    }
+
+    /// As [`receive`](Self::receive), without asking the system where it is known that nothing has come.
+    fn receive_known(&self, buffer: &mut [u8]) -> Received {
+        let received = self.line.receive_known(buffer);
+        self.take(received, buffer)
+    }
+
+    fn take(&self, received: Result<Packet, PipeError>, buffer: &[u8]) -> Received {
+        let packet = match received {
+            // It was called.
+            Ok(Packet { length: 0, .. }) => return Received::Filed,
             Ok(packet) => packet,
             Err(PipeError::NotReady) => return Received::Nothing,
             Err(error) => return self.close(&error.to_string()),
         };
+        if self.line.lookout().is_some() {
+            self.has_come.store(true, Ordering::Relaxed);
+        }
         let filed = Envelope::open(&buffer[..packet.length])
             .and_then(|envelope| self.file(envelope, packet.descriptors));
         match filed {
@@ -333,12 +369,15 @@ impl Link {
         is_to_stop: &dyn Fn() -> bool,
     ) {
         let is_worker = self.is_worker();
+        self.has_come.store(self.line.lookout().is_some(), Ordering::Relaxed);
         while !slot.has(need) && !is_to_stop() && Instant::now() < until {
-            match self.receive(buffer) {
+            match self.receive_known(buffer) {
                 Received::Filed => {}
                 Received::Closed => return,
+                Received::Nothing if self.look(|| slot.has(need)) => {}
+                Received::Nothing if !self.line.fall_asleep() => self.line.wake_up(),
                 Received::Nothing => {
-                    let pipe = PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN);
+                    let pipe = PollFd::from_borrowed_fd(self.line.as_fd(), PollFlags::IN);
                     let bell = PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN);
                     if is_worker {
                         // Its bell tells it that its own command is cancelled.
@@ -347,21 +386,33 @@ impl Link {
                     } else {
                         wait_for(&mut [pipe], Some(until));
                     }
+                    self.line.wake_up();
+                    if self.receive(buffer) == Received::Closed {
+                        return;
+                    }
                 }
             }
         }
     }
 
-    /// Sends an answer or a word, however long the pipe is full: nobody else could deliver it.
+    /// Sends an answer, however long the line is full: nobody else could deliver it.
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), PipeError> {
         self.send_until(bytes, None)
     }
 
     pub(super) fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
+        self.insist(until, || self.line.send(bytes))
+    }
+
+    fn insist(
+        &self,
+        until: Option<Instant>,
+        send: impl Fn() -> Result<(), PipeError>,
+    ) -> Result<(), PipeError> {
         loop {
-            match self.pipe.send(bytes) {
+            match send() {
                 Err(PipeError::NotReady) if until.is_none_or(|until| Instant::now() < until) => {
-                    let mut room = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::OUT)];
+                    let mut room = [PollFd::from_borrowed_fd(self.line.as_fd(), PollFlags::OUT)];
                     wait_for(&mut room, until);
                 }
                 other => return other,
@@ -371,14 +422,16 @@ impl Link {
 
     /// Tells the coordinator something about this manager.
     pub(super) fn tell(&self, word: &ManagerWord) {
-        if let Err(error) = self.send(&control::seal(word)) {
+        let bytes = control::seal(word);
+        // Words are for the coordinator's main loop, which only its pipe wakes.
+        if let Err(error) = self.insist(None, || self.line.send_with(&bytes, &[])) {
             log::debug!("the coordinator was not told {word:?}: {error}");
         }
     }
 
     /// Sends a log record if there is room; the pipe belongs to commands first.
     pub(super) fn try_tell(&self, word: &ManagerWord) -> Result<(), PipeError> {
-        self.pipe.send(&control::seal(word))
+        self.line.send_with(&control::seal(word), &[])
     }
 }
 

@@ -102,7 +102,7 @@ impl Port for Link {
         let header = Header { generation, correlation: call, ..Header::new(Kind::Progress) };
         match codec::to_postcard(&progress) {
             // Only the newest word on it counts: where there is no room for one, another will come.
-            Ok(payload) => drop(self.pipe().send(&header.seal(&payload))),
+            Ok(payload) => drop(self.line().send(&header.seal(&payload))),
             Err(error) => log::error!("progress cannot be told: {error}"),
         }
     }

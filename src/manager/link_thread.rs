@@ -53,10 +53,14 @@ impl LinkThread {
         let mut lease = LeaseWatch::default();
         loop {
             let attends = self.link.try_attend();
-            let Woken { urgent, news, lost, terminated } = self.wait(attends, self.time_left(&lease));
+            // With something in the lane there is no time to sleep, but all else is looked at as well.
+            let has_records = attends && !self.link.line().fall_asleep();
+            let patience = if has_records { Some(Duration::ZERO) } else { self.time_left(&lease) };
+            let Woken { urgent, news, lost, terminated } = self.wait(attends, patience);
             if attends {
+                self.link.line().wake_up();
                 buffer.resize(MAX_ENVELOPE_BYTES + 1, 0);
-                self.link.attend(&mut buffer, news);
+                self.link.attend(&mut buffer, news || has_records);
             }
             if urgent {
                 self.urgent.drain();
@@ -83,7 +87,7 @@ impl LinkThread {
         let pipe = if attends { PollFlags::RDHUP | PollFlags::IN } else { PollFlags::RDHUP };
         let mut descriptors = [
             PollFd::from_borrowed_fd(self.urgent.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.link.pipe().as_fd(), pipe),
+            PollFd::from_borrowed_fd(self.link.line().as_fd(), pipe),
             PollFd::new(&self.signals.orphaned, PollFlags::IN),
             PollFd::new(&self.signals.terminate, PollFlags::IN),
             PollFd::from_borrowed_fd(self.link.attention().as_fd(), PollFlags::IN),

@@ -19,7 +19,7 @@ use super::worker::Worker;
 use crate::registry::context::{Identity, Producers};
 use crate::registry::{Context, Emergency, Instance, KindRegistration, SetupError, Step, panics};
 use crate::remote::Scope;
-use crate::shm::{AddReaderError, Doorbell, Interrupter, Producer, Reader, ReaderList, StatusPage};
+use crate::shm::{AddReaderError, Doorbell, Interrupter, LanePair, Producer, Reader, ReaderList, StatusPage};
 use crate::transport::Pipe;
 use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use crate::wire::{CommandId, Generation, Kind, MAX_ENVELOPE_BYTES};
@@ -57,6 +57,11 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
         .next()
         .zip(descriptors.next())
         .ok_or_else(|| fail(&link, SetupError::new("the coordinator sent no status page")))?;
+    if let Some(lanes) = descriptors.next() {
+        let lanes = LanePair::map(lanes).map_err(|error| fail(&link, error.into()))?;
+        link.line().widen(lanes.of_manager());
+        link.line().wake_up();
+    }
     let page = StatusPage::map(page).map_err(|error| fail(&link, error.into()))?;
     let page = Arc::new(page);
     page.set_pid(std::process::id());

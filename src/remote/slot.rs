@@ -73,6 +73,8 @@ struct State {
     chunks: VecDeque<Vec<u8>>,
     stream_end: Option<Result<(), NotDone>>,
     waker: Option<Waker>,
+    /// Whoever sleeps elsewhere until the answer comes.
+    sleeper: Option<Waker>,
     callbacks: Vec<Callback>,
     notify: Option<Notify>,
 }
@@ -97,13 +99,14 @@ impl Slot {
         }
         let answer = Arc::new(answer);
         state.answer = Some(Arc::clone(&answer));
-        let (waker, callbacks) = (state.waker.take(), std::mem::take(&mut state.callbacks));
+        let wakers = [state.waker.take(), state.sleeper.take()];
+        let callbacks = std::mem::take(&mut state.callbacks);
         if let Some(notify) = state.notify.take() {
             notify();
         }
         drop(state);
         self.changed.notify_all();
-        if let Some(waker) = waker {
+        for waker in wakers.into_iter().flatten() {
             callbacks::guarded("a waker", || waker.wake());
         }
         for callback in callbacks {
@@ -205,6 +208,15 @@ impl Slot {
             state.waker = Some(waker.clone());
         }
         state.answer.clone()
+    }
+
+    /// Has a thread woken that sleeps elsewhere until the answer comes; says whether it is there.
+    pub fn wake(&self, sleeper: &Waker) -> bool {
+        let mut state = self.state.lock();
+        if state.answer.is_none() {
+            state.sleeper = Some(sleeper.clone());
+        }
+        state.answer.is_some()
     }
 
     /// Has the callback run when the answer comes, on the thread for callbacks; gives it back with the answer

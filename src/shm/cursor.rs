@@ -7,7 +7,7 @@ use super::event::Doorbell;
 use super::layout::{CURSOR_MAGIC, CursorAbout, CursorPage, CursorPlace, LAYOUT_VERSION};
 use super::mapping::Mapping;
 use super::ring::RingMemory;
-use super::segment::{Segment, SegmentCreateError, SegmentOpenError};
+use super::segment::{PAGE_BYTES, Segment, SegmentCreateError, SegmentOpenError};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 
@@ -92,7 +92,7 @@ pub(super) struct CursorMap {
 impl CursorMap {
     /// Maps a cursor of the ring `ring_id`.
     pub(super) fn open(fd: OwnedFd, ring_id: u64) -> Result<Self, CursorOpenError> {
-        Self::new(Segment::open_page(fd)?.1, ring_id)
+        Self::new(Segment::open_shared(fd, PAGE_BYTES)?.1, ring_id)
     }
 
     /// Checks what a mapped cursor says about itself.
@@ -184,7 +184,7 @@ impl CursorMemory {
     /// # Errors
     /// - [`SegmentCreateError`]: the system refused the memory.
     pub fn create(ring: &RingMemory, mode: ReadMode) -> Result<Self, SegmentCreateError> {
-        let (segment, memory) = Segment::create_page("labrig-cursor")?;
+        let (segment, memory) = Segment::create_shared("labrig-cursor", PAGE_BYTES)?;
         write_cursor(&memory, ring.ring_id(), mode);
         Ok(Self { segment, map: CursorMap { memory, mode } })
     }

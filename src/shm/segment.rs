@@ -191,29 +191,30 @@ impl Segment {
         fcntl_add_seals(&self.fd, WRITER_SEALS).map_err(|errno| SegmentSealError::Refused { errno })
     }
 
-    /// Creates a page that several processes write to for good, and maps it. Nobody can add seals to it, so that no
-    /// peer can close it to those who have yet to map it.
-    pub(super) fn create_page(name: &str) -> Result<(Self, Mapping), SegmentCreateError> {
-        let bytes = PAGE_BYTES as u64;
-        let refused = |call, errno| SegmentCreateError::Refused { name: name.to_owned(), bytes, call, errno };
-        let page = Self::create(name, bytes)?;
-        fcntl_add_seals(&page.fd, SealFlags::SEAL).map_err(|errno| refused("fcntl(F_ADD_SEALS)", errno))?;
+    /// Creates whole pages that several processes write to for good, and maps them. Nobody can add seals to them, so
+    /// that no peer can close them to those who have yet to map them.
+    pub(super) fn create_shared(name: &str, bytes: usize) -> Result<(Self, Mapping), SegmentCreateError> {
+        let refused = |call, errno| SegmentCreateError::Refused {
+            name: name.to_owned(),
+            bytes: bytes as u64,
+            call,
+            errno,
+        };
+        let shared = Self::create(name, bytes as u64)?;
+        fcntl_add_seals(&shared.fd, SealFlags::SEAL).map_err(|errno| refused("fcntl(F_ADD_SEALS)", errno))?;
         let memory =
-            Mapping::of(page.fd(), PAGE_BYTES, Access::ReadWrite).map_err(|errno| refused("mmap", errno))?;
-        Ok((page, memory))
+            Mapping::of(shared.fd(), bytes, Access::ReadWrite).map_err(|errno| refused("mmap", errno))?;
+        Ok((shared, memory))
     }
 
-    /// Accepts and maps a page that another process created like that.
-    pub(super) fn open_page(fd: OwnedFd) -> Result<(Self, Mapping), SegmentOpenError> {
-        let page = Self::open(fd, PAGE_BYTES as u64)?;
-        if page.bytes != PAGE_BYTES {
-            return Err(SegmentOpenError::WrongSize {
-                found: page.bytes as u64,
-                expected: PAGE_BYTES as u64,
-            });
+    /// Accepts and maps pages that another process created like that.
+    pub(super) fn open_shared(fd: OwnedFd, bytes: usize) -> Result<(Self, Mapping), SegmentOpenError> {
+        let shared = Self::open(fd, bytes as u64)?;
+        if shared.bytes != bytes {
+            return Err(SegmentOpenError::WrongSize { found: shared.bytes as u64, expected: bytes as u64 });
         }
-        let memory = page.map_writable(PAGE_BYTES)?;
-        Ok((page, memory))
+        let memory = shared.map_writable(bytes)?;
+        Ok((shared, memory))
     }
 
     /// Maps the first `bytes` of it for reading and writing.

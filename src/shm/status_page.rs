@@ -183,7 +183,7 @@ impl StatusPage {
     /// # Errors
     /// - [`SegmentCreateError`]: the system refused the memory.
     pub fn create(generation: u64) -> Result<Self, SegmentCreateError> {
-        let (segment, memory) = Segment::create_page("labrig-status")?;
+        let (segment, memory) = Segment::create_shared("labrig-status", PAGE_BYTES)?;
         let page = Self { segment, memory };
         let about = page.about();
         about.version.store(LAYOUT_VERSION, Ordering::Relaxed);
@@ -198,7 +198,7 @@ impl StatusPage {
     /// - [`StatusPageError::Segment`], [`StatusPageError::NotAStatusPage`]: a wrong descriptor was handed over.
     /// - [`StatusPageError::OtherVersion`]: coordinator and manager come from different versions of labrig.
     pub fn map(fd: OwnedFd) -> Result<Self, StatusPageError> {
-        let (segment, memory) = Segment::open_page(fd)?;
+        let (segment, memory) = Segment::open_shared(fd, PAGE_BYTES)?;
         let page = Self { segment, memory };
         let found = page.about().magic.load(Ordering::Acquire);
         if found != STATUS_MAGIC {

@@ -79,6 +79,11 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
     }
 }
 
+/// Looks for a moment, without sleeping, until there is something; says whether there is.
+pub fn look_for_a_moment(mut look: impl FnMut() -> bool) -> bool {
+    look_briefly(SPIN_LIMIT, || look().then_some(())).is_some()
+}
+
 /// Sleeps until one of `bells` rings or `patience` is over. May return early, so the caller looks again in any case.
 pub(super) fn sleep_on<const N: usize>(
     bells: [BorrowedFd<'_>; N],

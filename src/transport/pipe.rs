@@ -13,6 +13,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use crate::shm::LaneError;
+
 /// The most descriptors one packet carries.
 pub const MAX_DESCRIPTORS: usize = 8;
 
@@ -47,6 +49,9 @@ pub enum PipeError {
         /// The buffer's size.
         limit: usize,
     },
+    /// What lies beside the pipe is not to be believed any more.
+    #[error("{0}")]
+    Lane(LaneError),
     /// The system refused.
     #[error("the pipe failed: {0}")]
     System(Errno),

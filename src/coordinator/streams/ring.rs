@@ -7,7 +7,7 @@ use crate::coordinator::blueprint::{ReaderBlueprint, StreamBlueprint};
 use crate::coordinator::launch_error::LaunchError;
 use crate::remote::{StreamError, StreamParts};
 use crate::shm::{CursorMemory, CursorState, Doorbell, ReadMode, RingMemory};
-use crate::transport::{Pipe, PipeError};
+use crate::transport::{Line, PipeError};
 use crate::wire::control::{self, CoordinatorWord};
 
 /// See the module's words.
@@ -80,9 +80,9 @@ impl Ring {
     }
 
     /// Hands the ring to its producer.
-    pub(super) fn give(&mut self, stream: &str, pipe: &Pipe) -> Result<(), PipeError> {
+    pub(super) fn give(&mut self, stream: &str, line: &Line) -> Result<(), PipeError> {
         let word = control::seal(&CoordinatorWord::Produce { stream: stream.to_owned() });
-        pipe.send_with(&word, &[self.memory.fd(), self.space.as_fd()])?;
+        line.send_with(&word, &[self.memory.fd(), self.space.as_fd()])?;
         self.is_given = true;
         Ok(())
     }
@@ -90,13 +90,13 @@ impl Ring {
     pub(super) fn introduce_readers(
         &mut self,
         stream: &str,
-        pipe: &Pipe,
+        line: &Line,
         name_of: &dyn Fn(usize) -> String,
     ) -> Result<(), PipeError> {
         let is_given = self.is_given;
         for reader in self.readers.iter_mut().filter(|reader| is_given && !reader.is_introduced) {
             let name = reader.manager.map_or_else(|| "scope".to_owned(), name_of);
-            reader.introduce(stream, name, pipe)?;
+            reader.introduce(stream, name, line)?;
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Ring {
         &mut self,
         stream: &str,
         manager: usize,
-        pipe: &Pipe,
+        line: &Line,
     ) -> Result<(), PipeError> {
         if !self.is_sealed {
             return Ok(());
@@ -127,7 +127,7 @@ impl Ring {
                 is_lossless: reader.mode() == ReadMode::Lossless,
             };
             let descriptors = [self.memory.fd(), reader.cursor.fd(), reader.data.as_fd(), self.space.as_fd()];
-            pipe.send_with(&control::seal(&word), &descriptors)?;
+            line.send_with(&control::seal(&word), &descriptors)?;
             reader.was_told = true;
         }
         Ok(())
@@ -160,7 +160,7 @@ impl Ring {
         &mut self,
         stream: &str,
         mode: ReadMode,
-        producer: &Pipe,
+        producer: &Line,
     ) -> Result<StreamParts, StreamError> {
         let unreachable = || StreamError::ProducerUnreachable { stream: stream.to_owned() };
         if !self.is_sealed {
@@ -236,7 +236,7 @@ impl StreamReader {
     }
 
     /// Makes the producer take this reader into account.
-    fn introduce(&mut self, stream: &str, reader: String, producer: &Pipe) -> Result<(), PipeError> {
+    fn introduce(&mut self, stream: &str, reader: String, producer: &Line) -> Result<(), PipeError> {
         let word = CoordinatorWord::AddReader { stream: stream.to_owned(), reader };
         producer.send_with(&control::seal(&word), &[self.cursor.fd(), self.data.as_fd()])?;
         self.is_introduced = true;

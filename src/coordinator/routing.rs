@@ -1,0 +1,130 @@
+//! From a manager's line to the router, in whichever thread looks: the main loop, or one that waits for an answer.
+
+use std::time::Instant;
+
+use super::core::{Answers, Core, CoreState};
+use crate::transport::PipeError;
+use crate::wire::control::{self, ManagerWord};
+use crate::wire::{Envelope, EnvelopeError, Kind};
+
+/// What a look at a manager's line has come to.
+pub(super) enum Came {
+    /// Everything is routed that was there, or that it may say now.
+    All,
+    /// As much as was wanted is routed; there may be more.
+    Turn,
+    /// A word for the main loop; there may be more.
+    Word(ManagerWord),
+    /// The line has ended, or says what no line says.
+    Broken {
+        /// How.
+        why: String,
+        /// Whether it is the ordinary end.
+        is_end: bool,
+    },
+}
+
+/// What of a line is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// All of it.
+    Line,
+    /// Its lane alone, where no words are.
+    Lane,
+}
+
+impl Core {
+    /// Routes what a manager has sent, until there is a word for the main loop, nothing more, or `left` is used up.
+    pub(super) fn route_from(&self, index: usize, buffer: &mut [u8], left: &mut usize, way: Way) -> Came {
+        let mut answers = Answers::default();
+        let mut state = self.lock();
+        let came = self.route_all(&mut state, index, buffer, left, way, &mut answers);
+        self.arm(&mut state);
+        drop(state);
+        answers.hand_over();
+        came
+    }
+
+    fn route_all(
+        &self,
+        state: &mut CoreState,
+        index: usize,
+        buffer: &mut [u8],
+        left: &mut usize,
+        way: Way,
+        answers: &mut Answers,
+    ) -> Came {
+        let Some(line) = state.peers[index].line.clone() else { return Came::All };
+        let is_alone = !state.peers[index].has_driver;
+        if is_alone {
+            line.wake_up();
+        }
+        loop {
+            if state.peers[index].throttled_until.is_some() {
+                return Came::All;
+            }
+            if *left == 0 {
+                return Came::Turn;
+            }
+            let received = match way {
+                Way::Line => line.receive(buffer),
+                Way::Lane => line.receive_record(buffer),
+            };
+            let packet = match received {
+                Ok(packet) => packet,
+                // With a driver, that one looks before it sleeps.
+                Err(PipeError::NotReady) if !is_alone || line.fall_asleep() => return Came::All,
+                // A record has come meanwhile; or, for who takes nothing else, after a packet.
+                Err(PipeError::NotReady) if way == Way::Lane => return Came::Turn,
+                Err(PipeError::NotReady) => {
+                    line.wake_up();
+                    continue;
+                }
+                Err(error) => {
+                    return Came::Broken { why: error.to_string(), is_end: error == PipeError::Closed };
+                }
+            };
+            *left -= 1;
+            self.throttle(state, index, packet.length);
+            if packet.length == 0 {
+                continue;
+            }
+            let taken = Envelope::open(&buffer[..packet.length])
+                .and_then(|envelope| self.take_envelope(state, index, &envelope));
+            match taken {
+                Ok(None) => self.perform_for(state, answers),
+                Ok(Some(word)) => return Came::Word(word),
+                Err(error) => return Came::Broken { why: error.to_string(), is_end: false },
+            }
+        }
+    }
+
+    /// Routes one envelope; gives back a word, which is the main loop's.
+    fn take_envelope(
+        &self,
+        state: &mut CoreState,
+        index: usize,
+        envelope: &Envelope<'_>,
+    ) -> Result<Option<ManagerWord>, EnvelopeError> {
+        let Envelope { header, payload } = envelope;
+        match header.kind {
+            Kind::Control => return Ok(Some(control::open(payload)?)),
+            Kind::Done | Kind::Ended => state.router.answered(index, header, payload)?,
+            Kind::Progress | Kind::Opened | Kind::Chunk => state.router.told(index, header, payload)?,
+            Kind::Report => return Err(EnvelopeError::Payload { reason: "managers make no reports".into() }),
+            _ => self.submit_from(state, index, header, payload),
+        }
+        Ok(None)
+    }
+
+    /// Leaves a line unread for a while when too much comes out of it.
+    fn throttle(&self, state: &mut CoreState, index: usize, bytes: usize) {
+        let now = Instant::now();
+        let peer = &mut state.peers[index];
+        let Some(wait) = peer.bucket.as_mut().and_then(|bucket| bucket.take(bytes, now)) else { return };
+        peer.throttled_until = Some(now + wait);
+        peer.watch(&self.poller);
+        state.throttles[index] += 1;
+        self.arm_for(state, Some(now + wait));
+    }
+}
