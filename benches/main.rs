@@ -14,9 +14,7 @@ mod endings;
 mod figures;
 mod frames;
 mod hand;
-mod machine;
 mod managers;
-mod placement;
 mod rigs;
 mod round_trip;
 mod sends;
@@ -27,6 +25,7 @@ use std::env;
 use std::process::ExitCode;
 
 use criterion::Criterion;
+use harness::{machine, placement};
 use labrig::transport::{declare_that_this_program_plays_managers, spawn::ROLE_VARIABLE};
 
 use figures::Figures;

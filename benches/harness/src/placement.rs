@@ -7,7 +7,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Where the two sides of a work run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Placement {
+pub enum Placement {
     /// Both on one processor.
     Same,
     /// Each on one of its own.
@@ -17,8 +17,23 @@ pub(crate) enum Placement {
 }
 
 impl Placement {
+    /// The placement that the environment asks for by `PEERS_PIN`: `none`, `same` or `split`.
+    pub fn asked_for() -> Self {
+        let asked = std::env::var("PEERS_PIN").unwrap_or_else(|_| "none".to_owned());
+        let placement = [Self::Free, Self::Same, Self::Split].into_iter().find(|one| one.pin() == asked);
+        let placement =
+            placement.unwrap_or_else(|| panic!("PEERS_PIN is `{asked}`, not none, same or split"));
+        assert!(placement.is_possible(), "PEERS_PIN is `split`, but this program may use one processor only");
+        placement
+    }
+
+    /// Its name in the environment and in reports.
+    pub fn pin(self) -> &'static str {
+        if self == Self::Free { "none" } else { self.word() }
+    }
+
     /// The word for it in a benchmark's name.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Same => "same",
             Self::Split => "split",
@@ -27,17 +42,17 @@ impl Placement {
     }
 
     /// Whether this machine has the processors for it.
-    pub(crate) fn is_possible(self) -> bool {
+    pub fn is_possible(self) -> bool {
         self != Self::Split || processors().len() > 1
     }
 
     /// The processor for the side that asks.
-    pub(crate) fn near(self) -> Option<u32> {
+    pub fn near(self) -> Option<u32> {
         if self == Self::Free { None } else { processors().first().copied() }
     }
 
     /// The processor for the side that answers.
-    pub(crate) fn far(self) -> Option<u32> {
+    pub fn far(self) -> Option<u32> {
         match self {
             Self::Same => self.near(),
             Self::Split => processors().get(1).copied(),
@@ -46,7 +61,7 @@ impl Placement {
     }
 
     /// Keeps this thread, and the threads and processes that it starts, where the asking side belongs.
-    pub(crate) fn take(self) -> Place {
+    pub fn take(self) -> Place {
         let before = sched_getaffinity(None).ok();
         if let Some(cpu) = self.near() {
             stay_on(cpu).expect("a processor that this thread may use can be chosen");
@@ -56,13 +71,13 @@ impl Placement {
 }
 
 /// Gives this thread all its processors back when it is dropped.
-pub(crate) struct Place {
+pub struct Place {
     before: Option<CpuSet>,
 }
 
 impl Place {
     /// Gives the thread that asks all its processors back: one that was started in this place.
-    pub(crate) fn leave(&self) {
+    pub fn leave(&self) {
         if let Some(before) = &self.before {
             sched_setaffinity(None, before).expect("what was allowed before is still allowed");
         }
@@ -91,7 +106,7 @@ fn allowed() -> Vec<u32> {
 ///
 /// # Errors
 /// The system's, when there is no such processor.
-pub(crate) fn stay_on(cpu: u32) -> io::Result<()> {
+pub fn stay_on(cpu: u32) -> io::Result<()> {
     let mut one = CpuSet::new();
     one.set(cpu as usize);
     Ok(sched_setaffinity(None, &one)?)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 
 /// The machine, and what its processors had done by then.
-pub(crate) struct Machine {
+pub struct Machine {
     begun: Ticks,
 }
 
@@ -20,7 +20,7 @@ struct Ticks {
 
 impl Machine {
     /// Begins to watch.
-    pub(crate) fn watch() -> Self {
+    pub fn watch() -> Self {
         Self { begun: Ticks::now() }
     }
 
