@@ -15,6 +15,7 @@ use super::blueprint::Blueprint;
 use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Router, Station, TracedEnding};
+use super::run_log::Notes;
 use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
@@ -59,6 +60,8 @@ pub(crate) struct CoreState {
     pub(crate) is_closed: bool,
     /// Endings to be written down, when they are traced.
     pub(crate) traced: Vec<(Instant, Box<TracedEnding>)>,
+    /// What the main loop is to write into the log.
+    pub(super) notes: Notes,
     pub(super) slots: HashMap<u64, Arc<Slot>>,
     pub(super) next_call: u64,
     /// What the scope's thread waits for.
@@ -142,6 +145,7 @@ impl Core {
             armed: None,
             is_closed: false,
             traced: Vec::new(),
+            notes: Notes::default(),
             slots: HashMap::new(),
             next_call: 1,
             scope_waits: None,
@@ -214,14 +218,13 @@ impl Core {
             Effect::Grant { call, chunks } => self.scope_desk.streams().grant(call, chunks),
             Effect::Undelivered { sender, news } => {
                 let Undelivered { command, to, reason, .. } = &news;
+                let CoreState { router, notes, .. } = state;
                 let sender = match sender {
-                    Caller::Manager { index, .. } => &state.router.station(index).name,
-                    _ => &state.router.station(state.router.scope_index()).name,
+                    Caller::Manager { index, .. } => &router.station(index).name,
+                    _ => &router.station(router.scope_index()).name,
                 };
-                log::warn!(
-                    target: "labrig",
-                    "`{command}` from `{sender}` to `{to}` was not delivered: {reason}"
-                );
+                let line = || format!("`{command}` from `{sender}` to `{to}` was not delivered: {reason}");
+                self.note(notes, line);
                 self.tell_event(|| RigEvent::Undelivered { sender: sender.to_string(), news: news.clone() });
                 if !state.on_undelivered.is_empty() {
                     answers.on_undelivered.clone_from(&state.on_undelivered);
@@ -243,16 +246,24 @@ impl Core {
                 self.arm_for(state, renew_at);
             }
             Effect::TaskFailed { station, command, failure } => {
-                let name = &state.router.station(station).name;
+                let CoreState { router, notes, .. } = state;
+                let name = &router.station(station).name;
                 let route = self.blueprint.routes.get(&command);
                 let command = route.map_or_else(|| command.to_string(), |route| route.name.clone());
-                log::warn!(target: "labrig", "the one-way command `{command}` failed at `{name}`: {failure}");
+                self.note(notes, || format!("the one-way command `{command}` failed at `{name}`: {failure}"));
             }
             Effect::Traced(ending) => self.note_traced(state, ending),
             Effect::Answer { caller, .. }
             | Effect::Opened { caller, .. }
             | Effect::Stream { caller, .. }
             | Effect::Progress { caller, .. } => log::error!("news for {caller:?} have nowhere to go"),
+        }
+    }
+
+    /// Leaves a line of the log for the main loop.
+    fn note(&self, notes: &mut Notes, line: impl FnOnce() -> String) {
+        if notes.add(line) {
+            self.wake.ring();
         }
     }
 

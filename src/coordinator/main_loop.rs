@@ -163,6 +163,7 @@ impl MainLoop {
         self.start_those_that_may();
         self.pass_barrier();
         while !self.is_over() {
+            self.write_notes();
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.log.flush();
@@ -178,6 +179,12 @@ impl MainLoop {
             self.tell_states();
         }
         self.finish()
+    }
+
+    /// Writes into the log what other threads have left for it.
+    pub(super) fn write_notes(&mut self) {
+        let notes = std::mem::take(&mut self.core.lock().notes);
+        self.log.warn_of(notes);
     }
 
     /// Writes down the endings that have been traced, when it is time to, or at the end of the run.
