@@ -23,9 +23,7 @@ use crate::remote::scope::Ping;
 use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{
-    CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, SafeReason, Undelivered,
-};
+use crate::wire::{CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -62,6 +60,8 @@ pub(crate) struct CoreState {
     pub(crate) traced: Vec<(Instant, Box<TracedEnding>)>,
     /// What the main loop is to write into the log.
     pub(super) notes: Notes,
+    /// How often everything was stopped.
+    stops: u64,
     pub(super) slots: HashMap<u64, Arc<Slot>>,
     pub(super) next_call: u64,
     /// What the scope's thread waits for.
@@ -83,7 +83,7 @@ pub(crate) enum Request {
     /// The program itself has lost something.
     Loss { what: String, detail: String },
     /// The coordinator itself is asked for something.
-    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId, at: Instant },
+    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId, at: Instant, stop: u64 },
     /// What the program wanted to do before the quit is done.
     ReadyToQuit,
     /// A start-up command has ended.
@@ -146,6 +146,7 @@ impl Core {
             is_closed: false,
             traced: Vec::new(),
             notes: Notes::default(),
+            stops: 0,
             slots: HashMap::new(),
             next_call: 1,
             scope_waits: None,
@@ -236,7 +237,8 @@ impl Core {
                 if order == StopAll::spec().id {
                     state.stop_all();
                 }
-                state.requests.push(Request::Order { call, order, payload, codec, at });
+                let stop = state.stops;
+                state.requests.push(Request::Order { call, order, payload, codec, at, stop });
                 self.wake.ring();
             }
             Effect::LeavesSafeState(index) => {
@@ -450,10 +452,11 @@ fn closed() -> Answer {
 impl CoreState {
     /// Everything to its safe state, in whichever thread somebody says so: what is queued does not run.
     fn stop_all(&mut self) {
-        let Self { router, peers, pages, .. } = self;
+        let Self { router, peers, pages, stops, .. } = self;
         let barriers = router.stop_everything(pages);
+        *stops += 1;
         for (peer, barrier) in peers.iter_mut().zip(barriers) {
-            peer.enter_safe_state(barrier, SafeReason::StopOrdered);
+            peer.stop(barrier, *stops);
         }
     }
 

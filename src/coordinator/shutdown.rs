@@ -28,6 +28,8 @@ pub(super) struct Quit {
     pub(super) reason: String,
     terminate_at: Instant,
     kill_at: Option<Instant>,
+    /// Whether what is left has been killed.
+    has_killed: bool,
 }
 
 impl Quit {
@@ -49,7 +51,7 @@ impl MainLoop {
         self.log.note(Level::Info, &format!("the rig quits: {reason}"));
         self.core.tell_event(|| RigEvent::Quit { reason: reason.to_owned() });
         let terminate_at = Instant::now() + self.core.blueprint.quit_deadline;
-        self.quit = Some(Quit { reason: reason.to_owned(), terminate_at, kill_at: None });
+        self.quit = Some(Quit { reason: reason.to_owned(), terminate_at, kill_at: None, has_killed: false });
         self.core.begin_quit();
         self.tell_those_that_may_end();
     }
@@ -122,9 +124,15 @@ impl MainLoop {
                 self.insist(Signal::TERM, "did not end before the quit deadline");
                 self.core.cancel_scope();
             }
+            Some(kill_at) if now >= kill_at && !quit.has_killed => {
+                let patience = self.core.blueprint.managers.iter().map(|plan| plan.supervision.kill_deadline);
+                quit.kill_at = Some(now + patience.max().unwrap_or_default().max(AFTER_TERMINATE));
+                quit.has_killed = true;
+                self.insist(Signal::KILL, "had to be killed");
+            }
             Some(kill_at) if now >= kill_at => {
                 quit.kill_at = Some(now + AFTER_TERMINATE);
-                self.insist(Signal::KILL, "had to be killed");
+                self.leave_behind();
             }
             _ => {}
         }
@@ -142,6 +150,16 @@ impl MainLoop {
             self.processes[index].blame(fault);
             self.processes[index].phase = Phase::Stopping;
             self.signal(index, signal);
+        }
+    }
+
+    /// What cannot even be killed is waited for no longer, but for those whose safe program runs.
+    fn leave_behind(&mut self) {
+        for index in 0..self.processes.len() {
+            let process = &self.processes[index];
+            if process.is_alive() && process.phase != Phase::Ended && !process.is_being_secured() {
+                self.abandon(index);
+            }
         }
     }
 

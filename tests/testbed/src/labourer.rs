@@ -4,6 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use labrig::prelude::*;
@@ -21,6 +22,8 @@ pub struct LabourerConfig {
     pub journal: PathBuf,
     /// A file: as long as it is not there, tasks that wait for it are not done.
     pub door: PathBuf,
+    /// Whether it is in its safe state only when the door is open.
+    pub is_slow_to_be_safe: bool,
 }
 
 /// How a task ends.
@@ -74,13 +77,25 @@ pub struct TaskDone {
 /// See the module's words.
 pub struct Labourer {
     config: LabourerConfig,
+    name: String,
+    generation: u32,
 }
 
 impl Manager for Labourer {
     type Config = LabourerConfig;
 
-    fn setup(config: LabourerConfig, _: &mut Context) -> Result<Self, SetupError> {
-        Ok(Self { config })
+    fn setup(config: LabourerConfig, context: &mut Context) -> Result<Self, SetupError> {
+        Ok(Self { config, name: context.manager().to_owned(), generation: context.generation() })
+    }
+
+    fn enter_safe_state(&mut self, _: SafeReason) {
+        if self.config.is_slow_to_be_safe {
+            self.write("becomes-safe", 0);
+            while !self.config.door.exists() {
+                thread::sleep(LOOK);
+            }
+            self.write("is-safe", 0);
+        }
     }
 }
 
@@ -89,15 +104,15 @@ impl Labourer {
     #[ipc_command]
     fn labour(&mut self, command: Labour, context: &mut Context) -> Result<TaskDone, TestError> {
         let Labour { number, end } = command;
-        self.write(context, "begins", number);
+        self.write("begins", number);
         match end {
             TaskEnd::AtOnce => {}
             TaskEnd::WhenTheDoorIsOpen => self.wait_at_the_door(context)?,
             TaskEnd::Fails => return Err(TestError::Told { code: number as u32 }),
             TaskEnd::Panics => panic!("task {number} is too much"),
         }
-        self.write(context, "ends", number);
-        Ok(TaskDone { number, by: context.manager().to_owned(), generation: context.generation() })
+        self.write("ends", number);
+        Ok(TaskDone { number, by: self.name.clone(), generation: self.generation })
     }
 
     #[ipc_command]
@@ -116,8 +131,8 @@ impl Labourer {
     }
 
     /// One line, in one write.
-    fn write(&self, context: &Context, what: &str, number: u64) {
-        let line = format!("{} {} {what} {number}\n", context.manager(), context.generation());
+    fn write(&self, what: &str, number: u64) {
+        let line = format!("{} {} {what} {number}\n", self.name, self.generation);
         let file = OpenOptions::new().append(true).create(true).open(&self.config.journal);
         file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the test's folder can be written");
     }

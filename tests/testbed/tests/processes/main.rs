@@ -11,6 +11,7 @@ mod deadlock;
 mod dying;
 mod endings;
 mod environment;
+mod giving_up;
 mod hanging;
 mod hogged;
 mod inactive;

@@ -163,7 +163,11 @@ fn what_the_rig_does_not_get_to_before_it_quits_is_told_too() {
     let count = fill_pipe(&rig);
     let summary = end_cleanly(rig);
     let reasons: Vec<_> = heard.try_iter().map(|news| news.reason).collect();
-    assert_eq!(reasons, vec![UndeliveredReason::Quitting; count as usize], "each is told once, and none as lost");
+    assert_eq!(
+        reasons,
+        vec![UndeliveredReason::Quitting; count as usize],
+        "each is told once, and none as lost"
+    );
     let totals = &summary.totals;
     assert_eq!((totals.undelivered, totals.undelivered_refused), (count, count), "{totals:?}");
     assert!(summary.has_losses());
@@ -186,6 +190,7 @@ fn each_stands_in_the_log_of_the_run_with_its_sender_and_its_reason() {
     assert_eq!(rig.scope().to("right").call(SendNotes { whom: "left".to_owned(), count: 30 }), Ok(30));
     eventually("the notes", || rig.status().is_some_and(|status| status.managers[0].queued == 50));
     kill(&rig);
+    eventually("the death", || rig.status().is_some_and(|status| status.managers[0].state == "failed"));
     rig.shutdown();
     let log = fs::read_to_string(folder.path().join("run.log")).expect("a log");
     let lines = |line: &str| log.matches(line).count();
@@ -242,7 +247,8 @@ fn what_managers_have_sent_is_told_as_quitting_when_the_rig_quits() {
 /// One that is killed for it, at the deadline of the quit, was told to end all the same.
 #[test]
 fn what_waits_for_one_that_does_not_end_in_time_is_told_as_quitting_and_what_it_was_at_is_not() {
-    let (rig, heard) = listening_to(&CONFIG.replace("default_deadline_ms", "quit_deadline_ms = 100\ndefault_deadline_ms"));
+    let (rig, heard) =
+        listening_to(&CONFIG.replace("default_deadline_ms", "quit_deadline_ms = 100\ndefault_deadline_ms"));
     occupy(&rig);
     let count = fill_pipe(&rig);
     let summary = rig.shutdown();
