@@ -132,6 +132,8 @@ fn a_set_up_that_hangs_in_a_later_life_is_ended_by_the_start_deadline() {
 
 // --- safe programs ---
 
+const VENDOR: &str = "library_path = [\"/tmp/vendor\"]";
+
 /// A rig whose `bad` has a safe program, which is this script.
 fn securing(script: &str, more: &str) -> Rig {
     launch(&config(&format!("safe_program = [\"/bin/sh\", \"-c\", \"{script}\"]\n{more}")))
@@ -141,7 +143,8 @@ fn securing(script: &str, more: &str) -> Rig {
 fn the_safe_program_runs_when_a_manager_dies_out_of_its_safe_state_and_before_it_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("closed");
-    let rig = securing(&format!("echo closing it; echo $0 >> '{}'", file.display()), "");
+    let rig =
+        securing(&format!("echo closing it with $LD_LIBRARY_PATH; echo $0 >> '{}'", file.display()), VENDOR);
     rig.scope().call(Work { duration_ms: 0 }).expect("it works");
     kill(&rig, "bad");
     until_in_life(&rig, "bad", 2);
@@ -158,7 +161,8 @@ fn the_safe_program_runs_when_a_manager_dies_out_of_its_safe_state_and_before_it
     let state = rig.scope();
     eventually("the log", || {
         let _ = state.call(Add { a: 1, b: 1 });
-        fs::read_to_string(folder.join("run.log")).is_ok_and(|log| log.contains("safe program: closing it"))
+        fs::read_to_string(folder.join("run.log"))
+            .is_ok_and(|log| log.contains("safe program: closing it with /tmp/vendor"))
     });
     assert!(rig.shutdown().is_clean);
 }
