@@ -184,7 +184,6 @@ fn a_rig_needs_managers() {
 #[test]
 fn keys_are_used_or_refused() {
     check_manager("kinds = 'a'", &[("L003", 4)]);
-    check_manager("fast_lane = true", &[("L009", 4)]);
     check_manager("nice = 5\ncpus = [1]\nrearm = 'manual'\nlease_ms = 250\non_panic = 'restart'", &[]);
     check_manager(
         "restart_policy = 'always'\nmax_restarts = 5\nrestart_window_s = 60\nsafe_program = ['x']",

@@ -13,9 +13,6 @@ use super::words;
 use crate::wire::codec::MAX_DEPTH;
 use crate::wire::{Field, Node, Shape, TypeSchema, Variant};
 
-/// The path of a type that stands for keys which are known but not acted on yet.
-pub(super) const NOT_YET: &str = "labrig::config::NotYet";
-
 /// What became of a tree.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -260,15 +257,13 @@ impl<'a> Checker<'a> {
             return self.refuse(tree, Fault::new(Code::WrongType, message));
         };
         for (key, value) in entries {
-            match fields.iter().find(|field| field.name == *key) {
-                None => self.unknown_key(key, value, fields, spot),
-                Some(field) if is_not_yet(field) => self.not_yet(key, value, spot),
-                Some(_) => {}
+            if !fields.iter().any(|field| field.name == *key) {
+                self.unknown_key(key, value, fields, spot);
             }
         }
         let mut values = Map::new();
         let mut complete = true;
-        for field in fields.iter().filter(|field| !is_not_yet(field)) {
+        for field in fields {
             let optional = field.optional || matches!(field.node, Node::Option(_));
             let value = match entries.get(&field.name) {
                 Some(value) => self.node(value, &field.node, &spot.child(&field.name, Some(field))),
@@ -283,24 +278,12 @@ impl<'a> Checker<'a> {
 
     fn unknown_key(&mut self, key: &str, value: &Tree, fields: &[Field], spot: &Spot<'_>) {
         let near = nearest(key, fields.iter().map(|field| field.name.as_str()));
-        let near = near.and_then(|near| fields.iter().find(|field| field.name == near));
-        let offered = fields.iter().filter(|field| !is_not_yet(field)).map(|field| field.name.as_str());
-        let hint = match near {
-            Some(near) if is_not_yet(near) => {
-                Some(format!("did you mean `{}`? this version does not support it yet", near.name))
-            }
-            _ => suggestion(key, near.map_or_else(|| offered.collect(), |near| vec![near.name.as_str()])),
-        };
+        let all = || fields.iter().map(|field| field.name.as_str()).collect();
+        let hint = suggestion(key, near.map_or_else(all, |near| vec![near]));
         let message = format!("unknown key `{key}` in {}", spot.table());
         let mut fault = Fault::new(Code::UnknownKey, message).at(value.site(), format!("`{key}`"));
         fault.hint = hint.or_else(|| Some("remove it: no keys are expected here".to_owned()));
         self.faults.push(fault);
-    }
-
-    fn not_yet(&mut self, key: &str, value: &Tree, spot: &Spot<'_>) {
-        let message = format!("`{key}` in {} is not supported by this version", spot.table());
-        let fault = Fault::new(Code::NotSupported, message).at(value.site(), format!("`{key}`"));
-        self.faults.push(fault.hint("remove it: a key without effect would promise what is not kept"));
     }
 
     fn missing_key(&mut self, tree: &Tree, field: &Field, spot: &Spot<'_>) -> Option<Value> {
@@ -311,13 +294,6 @@ impl<'a> Checker<'a> {
         let fault = Fault::new(Code::MissingKey, message).hint(hint);
         self.faults.push(fault.at(tree.site(), format!("{} begins here", spot.table())));
         None
-    }
-}
-
-fn is_not_yet(field: &Field) -> bool {
-    match &field.node {
-        Node::Option(inner) => matches!(&**inner, Node::Named(path) if path == NOT_YET),
-        _ => false,
     }
 }
 

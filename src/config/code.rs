@@ -63,7 +63,6 @@ codes! {
     OutOfBounds = "L006", Config, "number out of bounds";
     OutOfRange = "L007", Config, "number that its type cannot hold";
     UnknownVariant = "L008", Config, "unknown choice";
-    NotSupported = "L009", Config, "key not supported by this version";
     BadOverride = "L010", Config, "`--set` that cannot be applied";
     TooDeep = "L011", Config, "nested too deep";
     SchemaVersion = "L012", Config, "unknown version of the config's schema";
@@ -105,13 +104,14 @@ codes! {
 
     ProgramNotStarted = "L201", Program, "program that cannot be started";
     ProgramSilent = "L202", Program, "program that does not say what it contains";
-    ProgramVersion = "L203", Program, "program of another protocol version";
+    ProgramVersion = "L203", Program, "program of another version of labrig";
     ProgramNeeded = "L204", Program, "manager without a program to play it";
     WorkingDir = "L205", Program, "folder that a manager cannot run in";
     NoSuchProcessor = "L206", Program, "processor that is not there";
     SafeProgramUnfit = "L207", Program, "safe program that cannot be started";
     FolderUnusable = "L208", Surroundings, "folder that the rig cannot use";
     StateFolderHeld = "L209", Surroundings, "state folder that another coordinator holds";
+    PriorityDenied = "L210", Surroundings, "priority that the rig may not give";
 }
 
 impl fmt::Display for Code {

@@ -1,7 +1,7 @@
 //! The exact shape of a config file.
 //!
 //! These types are the manual: names, units, bounds and defaults are read from here by the checker, and
-//! `config/README.md` explains them in the same order. What `DESIGN.md` promises for later is a [`NotYet`].
+//! `config/README.md` explains them in the same order.
 //! Not every field is read as a field: what needs a line of its own is read from the tree instead.
 #![expect(dead_code, reason = "fields that are only shape: they are checked, and then read from the tree")]
 
@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::check::NOT_YET;
 use crate::macros::Schema;
 use crate::wire::{Node, Schema as Described, SchemaBuilder, Shape};
 
@@ -193,8 +192,6 @@ pub(super) struct RawManager {
     /// The processors it may use; all when left out.
     #[serde(default)]
     pub(super) cpus: Vec<u32>,
-    /// A lane of its own for commands that must not wait.
-    pub(super) fast_lane: Option<NotYet>,
 }
 
 fn default_safe_deadline_ms() -> u64 {
@@ -394,16 +391,6 @@ impl<'de> Deserialize<'de> for Anything {
     }
 }
 
-/// A key that is known but not acted on by this version. The checker refuses it, so no value is ever made.
-#[derive(Debug, Deserialize)]
-pub(super) enum NotYet {}
-
-impl Described for NotYet {
-    fn schema(builder: &mut SchemaBuilder) -> Node {
-        builder.named(NOT_YET, "Not supported by this version.", |_| Shape::Unit)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,17 +435,9 @@ mod tests {
     #[test]
     fn the_manual_explains_every_key_with_its_bounds_and_default() {
         let manual = include_str!("../../config/README.md");
-        let not_yet = Node::Option(Box::new(Node::Named(NOT_YET.to_owned())));
         for definition in TypeSchema::of::<RawFile>().definitions.values() {
             let Shape::Struct(fields) = &definition.shape else { continue };
-            for field in fields {
-                if field.node == not_yet {
-                    let later = manual.split("## ").find(|it| it.starts_with("Keys for later")).unwrap_or("");
-                    assert!(later.contains(&format!("`{}`", field.name)), "`{}` is not listed", field.name);
-                } else {
-                    check_row(manual, definition, field);
-                }
-            }
+            fields.iter().for_each(|field| check_row(manual, definition, field));
         }
     }
 }

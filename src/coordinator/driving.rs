@@ -96,7 +96,7 @@ impl Driver<'_> {
         match came {
             // With nothing taken, something goes before it that is the main loop's: a packet, or a throttle.
             Came::All | Came::Turn => left < TURN,
-            Came::Word(_) | Came::Broken { .. } => {
+            Came::Word(_) | Came::Broken(_) => {
                 self.core.ask(Request::HearOut(self.index));
                 false
             }

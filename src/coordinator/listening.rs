@@ -10,10 +10,10 @@ use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
 use super::router::Caller;
-use super::routing::{Came, Way};
+use super::routing::{Broken, Came, Way};
 use crate::transport::Ready;
 use crate::wire::control::ManagerWord;
-use crate::wire::{SafeEntry, SafeReason};
+use crate::wire::{EnvelopeError, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one line before the others have their turn.
 const TURN: usize = 64;
@@ -44,8 +44,11 @@ impl MainLoop {
         loop {
             match self.core.route_from(index, &mut buffer, &mut left, Way::Line) {
                 Came::Word(word) => self.hear(index, word),
-                Came::Broken { why, is_end } => {
-                    self.cut_off(index, &why, is_end);
+                Came::Broken(broken) => {
+                    if let Broken::Envelope(EnvelopeError::Version { found }) = broken {
+                        self.refuse_protocol(index, found);
+                    }
+                    self.cut_off(index, &broken.to_string(), broken.is_end());
                     break;
                 }
                 Came::All => break,
@@ -71,8 +74,8 @@ impl MainLoop {
 
     pub(super) fn hear(&mut self, index: usize, word: ManagerWord) {
         match word {
-            ManagerWord::Hello { commands, .. } => {
-                let step = self.hello(index, &commands);
+            ManagerWord::Hello { version, commands } => {
+                let step = self.hello(index, &version, &commands);
                 self.check(step);
             }
             ManagerWord::Mapped { stream } => {
@@ -112,7 +115,9 @@ impl MainLoop {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
                 let taken = self.processes[index].page.as_ref().map_or(0, |page| page.activity().taken);
                 let reason = SafeReason::Quit;
-                let entry = SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false };
+                let stop = self.processes[index].safe_stop;
+                let entry =
+                    SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false, stop };
                 self.tell_safe(index, entry);
             }
             ManagerWord::Lost { what, detail } => {

@@ -15,13 +15,26 @@ pub(super) enum Came {
     Turn,
     /// A word for the main loop; there may be more.
     Word(ManagerWord),
+    /// Nothing more can come.
+    Broken(Broken),
+}
+
+/// Why nothing more can come from a manager.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
     /// The line has ended, or says what no line says.
-    Broken {
-        /// How.
-        why: String,
-        /// Whether it is the ordinary end.
-        is_end: bool,
-    },
+    #[error("{0}")]
+    Line(#[from] PipeError),
+    /// What came is no envelope.
+    #[error("{0}")]
+    Envelope(#[from] EnvelopeError),
+}
+
+impl Broken {
+    /// Whether it is the ordinary end.
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self, Self::Line(PipeError::Closed))
+    }
 }
 
 /// What of a line is read.
@@ -80,9 +93,7 @@ impl Core {
                     line.wake_up();
                     continue;
                 }
-                Err(error) => {
-                    return Came::Broken { why: error.to_string(), is_end: error == PipeError::Closed };
-                }
+                Err(error) => return Came::Broken(error.into()),
             };
             *left -= 1;
             self.throttle(state, index, packet.length);
@@ -94,7 +105,7 @@ impl Core {
             match taken {
                 Ok(None) => self.perform_for(state, answers),
                 Ok(Some(word)) => return Came::Word(word),
-                Err(error) => return Came::Broken { why: error.to_string(), is_end: false },
+                Err(error) => return Came::Broken(error.into()),
             }
         }
     }

@@ -197,3 +197,107 @@ impl Out {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::{LanePair, look_for_a_moment};
+    use rustix::event::{PollFd, PollFlags, poll};
+    use std::thread;
+
+    /// The coordinator's end and the manager's.
+    fn wide() -> (Line, Line) {
+        let (ours, theirs) = Pipe::pair().expect("a pair");
+        let (ours, theirs) = (Line::new(ours), Line::new(theirs));
+        let lanes = LanePair::create().expect("memory");
+        ours.widen(lanes.of_coordinator());
+        theirs.widen(lanes.of_manager());
+        (ours, theirs)
+    }
+
+    fn received(line: &Line) -> Vec<u8> {
+        let mut buffer = vec![0; 8192];
+        loop {
+            match line.receive(&mut buffer) {
+                Ok(Packet { length: 0, .. }) => {}
+                Ok(packet) => return buffer[..packet.length].to_vec(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_small_and_what_is_large_arrives_in_the_order_in_which_it_was_sent() {
+        let (ours, theirs) = wide();
+        let message = |number: u8| vec![number; if number.is_multiple_of(3) { 5000 } else { 50 }];
+        (0..30).for_each(|number| ours.send(&message(number)).expect("room"));
+        (0..30).for_each(|number| assert_eq!(received(&theirs), message(number)));
+        let nothing = theirs.receive(&mut [0; 8192]).expect_err("nothing is left");
+        assert_eq!(nothing, PipeError::NotReady);
+    }
+
+    #[test]
+    fn the_last_words_in_a_lane_are_heard_after_the_end_of_the_pipe() {
+        let (ours, theirs) = wide();
+        theirs.wake_up();
+        ours.send(b"small").expect("room");
+        ours.send(&[7; 5000]).expect("room");
+        ours.send(b"last").expect("room");
+        drop(ours);
+        assert_eq!(received(&theirs), b"small");
+        assert_eq!(received(&theirs), [7; 5000]);
+        assert_eq!(received(&theirs), b"last");
+        assert_eq!(theirs.receive(&mut [0; 8192]).expect_err("the end"), PipeError::Closed);
+    }
+
+    #[test]
+    fn a_record_that_claims_to_follow_packets_that_were_never_sent_ends_the_line() {
+        let (ours, theirs) = wide();
+        let Some(lane) = &mut ours.out.lock().lane else { panic!("it has lanes") };
+        let _ = lane.put(b"x", 5);
+        let found = theirs.receive(&mut [0; 8192]).expect_err("a lie");
+        assert_eq!(found, PipeError::Lane(LaneError::NoPackets));
+    }
+
+    /// Sleeps as a manager's worker does: it looks for a moment, says so, looks once more, and waits for its pipe.
+    fn sleep(line: &Line) {
+        if !look_for_a_moment(|| line.has_news()) && line.fall_asleep() {
+            let mut pipe = [PollFd::new(line, PollFlags::IN)];
+            poll(&mut pipe, None).expect("it is called");
+        }
+        line.wake_up();
+    }
+
+    #[test]
+    fn nothing_is_slept_through_or_overtaken_in_a_great_many() {
+        const COUNT: u64 = 100_000;
+        let (ours, theirs) = wide();
+        let send = move || {
+            for number in 0..COUNT {
+                (0..number % 512).for_each(|_| std::hint::spin_loop());
+                // Now and then one that goes by the pipe, and now and then a pause in which the other falls asleep.
+                let words = if number % 97 == 0 { 500 } else { 1 + number % 20 };
+                let message = number.to_le_bytes().repeat(words as usize);
+                while ours.send(&message) == Err(PipeError::NotReady) {
+                    thread::yield_now();
+                }
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(send);
+            let (mut expected, mut buffer) = (0, vec![0; 8192]);
+            while expected < COUNT {
+                match theirs.receive(&mut buffer) {
+                    Ok(Packet { length: 0, .. }) => {}
+                    Ok(packet) => {
+                        let words = buffer[..packet.length].as_chunks::<8>().0;
+                        assert!(words.iter().all(|word| u64::from_le_bytes(*word) == expected), "{expected}");
+                        expected += 1;
+                    }
+                    Err(PipeError::NotReady) => sleep(&theirs),
+                    Err(error) => panic!("after {expected}: {error}"),
+                }
+            }
+        });
+    }
+}

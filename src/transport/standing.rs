@@ -26,17 +26,26 @@ fn clause_of(thread: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn every_thread_is_told_with_its_name_and_state() {
         let own = clause_of(Path::new("/proc/thread-self")).expect("it is there");
         assert!(own.ends_with("` is in state R (running)"), "{own}");
-        let mut child = Command::new("sleep").arg("600").spawn().expect("`sleep` can be started");
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("`cat` can be started");
+        let (mut to, mut from) = child.stdin.take().zip(child.stdout.take()).expect("two pipes");
+        // One that answers is done with starting.
+        to.write_all(b"x").expect("it reads");
+        from.read_exact(&mut [0]).expect("it answers");
         let told = standing(child.id());
-        child.kill().expect("it lives");
-        child.wait().expect("it ends");
-        assert!(told.starts_with("; thread `sleep` is in state "), "{told}");
+        drop(to);
+        child.wait().expect("it ends with its input");
+        assert!(told.starts_with("; thread `cat` is in state "), "{told}");
         assert_eq!(standing(u32::MAX), "");
     }
 }

@@ -14,11 +14,17 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// frozen, and no move is to be cancelled because of that.
 const LONG_LEASE_MS: u64 = 60_000;
 
+/// The environment variable with which the same tests run in rigs that have nothing but their pipes.
+const WITHOUT_LANES: &str = "LABRIG_TESTS_WITHOUT_LANES";
+
 /// A rig's description, played by the testbed's program. Unless it speaks of `restart_policy` itself, whoever
 /// dies in it stays dead, and nobody counts as stuck however long they take.
 pub fn topology(config: &str) -> Topology {
     let config = if config.contains("restart_policy") { config.to_owned() } else { unsupervised(config) };
-    let rig = format!("schema = 1\n[rig]\nname = \"test\"\nlease_ms = {LONG_LEASE_MS}\n{config}");
+    let fast_lane = std::env::var_os(WITHOUT_LANES).is_none();
+    let rig = format!(
+        "schema = 1\n[rig]\nname = \"test\"\nlease_ms = {LONG_LEASE_MS}\nfast_lane = {fast_lane}\n{config}"
+    );
     Topology::from_toml(rig).program(testbed())
 }
 
