@@ -1,7 +1,6 @@
-//! What is measured of labrig alone: the way to the last of many managers, and the coordinator's memory.
+//! What is measured of labrig alone: its coordinator's memory.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use clap::Args;
 use harness::payload::Exchange;
@@ -11,39 +10,22 @@ use harness::{Contestant, Placement, Setup, Work};
 
 use crate::contestant::Labrig;
 
-/// Longer than a manager under a debugger takes.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// With how many managers, and how often.
 #[derive(Args, Clone)]
 pub(crate) struct Alone {
     /// How many managers
     #[arg(long, default_value_t = 64)]
-    children: usize,
+    pub(crate) children: usize,
     /// How many commands
     #[arg(long, default_value_t = 1000)]
-    n: u64,
+    pub(crate) n: u64,
 }
 
 impl Alone {
-    fn setup(&self) -> Setup {
-        let placement = Placement::asked_for();
-        Setup { work: Work::W3, children: self.children, placement, frame_bytes: 4096 }
-    }
-
-    /// Sends commands to the last manager, for whoever counts instructions.
-    pub(crate) fn route(&self) {
-        let setup = self.setup();
-        let _place = setup.placement.take();
-        let rig = Labrig::start(&setup);
-        let last = format!("echo{}", self.children - 1);
-        (0..self.n).for_each(|id| rig.exchange_with(&last, Exchange::new(id), PATIENCE).check(id));
-        rig.end();
-    }
-
     /// Says what the coordinator has in memory when all managers have answered some commands.
     pub(crate) fn memory(&self) {
-        let setup = self.setup();
+        let placement = Placement::asked_for();
+        let setup = Setup { work: Work::W3, children: self.children, placement, frame_bytes: 4096 };
         let mut rig = Labrig::start(&setup);
         for id in 0..self.n {
             let answers = rig.exchange_with_all(&Exchange::new(id));

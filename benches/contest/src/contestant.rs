@@ -96,17 +96,6 @@ impl Contestant for Labrig {
 }
 
 impl Labrig {
-    /// A command to the manager of that name, answered.
-    pub(crate) fn exchange_with(
-        &self,
-        manager: &str,
-        command: payload::Exchange,
-        patience: Duration,
-    ) -> payload::Exchange {
-        let pending = self.scope.to(manager).request(Exchange::from(command)).expect("it takes commands");
-        pending.wait(patience).expect("it answers").into()
-    }
-
     /// Runs frames through the ring in lots, checks every sum, and gives when each lot was begun and what was
     /// seen of it.
     fn lots(&mut self, frames: u64, one_by_one: bool) -> Vec<(u64, FramesSeen)> {

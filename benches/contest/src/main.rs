@@ -8,6 +8,7 @@ mod alone;
 mod contestant;
 mod managers;
 mod rigs;
+mod routing;
 mod table;
 
 use std::env;
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     match Words::parse().what {
         What::Contestant(verb) => return obey::<Labrig>(&verb, &ABOUT),
         What::Table(wishes) => return table::make(&wishes),
-        What::Route(alone) => alone.route(),
+        What::Route(alone) => routing::run(&alone),
         What::Memory(alone) => alone.memory(),
     }
     ExitCode::SUCCESS

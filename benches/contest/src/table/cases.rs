@@ -205,7 +205,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         work: "routing",
-        title: "Routing: instructions of the coordinator per command, to the last of N managers",
+        title: "Routing: instructions of the router per command and its answer, to the last of N managers",
         pin: "same",
         options: "",
         repeats: Repeats::Once,

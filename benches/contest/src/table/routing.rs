@@ -1,4 +1,4 @@
-//! What it costs the coordinator to find the last of many managers: instructions per command, counted by callgrind.
+//! What it costs the router to find the last of many managers: instructions per command, counted by callgrind.
 //!
 //! Counted twice, with few and with more commands: the difference is theirs alone.
 
@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::outcome::{Metrics, Trouble};
 
-const FEW: u64 = 500;
-const MORE: u64 = 2500;
+const FEW: u64 = 1000;
+const MORE: u64 = 11_000;
 
 pub(super) fn measure(contest: &Path) -> Result<Metrics, Trouble> {
     let per_command = |children| {
@@ -25,12 +25,12 @@ pub(super) fn measure(contest: &Path) -> Result<Metrics, Trouble> {
     ]))
 }
 
-/// All instructions of a coordinator that sends so many commands; its managers are not counted.
+/// All instructions of a router that passes so many commands on.
 fn instructions(contest: &Path, children: usize, commands: u64) -> Result<u64, Trouble> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(contest).arg("route");
     command.args(["--children", &children.to_string(), "--n", &commands.to_string()]);
-    command.env("PEERS_PIN", "same").stdin(Stdio::null()).stdout(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     let output = command.output().map_err(|error| match error.kind() {
         ErrorKind::NotFound => Trouble::Skipped("there is no valgrind here".to_owned()),
         _ => Trouble::Failed(error.to_string()),
