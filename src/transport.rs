@@ -10,6 +10,7 @@ pub mod pipe;
 pub mod poller;
 mod scheduling;
 pub mod spawn;
+mod standing;
 
 pub use cgroup::Cgroup;
 pub use descriptors::close_inherited_on_exec;
@@ -20,3 +21,4 @@ pub use spawn::{
     Child, ChildProcess, Role, SpawnError, Spawned, declare_that_this_program_plays_managers, inherited_role,
     this_program_plays_managers,
 };
+pub use standing::standing;

@@ -9,12 +9,17 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The examples keep the lease that is usual. Here a coordinator that waits for a busy processor is not to be taken for
+/// frozen: the moves would be cancelled.
+const LONG_LEASE: [&str; 2] = ["--set", "rig.lease_ms=60000"];
+
 /// Runs an example and looks for these texts, in this order, in what it prints.
 fn check_example(name: &str, expected: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(program(name))
         .args([Path::new("--run-dir"), &folder.path().join("run")])
         .args([Path::new("--state-dir"), &folder.path().join("state")])
+        .args(LONG_LEASE)
         .output()
         .expect("the example can be run");
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -70,6 +75,7 @@ fn ctrl_c_takes_a_slow_move_back_and_the_motor_stays_where_it_is() {
     let mut example = Command::new(program("progress"))
         .args([Path::new("--run-dir"), &folder.path().join("run")])
         .args([Path::new("--state-dir"), &folder.path().join("state")])
+        .args(LONG_LEASE)
         .stdout(Stdio::piped())
         .spawn()
         .expect("the example can be run");

@@ -17,6 +17,9 @@ use crate::wire::{Inbox, MESSAGE_PROTOCOL, MessageError, Problem, Request, messa
 
 /// How long a rig may take to say anything at all.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long is listened at least: this process may have been stopped, or may have waited for a busy processor, while the
+/// rig has answered.
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// Why a rig did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -132,11 +135,8 @@ impl Connection {
             if let Some(message) = self.inbox.next_message()? {
                 return Ok(message);
             }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()).max(LAST_LOOK));
             let silent = || Trouble::Silent { path: self.path.clone(), after: begun.elapsed() };
-            if left == Some(Duration::ZERO) {
-                return Err(silent());
-            }
             self.stream.set_read_timeout(left)?;
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(Trouble::Ended),
@@ -219,4 +219,21 @@ fn problem_in(message: &Value) -> Option<Problem> {
     let problem = message.get("error")?.clone();
     let unreadable = |error: serde_json::Error| Problem::new("unreadable", error.to_string());
     Some(serde_json::from_value(problem).unwrap_or_else(unreadable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_came_while_this_process_was_stopped_is_heard() {
+        let (stream, mut rig) = UnixStream::pair().expect("a pair");
+        let path = PathBuf::from("/run/rig/socket");
+        let mut connection = Connection { stream, path, inbox: Inbox::default(), next: 1 };
+        let answer = serde_json::json!({ "id": 1, "ok": {} });
+        rig.write_all(&message::seal(&answer).expect("it is short")).expect("room");
+        let long_ago = Some(Instant::now());
+        assert_eq!(connection.hear(long_ago).ok(), Some(answer));
+        assert!(matches!(connection.hear(long_ago), Err(Trouble::Silent { .. })), "nothing more has come");
+    }
 }

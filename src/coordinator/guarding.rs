@@ -155,6 +155,7 @@ impl MainLoop {
             deadline: it.deadline,
             // As its manager, wherever that matters to it.
             working_dir: plan.child.working_dir.clone().unwrap_or_default(),
+            library_path: plan.child.library_path.clone(),
             env: plan.child.env.clone().into_iter().collect(),
             env_remove: plan.child.env_remove.clone(),
         });

@@ -12,6 +12,7 @@ use super::main_loop::MainLoop;
 use super::process::Phase;
 use crate::registry::Step;
 use crate::supervisor::{Because, Look, Rung, Watch};
+use crate::transport::standing;
 use crate::wire::SafeReason;
 
 impl MainLoop {
@@ -102,7 +103,10 @@ impl MainLoop {
     /// Not even a kill ends it: nobody waits for it any longer. When it ends after all, it is put away.
     pub(super) fn abandon(&mut self, index: usize) {
         let name = self.name(index);
-        self.log.line(&name, Level::Error, "was killed, and its process is still there: it is given up");
+        let threads =
+            self.processes[index].child.as_ref().map(|child| standing(child.pid)).unwrap_or_default();
+        let text = format!("was killed, and its process is still there: it is given up{threads}");
+        self.log.line(&name, Level::Error, &text);
         self.disconnect(index);
         self.processes[index].phase = Phase::Ended;
         self.order_failed(index, "it was killed and its process is still there");

@@ -5,8 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{self, ChildStderr, ChildStdout, Stdio};
 use std::time::Instant;
 
 use log::Level;
@@ -16,15 +15,14 @@ use super::main_loop::{MainLoop, Source};
 use super::outputs::{Lines, Output};
 use super::process::describe_exit;
 use crate::config::SafeProgram;
-use crate::transport::offspring::MARK_VARIABLE;
-use crate::transport::{Interest, Poller};
+use crate::transport::{Child, Interest, Poller};
 
 /// How many times the outputs of one that has ended are read: what it started may go on printing.
 const LAST_READS: usize = 64;
 
 /// One that runs.
 pub(super) struct Securing {
-    child: Child,
+    child: process::Child,
     pidfd: OwnedFd,
     /// What it prints, until that ends; a closed descriptor is watched no more.
     stdout: Option<Output<ChildStdout>>,
@@ -34,18 +32,10 @@ pub(super) struct Securing {
 }
 
 impl Securing {
-    fn start(plan: &SafeProgram, manager: &crate::transport::Child) -> io::Result<Self> {
-        let mut command = Command::new(&plan.program);
-        command.args(&plan.args).envs(&manager.env).process_group(0);
-        manager.env_remove.iter().for_each(|name| {
-            command.env_remove(name);
-        });
-        // Should this process be killed, the guardian ends it, and begins anew.
-        command.envs(manager.mark.iter().map(|mark| (MARK_VARIABLE, mark)));
-        if let Some(folder) = &manager.working_dir {
-            command.current_dir(folder);
-        }
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn start(plan: &SafeProgram, manager: &Child) -> io::Result<Self> {
+        // It bears its manager's mark: should this process be killed, the guardian ends it, and begins anew.
+        let mut command = manager.surrounded(&plan.program);
+        command.args(&plan.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         let (stdout, stderr) =

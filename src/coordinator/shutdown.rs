@@ -3,7 +3,8 @@
 //! That goes for the scope's handlers too: what is queued is refused, what runs is cancelled at the quit deadline.
 //!
 //! A manager is told to end once those whose frames it must all see have ended. What has not ended by the
-//! quit deadline is terminated, and killed a second later.
+//! quit deadline is terminated, and killed a second later. What cannot even be killed, because it hangs in the system,
+//! is given up after its `kill_deadline_ms`, as on the ladder of those that are stuck.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::events::RigEvent;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
 use crate::shm::Urgent;
+use crate::supervisor::{Because, Rung};
 use crate::wire::control::{self, CoordinatorWord};
 
 /// How long a terminated manager has before it is killed, beyond the time its safe state may take.
@@ -138,11 +140,19 @@ impl MainLoop {
             if !self.processes[index].is_alive() || self.processes[index].phase == Phase::Ended {
                 continue;
             }
-            self.log.line(&self.core.blueprint.managers[index].name.to_string(), Level::Warn, fault);
+            if signal != Signal::KILL || self.is_killed_first(index) {
+                self.log.line(&self.name(index), Level::Warn, fault);
+            }
             self.processes[index].blame(fault);
             self.processes[index].phase = Phase::Stopping;
             self.signal(index, signal);
         }
+    }
+
+    /// From the first kill on, time is against it: the supervisor gives up what is still there when that is over.
+    fn is_killed_first(&mut self, index: usize) -> bool {
+        let supervisor = &mut self.processes[index].history.supervisor;
+        supervisor.stuck(Because::NotEnded, Rung::Kill, Instant::now()).is_some()
     }
 
     /// Sends a signal to a manager's process group.

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::Pid;
 
 use super::last_log::LastLog;
-use super::notes::Notes;
+use super::notes::{Notes, pid_behind};
 use super::ward::Ward;
 use crate::transport::Cgroup;
 use crate::transport::offspring::{Extent, kill_marked};
@@ -33,10 +34,9 @@ pub(super) fn see_to(mut notes: Notes) {
     notes.wards.iter_mut().for_each(|ward| ward.begin(now, begin.grace));
     // Its descriptors are closed one after the other, this pipe before its sockets.
     notes.coordinator.iter().for_each(|coordinator| await_end(coordinator, now + LAST_BREATH));
-    let (sockets, paths): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut notes.removes).into_iter().partition(|path| is_socket(path));
     // Before anything else: the next coordinator of this rig will put its own socket there.
-    let sockets: Vec<_> = sockets.into_iter().filter(|path| !remove_socket(path, &mut log)).collect();
+    let (sockets, paths): (Vec<_>, Vec<_>) = notes.removes.iter().partition(|path| is_socket(path));
+    sockets.into_iter().for_each(|path| remove_socket(path, notes.coordinator_pid, &mut log));
     while notes.wards.iter().any(|ward| !ward.is_done()) {
         wait(&mut notes.wards, &mut log);
     }
@@ -49,10 +49,7 @@ pub(super) fn see_to(mut notes: Notes) {
     // One may have been made for a manager that the guardian was never told of.
     notes.cgroups.extend(Cgroup::named(&Cgroup::name_of(&begin.mark)));
     notes.cgroups.iter().for_each(Cgroup::kill);
-    for socket in sockets {
-        remove_socket(&socket, &mut log);
-    }
-    paths.iter().filter(|path| !is_socket(path)).for_each(|path| remove(path, &mut log));
+    paths.into_iter().filter(|path| !is_socket(path)).for_each(|path| remove(path, &mut log));
     notes.put_away();
     log.line("nothing is left");
 }
@@ -85,14 +82,18 @@ fn await_end(pidfd: &OwnedFd, until: Instant) {
     let _ = poll(&mut descriptors, Some(&left));
 }
 
-/// Removes a socket unless somebody listens there: the next coordinator, or a process that the killed one was just
-/// forking. Says whether it is gone.
-fn remove_socket(path: &Path, log: &mut LastLog) -> bool {
-    if UnixStream::connect(path).is_ok() {
-        return false;
+/// Removes a socket with its folder, unless another process than the killed coordinator listens there. A process that
+/// it was just forking may hold the coordinator's own open for a moment more.
+fn remove_socket(path: &Path, coordinator: Option<Pid>, log: &mut LastLog) {
+    let listener = UnixStream::connect(path).ok().map(|stream| pid_behind(&stream));
+    if listener.is_some_and(|listener| listener.is_none() || listener != coordinator) {
+        return log.line(&format!("`{}` is in use again, and stays", path.display()));
     }
     remove(path, log);
-    true
+    if let Some(folder) = path.parent() {
+        // It has its folder for itself; one that is in use again is not empty, and stays.
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 fn is_socket(path: &Path) -> bool {
@@ -100,22 +101,43 @@ fn is_socket(path: &Path) -> bool {
 }
 
 fn remove(path: &Path, log: &mut LastLog) {
-    let found = fs::symlink_metadata(path);
-    let is_folder = found.as_ref().is_ok_and(|it| it.is_dir());
-    let is_socket = found.is_ok_and(|it| it.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).is_ok() {
-        // The rig's next start has taken its place already.
-        return log.line(&format!("`{}` is in use again, and stays", path.display()));
-    }
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
     match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
-        Ok(()) => {
-            log.line(&format!("`{}` is removed", path.display()));
-            if let Some(folder) = path.parent().filter(|_| is_socket) {
-                // A socket has its folder for itself; one that is in use again is not empty, and stays.
-                let _ = fs::remove_dir(folder);
-            }
-        }
+        Ok(()) => log.line(&format!("`{}` is removed", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => log.line(&format!("`{}` cannot be removed: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::getpid;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_socket_stays_for_whoever_listens_there_now_and_goes_with_the_coordinator_that_has_opened_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, log) = (folder.path().join("rig/socket"), folder.path().join("guardian.log"));
+        fs::create_dir(folder.path().join("rig")).expect("a folder for the socket");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let another = Pid::from_raw(1).filter(|pid| *pid != getpid());
+
+        remove_socket(&path, another, &mut LastLog::open(&log));
+        assert!(path.exists(), "this process listens there, and was not the coordinator");
+
+        // As when a process that the coordinator had just forked still holds what it had opened.
+        remove_socket(&path, Some(getpid()), &mut LastLog::open(&log));
+        assert!(!path.exists() && !folder.path().join("rig").exists());
+        drop(listener);
+    }
+
+    #[test]
+    fn a_socket_that_nobody_listens_at_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).expect("a socket"));
+        remove_socket(&path, None, &mut LastLog::open(&folder.path().join("guardian.log")));
+        assert!(!path.exists());
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::Pid;
 
 use super::records::{Begin, MAX_RECORD_BYTES, Record, Watch};
 use super::ward::Ward;
@@ -29,6 +31,8 @@ pub(super) enum Ended {
 pub(super) struct Notes {
     pub(super) begin: Option<Begin>,
     pub(super) coordinator: Option<OwnedFd>,
+    /// Its number, by which what it has opened is known: no longer its own once it is gone.
+    pub(super) coordinator_pid: Option<Pid>,
     pub(super) wards: Vec<Ward>,
     pub(super) removes: Vec<PathBuf>,
     /// The control groups of managers that are gone.
@@ -39,7 +43,7 @@ pub(super) struct Notes {
 
 /// Takes down what the coordinator says, until its end.
 pub(super) fn take(pipe: &Pipe) -> Ended {
-    let mut notes = Notes::default();
+    let mut notes = Notes { coordinator_pid: pid_behind(pipe), ..Notes::default() };
     let mut buffer = vec![0; MAX_RECORD_BYTES];
     loop {
         match pipe.receive(&mut buffer) {
@@ -55,6 +59,11 @@ pub(super) fn take(pipe: &Pipe) -> Ended {
             Err(_) => return Ended::Killed(notes),
         }
     }
+}
+
+/// Who has opened the other end of a socket: who listens there, or who made the pair.
+pub(super) fn pid_behind(socket: &impl AsFd) -> Option<Pid> {
+    socket_peercred(socket).map(|peer| peer.pid).ok()
 }
 
 impl Notes {

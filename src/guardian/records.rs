@@ -3,13 +3,13 @@
 //! Numbers are 1, 2 or 4 bytes, texts are two bytes of length and that many bytes. A record is read whole or not at
 //! all: lengths are checked, and nothing may be left over. Descriptors travel beside it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The layout's number; both are of one version of labrig, so that another one is a mistake.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// The longest record, in bytes.
 pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024;
 /// The most words of a safe program's command line, and variables that are set or taken away.
@@ -81,6 +81,8 @@ pub struct SafeCommand {
     pub deadline: Duration,
     /// Where it runs; empty stands for here.
     pub working_dir: PathBuf,
+    /// Folders in which its shared libraries are looked for first.
+    pub library_path: Vec<PathBuf>,
     /// Variables that it gets.
     pub env: Vec<(String, String)>,
     /// Variables that it does not inherit.
@@ -181,11 +183,11 @@ impl Writer {
         self.text(path.as_os_str().as_bytes())
     }
 
-    fn texts(&mut self, texts: &[String]) -> &mut Self {
+    fn texts<T: AsRef<OsStr>>(&mut self, texts: &[T]) -> &mut Self {
         self.fits &= texts.len() <= MAX_WORDS;
         self.u16(texts.len() as u16);
         texts.iter().for_each(|text| {
-            self.text(text.as_bytes());
+            self.text(text.as_ref().as_bytes());
         });
         self
     }
@@ -200,7 +202,8 @@ impl Writer {
         let Some(command) = &watch.safe_program else { return self.u16(0) };
         self.u16(1).path(&command.program).texts(&command.args).duration(command.deadline);
         let env = command.env.iter().map(|(name, value)| format!("{name}={value}"));
-        self.path(&command.working_dir).texts(&env.collect::<Vec<_>>()).texts(&command.env_remove)
+        self.path(&command.working_dir).texts(&command.library_path);
+        self.texts(&env.collect::<Vec<_>>()).texts(&command.env_remove)
     }
 }
 
@@ -268,17 +271,22 @@ impl<'a> Reader<'a> {
             _ => return Err(RecordError::Unreadable("it has more than one program")),
         }
         let (program, args, deadline) = (self.path()?, self.texts()?, self.duration()?);
-        let (working_dir, env, env_remove) = (self.path()?, self.texts()?, self.texts()?);
+        let (working_dir, library_path) = (self.path()?, self.several(Self::path)?);
+        let (env, env_remove) = (self.texts()?, self.texts()?);
         let pair =
             |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         let env = env.into_iter().map(pair).collect::<Option<_>>();
         let env = env.ok_or(RecordError::Unreadable("a variable has no value"))?;
-        Ok(Some(SafeCommand { program, args, deadline, working_dir, env, env_remove }))
+        Ok(Some(SafeCommand { program, args, deadline, working_dir, library_path, env, env_remove }))
     }
 
     fn texts(&mut self) -> Result<Vec<String>, RecordError> {
+        self.several(Self::text)
+    }
+
+    fn several<T>(&mut self, one: fn(&mut Self) -> Result<T, RecordError>) -> Result<Vec<T>, RecordError> {
         match usize::from(self.u16()?) {
-            count @ 0..=MAX_WORDS => (0..count).map(|_| self.text()).collect(),
+            count @ 0..=MAX_WORDS => (0..count).map(|_| one(self)).collect(),
             _ => Err(RecordError::Unreadable("it has too many words")),
         }
     }
@@ -302,6 +310,7 @@ mod tests {
                 args: vec!["-x".to_owned()],
                 deadline: Duration::from_secs(1),
                 working_dir: PathBuf::from("/w"),
+                library_path: vec![PathBuf::from("/l")],
                 env: vec![("V".to_owned(), "1".to_owned())],
                 env_remove: vec!["L".to_owned()],
             }),
@@ -329,13 +338,13 @@ mod tests {
         };
         check_layout(
             &Record::Begin(begin),
-            "01 01 00 64 00 00 00 06 00 31 66 2d 32 65 2e 0f 00 2f 72 2f 67 75 61 72 64 69 61 6e 2e 6c 6f 67",
+            "01 02 00 64 00 00 00 06 00 31 66 2d 32 65 2e 0f 00 2f 72 2f 67 75 61 72 64 69 61 6e 2e 6c 6f 67",
         );
         check_layout(
             &Record::Watch(watch()),
             "02 03 00 02 00 00 00 c8 00 00 00 67 12 00 00 05 00 73 74 61 67 65 0b 00 31 66 2d 32 65 2e 73 74 61 67 \
-             65 00 00 01 00 09 00 2f 6f 70 74 2f 70 61 72 6b 01 00 02 00 2d 78 e8 03 00 00 02 00 2f 77 01 00 03 00 \
-             56 3d 31 01 00 01 00 4c",
+             65 00 00 01 00 09 00 2f 6f 70 74 2f 70 61 72 6b 01 00 02 00 2d 78 e8 03 00 00 02 00 2f 77 01 00 02 00 \
+             2f 6c 01 00 03 00 56 3d 31 01 00 01 00 4c",
         );
         let bare = Watch { safe_program: None, cgroup: PathBuf::from("/c"), ..watch() };
         check_layout(
@@ -362,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_record_of_another_version_or_kind_is_refused() {
-        for bytes in [&[1, 2, 0][..], &[0], &[6], &[]] {
+        for bytes in [&[1, 1, 0][..], &[0], &[6], &[]] {
             assert!(matches!(Record::from_bytes(bytes), Err(RecordError::Unreadable(_))), "{bytes:?}");
         }
     }

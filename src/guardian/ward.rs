@@ -3,9 +3,9 @@
 //! It is given its time; killed with everything that it has started; and when it did not become safe, its
 //! `safe_program` is run. Nothing here waits: whoever owns a ward waits for its descriptor and its time.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -13,8 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use super::last_log::LastLog;
 use super::records::{SafeCommand, Watch};
 use crate::shm::StatusPage;
-use crate::transport::offspring::MARK_VARIABLE;
-use crate::transport::{Cgroup, Offspring};
+use crate::transport::{Cgroup, Child, Offspring};
 
 /// How long a killed process may take to be gone; the system frees its memory first.
 const DYING: Duration = Duration::from_secs(2);
@@ -37,7 +36,7 @@ enum Stage {
     /// It was killed.
     Dying { until: Instant },
     /// Its safe program runs.
-    Rescue { child: Child, pidfd: OwnedFd, until: Instant },
+    Rescue { child: process::Child, pidfd: OwnedFd, until: Instant },
     /// There is nothing left to do for it.
     Done,
 }
@@ -164,18 +163,19 @@ impl Ward {
 }
 
 /// What it prints goes into the log. It bears its manager's mark: what it leaves behind is ended too.
-fn start(command: &SafeCommand, watch: &Watch, log: &LastLog) -> std::io::Result<(Child, OwnedFd)> {
+fn start(command: &SafeCommand, watch: &Watch, log: &LastLog) -> io::Result<(process::Child, OwnedFd)> {
     let output = || log.double().map_or_else(Stdio::null, Stdio::from);
-    let mut program = Command::new(&command.program);
-    program.args(&command.args).envs(command.env.iter().cloned()).process_group(0);
-    command.env_remove.iter().for_each(|name| {
-        program.env_remove(name);
-    });
-    if !command.working_dir.as_os_str().is_empty() {
-        program.current_dir(&command.working_dir);
-    }
-    program.env(MARK_VARIABLE, &watch.mark);
-    let mut child = program.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn()?;
+    let manager = Child {
+        env: command.env.iter().cloned().collect(),
+        env_remove: command.env_remove.clone(),
+        library_path: command.library_path.clone(),
+        working_dir: Some(command.working_dir.clone()).filter(|folder| !folder.as_os_str().is_empty()),
+        mark: Some(watch.mark.clone()),
+        ..Child::default()
+    };
+    let mut program = manager.surrounded(&command.program);
+    let mut child =
+        program.args(&command.args).stdin(Stdio::null()).stdout(output()).stderr(output()).spawn()?;
     match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         Ok(pidfd) => Ok((child, pidfd)),
         Err(errno) => {

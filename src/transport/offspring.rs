@@ -111,15 +111,19 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
     };
     let (mut seen, mut killed, mut buffer) = (HashSet::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let before = seen.len();
+        let (before, mut is_starting) = (seen.len(), false);
         for pid in processes().filter(|pid| *pid != getpid()) {
-            if is_marked(environment_of(pid, &mut buffer)) && seen.insert(pid) {
+            let environment = environment_of(pid, &mut buffer);
+            is_starting |= environment.is_empty() && is_starting_its_program(pid);
+            if is_marked(environment) && seen.insert(pid) {
                 killed.extend(kill_if(pid, is_marked));
             }
         }
-        if seen.len() == before {
+        if seen.len() == before && !is_starting {
             return killed;
         }
+        // Whoever is starting its program gets the processor first.
+        std::thread::yield_now();
     }
     log::error!("processes marked {mark} are forked faster than they can be killed");
     killed
@@ -157,6 +161,17 @@ fn environment_of(pid: Pid, buffer: &mut Vec<u8>) -> &[u8] {
     }
 }
 
+/// Whether the process is in the middle of `execve`: for some microseconds it has the new program's memory, and
+/// its environment is not in place yet. Those of the system and those that have ended have no memory at all.
+fn is_starting_its_program(pid: Pid) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else { return false };
+    // The name before may have anything in it but the last `)`. Numbers are those of proc_pid_stat(5).
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
+    let (memory, environment_end) = (number(23), number(51));
+    memory.is_some_and(|bytes| bytes > 0) && environment_end == Some(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,12 +183,28 @@ mod tests {
     /// A process in a group of its own, which was given that mark.
     fn marked(mark: &str) -> Child {
         let mut command = Command::new("sleep");
-        command.arg("600").env(MARK_VARIABLE, mark).process_group(0).stdin(Stdio::null());
-        command.spawn().expect("`sleep` can be started")
+        command.arg("600").env(MARK_VARIABLE, mark).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("`sleep` can be started")
     }
 
     fn is_killed(mut child: Child) -> bool {
         child.wait().expect("it can be waited for").signal() == Some(9)
+    }
+
+    /// Right after `spawn` a process is still in the middle of `execve`, for some microseconds.
+    #[test]
+    fn whoever_is_just_starting_its_program_is_killed_too() {
+        for round in 0..25 {
+            let mark = format!("starting-{}.{round}", std::process::id());
+            let children = [(); 4].map(|()| marked(&mark));
+            assert_eq!(kill_marked(&mark, Extent::Whole).len(), children.len());
+            assert!(children.into_iter().all(is_killed));
+        }
     }
 
     /// Where the system has no control group to give, there is nothing to be seen.

@@ -230,25 +230,34 @@ impl Child {
         let own = Path::new("/proc/self/exe");
         let program = self.program.as_deref().unwrap_or(own);
         let [stdout, stderr] = outputs;
+        let mut command = self.surrounded(program);
+        command.args(&self.args).arg0(&self.label);
+        // Last, so that no config can take the role away.
+        command.env(ROLE_VARIABLE, format!("{role}:{}", inode(socket.as_fd())));
+        command.stdin(socket).stdout(stdout).stderr(stderr);
+        command.spawn().map_err(|source| SpawnError::Program { program: program.to_owned(), source })
+    }
+
+    /// A command that runs a program where the child runs: with its environment, its libraries and its mark, in a
+    /// process group of its own.
+    pub fn surrounded(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.args(&self.args).envs(&self.env).arg0(&self.label).process_group(0);
+        command.envs(&self.env).process_group(0);
         for name in &self.env_remove {
             command.env_remove(name);
         }
-        // Last, so that no config can take the mark or the role away. Who has no mark does not bear ours.
-        match &self.mark {
-            Some(mark) => command.env(MARK_VARIABLE, mark),
-            None => command.env_remove(MARK_VARIABLE),
-        };
-        command.env(ROLE_VARIABLE, format!("{role}:{}", inode(socket.as_fd())));
-        command.stdin(socket).stdout(stdout).stderr(stderr);
         if let Some(path) = self.joined_library_path() {
             command.env("LD_LIBRARY_PATH", path);
         }
         if let Some(folder) = &self.working_dir {
             command.current_dir(folder);
         }
-        command.spawn().map_err(|source| SpawnError::Program { program: program.to_owned(), source })
+        // Last, so that no config can take the mark away. Who has no mark does not bear ours.
+        match &self.mark {
+            Some(mark) => command.env(MARK_VARIABLE, mark),
+            None => command.env_remove(MARK_VARIABLE),
+        };
+        command
     }
 
     fn joined_library_path(&self) -> Option<OsString> {

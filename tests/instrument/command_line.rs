@@ -4,12 +4,12 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{labrig, project, stderr, stdout};
+use crate::support::{LONG_LEASE, labrig, project, stderr, stdout};
 
 #[test]
 fn the_demo_runs_from_any_folder_and_says_where_it_wrote() {
     let work = tempfile::tempdir().expect("a folder");
-    let output = labrig(work.path(), &["--duration", "700ms"]);
+    let output = labrig(work.path(), &["--duration", "700ms", "--set", LONG_LEASE]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
     for part in ["microscope ran", "camera.sim", "motor.sim", "tracker", "dropped 0", "run folder: "] {
@@ -26,7 +26,7 @@ fn the_demo_runs_from_any_folder_and_says_where_it_wrote() {
 #[test]
 fn machines_get_json_lines_and_nothing_else() {
     let work = tempfile::tempdir().expect("a folder");
-    let output = labrig(work.path(), &["run", "--duration", "300ms", "--json"]);
+    let output = labrig(work.path(), &["run", "--duration", "300ms", "--json", "--set", LONG_LEASE]);
     assert_eq!(output.status.code(), Some(0));
     let events: Vec<Value> =
         stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

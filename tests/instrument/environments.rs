@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{labrig, program, stderr, stdout};
 
-const RIG: &str = "schema = 1\n[rig]\nname = \"bench\"\n[managers.stage]\nkind = \"motor.sim\"\n\
+const RIG: &str = "schema = 1\n[rig]\nname = \"bench\"\nlease_ms = 60000\n[managers.stage]\nkind = \"motor.sim\"\n\
                    [managers.stage.config]\nmax_um = 100.0\n";
 
 /// A folder with a rig in it.

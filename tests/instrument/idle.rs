@@ -1,5 +1,6 @@
 //! An idle rig wakes nobody.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -10,19 +11,33 @@ use crate::support::{end_cleanly, program, project};
 /// How long the rig is watched; the figure is per second, so a longer look only makes it finer.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// CPU time of every thread of a process, in ns, and how often they went to sleep.
-fn spent(pid: u32) -> (u64, u64) {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
-    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
-    let mut sum = (0, 0);
-    for task in tasks.flatten() {
-        let clock = read(task.path().join("schedstat"));
-        sum.0 += clock.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
-        let status = read(task.path().join("status"));
-        let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        sum.1 += sleeps.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+/// Of each thread of a process: its CPU time in ns, and how often it went to sleep.
+struct Spent(BTreeMap<String, (u64, u64)>);
+
+impl Spent {
+    fn by(pid: u32) -> Self {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+        let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+        let spent = tasks.flatten().map(|task| {
+            let clock = read(task.path().join("schedstat"));
+            let cpu_ns = clock.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
+            let status = read(task.path().join("status"));
+            let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            let sleeps = sleeps.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+            (task.file_name().to_string_lossy().into_owned(), (cpu_ns, sleeps))
+        });
+        Self(spent.collect())
     }
-    sum
+
+    /// What the threads that are there have spent since then, those that have begun since then included. A thread of
+    /// the start may still end in between, on a busy machine: what it had spent is not missed.
+    fn since(&self, before: &Self) -> (u64, u64) {
+        let spent = self.0.iter().map(|(thread, after)| {
+            let before = before.0.get(thread).copied().unwrap_or_default();
+            (after.0 - before.0, after.1 - before.1)
+        });
+        spent.fold((0, 0), |sum, spent| (sum.0 + spent.0, sum.1 + spent.1))
+    }
 }
 
 #[test]
@@ -33,14 +48,13 @@ fn an_idle_rig_wakes_nobody() {
     let pids: Vec<_> = status.managers.iter().map(|manager| manager.pid).collect();
     // The managers have been told to begin just now; each goes to sleep after that.
     assert!(!rig.wait(Some(Duration::from_millis(500))));
-    let before: Vec<_> = pids.iter().map(|pid| spent(*pid)).collect();
+    let before: Vec<_> = pids.iter().map(|pid| Spent::by(*pid)).collect();
     let begin = Instant::now();
     // Not to wait for something that happens, but to see that nothing does.
     assert!(!rig.wait(Some(WATCHED)));
     let seconds = begin.elapsed().as_secs_f64();
-    let after: Vec<_> = pids.iter().map(|pid| spent(*pid)).collect();
-    let cpu_ns: u64 = before.iter().zip(&after).map(|(before, after)| after.0 - before.0).sum();
-    let sleeps: u64 = before.iter().zip(&after).map(|(before, after)| after.1 - before.1).sum();
+    let spent = pids.iter().zip(&before).map(|(pid, before)| Spent::by(*pid).since(before));
+    let (cpu_ns, sleeps) = spent.fold((0, 0), |sum, spent| (sum.0 + spent.0, sum.1 + spent.1));
     let percent = cpu_ns as f64 / 1e9 / seconds * 100.0;
     println!("idle managers: {percent:.5} % of a core, {sleeps} wake-ups in {seconds:.1} s");
     assert!(percent < 0.1, "{percent} % of a core");
@@ -64,13 +78,14 @@ fn an_idle_coordinator_sleeps_too() {
         assert!(Instant::now() < end, "the rig is not ready");
         std::thread::yield_now();
     }
-    let before = spent(coordinator.id());
+    let before = Spent::by(coordinator.id());
     let begin = Instant::now();
     // Not to wait for something that happens, but to see that nothing does.
     std::thread::sleep(WATCHED);
-    let after = spent(coordinator.id());
-    let percent = (after.0 - before.0) as f64 / 1e9 / begin.elapsed().as_secs_f64() * 100.0;
-    println!("idle coordinator: {percent:.5} % of a core, {} wake-ups", after.1 - before.1);
+    let seconds = begin.elapsed().as_secs_f64();
+    let (cpu_ns, sleeps) = Spent::by(coordinator.id()).since(&before);
+    let percent = cpu_ns as f64 / 1e9 / seconds * 100.0;
+    println!("idle coordinator: {percent:.5} % of a core, {sleeps} wake-ups");
     assert!(percent < 0.1, "{percent} % of a core");
     let pid = rustix::process::Pid::from_child(&coordinator);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");

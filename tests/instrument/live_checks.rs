@@ -8,7 +8,7 @@ use labrig::Topology;
 use serde_json::Value;
 
 use crate::pictures::{folder_of, truncate};
-use crate::support::{PATIENCE, end_cleanly, labrig, program, stderr, stdout};
+use crate::support::{LONG_LEASE, PATIENCE, end_cleanly, labrig, program, stderr, stdout};
 
 fn check_live(config: &str, manager: &str, code: i32, says: &[&str]) {
     let work = tempfile::tempdir().expect("a folder");
@@ -22,7 +22,7 @@ fn check_live(config: &str, manager: &str, code: i32, says: &[&str]) {
     assert!(!work.path().join("runs").exists(), "a check leaves no run behind");
 }
 
-const MOTOR: &str = "[managers.stage]\nkind = \"motor.sim\"\n[managers.cam]\nkind = \"camera.sim\"\n\
+const MOTOR: &str = "[rig]\nlease_ms = 60000\n[managers.stage]\nkind = \"motor.sim\"\n[managers.cam]\nkind = \"camera.sim\"\n\
                      [streams.video]\nproducer = \"cam\"\n[managers.tracker]\nkind = \"tracker\"\n";
 
 /// A rig that plays a folder, and would quit when that is done.
@@ -70,7 +70,7 @@ fn whoever_is_to_be_checked_must_be_one_of_the_rig() {
 #[test]
 fn machines_get_each_check_with_its_outcome_and_time() {
     let work = tempfile::tempdir().expect("a folder");
-    let output = labrig(work.path(), &["check", "--live", "motor", "--json"]);
+    let output = labrig(work.path(), &["check", "--live", "motor", "--json", "--set", LONG_LEASE]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     assert_eq!((&report["passed"], &report["failed"]), (&Value::Bool(true), &Value::from(0)));

@@ -9,6 +9,13 @@ use labrig::{Rig, RunSummary, Topology};
 /// Far longer than anything here takes: only a hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The `lease_ms` of rigs in which something moves and nobody freezes: a coordinator that waits for a busy processor
+/// is not to be taken for frozen, for then the move is cancelled.
+pub(crate) const LONG_LEASE_MS: &str = "60000";
+
+/// The same for the command line, behind `--set`.
+pub(crate) const LONG_LEASE: &str = "rig.lease_ms=60000";
+
 /// The labrig program.
 pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_labrig"))
@@ -21,7 +28,7 @@ pub(crate) fn project(path: &str) -> PathBuf {
 
 /// Starts a rig of built-in managers.
 pub(crate) fn launch(config: &str) -> Rig {
-    let text = format!("schema = 1\n[rig]\nname = \"test\"\n{config}");
+    let text = format!("schema = 1\n[rig]\nname = \"test\"\nlease_ms = {LONG_LEASE_MS}\n{config}");
     Rig::launch(Topology::from_toml(text).program(program())).unwrap_or_else(|error| panic!("{error}"))
 }
 

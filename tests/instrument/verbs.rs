@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{program, project, stderr, stdout};
+use crate::support::{LONG_LEASE_MS, program, project, stderr, stdout};
 
 /// A rig that runs in a process of its own, and the folder in which it and its clients work.
 pub(super) struct Running {
@@ -19,9 +19,15 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a rig and waits until it has begun.
-    pub(super) fn start(folder: &Path, name: &str, config: &str) -> Self {
+    fn start(folder: &Path, name: &str, config: &str) -> Self {
+        Self::with_lease(folder, name, LONG_LEASE_MS, config)
+    }
+
+    /// As [`start`](Self::start), with that time after which the coordinator counts as frozen.
+    pub(super) fn with_lease(folder: &Path, name: &str, lease_ms: &str, config: &str) -> Self {
         let path = folder.join(format!("{name}.toml"));
-        fs::write(&path, format!("schema = 1\n[rig]\nname = \"{name}\"\n{config}")).expect("a config");
+        let rig = format!("schema = 1\n[rig]\nname = \"{name}\"\nlease_ms = {lease_ms}\n");
+        fs::write(&path, rig + config).expect("a config");
         let mut coordinator = Command::new(program())
             .args([
                 "run",

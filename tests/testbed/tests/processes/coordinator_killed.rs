@@ -334,11 +334,12 @@ fn the_safe_program_of_a_manager_that_hangs_is_run_with_a_deadline_when_the_coor
     let program = |script: &str| {
         format!("{BAD}\nsafe_program_deadline_ms = 300\nsafe_program = [\"/bin/sh\", \"-c\", \"{script}\"]")
     };
-    let good = program("echo the stage is parked $WHERE") + "\nenv = { WHERE = \"below\" }";
+    let good = program("echo the stage is parked $WHERE with $LD_LIBRARY_PATH")
+        + "\nenv = { WHERE = \"below\" }\nlibrary_path = [\"/tmp/vendor\"]";
     let endless = program("trap '' TERM; sleep 600");
     let (_scene, log) =
         check_kill("rescued", &[("a", "hung", &good), ("b", "hung", &endless), ("c", "hung", BAD)]);
-    assert!(log.contains("the stage is parked below"), "{log}");
+    assert!(log.contains("the stage is parked below with /tmp/vendor"), "{log}");
     assert!(log.contains("a: its safe program ended with exit status: 0"), "{log}");
     assert!(log.contains("b: its safe program took too long, and was killed"), "{log}");
     assert!(!log.contains("c: its safe program"), "{log}");

@@ -1,6 +1,7 @@
 //! Managers that hang: how that is seen, what is tried with them, and what runs when they are gone.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::restarts::{kill, status_of, until_in_life};
 use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of};
@@ -8,7 +9,7 @@ use labrig::managers::chaos::Aftermath;
 use labrig::managers::chaos::{Drip, Misbehave, Misdeed, WhatWasDone, Work};
 use labrig::{CallError, PendingReply, Rig};
 use labrig_testbed::commands::*;
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A manager that is found stuck soon, and a worker beside it.
 fn config(bad: &str) -> String {
@@ -132,6 +133,8 @@ fn a_set_up_that_hangs_in_a_later_life_is_ended_by_the_start_deadline() {
 
 // --- safe programs ---
 
+const VENDOR: &str = "library_path = [\"/tmp/vendor\"]";
+
 /// A rig whose `bad` has a safe program, which is this script.
 fn securing(script: &str, more: &str) -> Rig {
     launch(&config(&format!("safe_program = [\"/bin/sh\", \"-c\", \"{script}\"]\n{more}")))
@@ -141,7 +144,8 @@ fn securing(script: &str, more: &str) -> Rig {
 fn the_safe_program_runs_when_a_manager_dies_out_of_its_safe_state_and_before_it_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("closed");
-    let rig = securing(&format!("echo closing it; echo $0 >> '{}'", file.display()), "");
+    let rig =
+        securing(&format!("echo closing it with $LD_LIBRARY_PATH; echo $0 >> '{}'", file.display()), VENDOR);
     rig.scope().call(Work { duration_ms: 0 }).expect("it works");
     kill(&rig, "bad");
     until_in_life(&rig, "bad", 2);
@@ -158,7 +162,8 @@ fn the_safe_program_runs_when_a_manager_dies_out_of_its_safe_state_and_before_it
     let state = rig.scope();
     eventually("the log", || {
         let _ = state.call(Add { a: 1, b: 1 });
-        fs::read_to_string(folder.join("run.log")).is_ok_and(|log| log.contains("safe program: closing it"))
+        fs::read_to_string(folder.join("run.log"))
+            .is_ok_and(|log| log.contains("safe program: closing it with /tmp/vendor"))
     });
     assert!(rig.shutdown().is_clean);
 }
@@ -189,4 +194,51 @@ fn the_safe_program_runs_for_one_that_had_to_be_killed_by_the_quit() {
     assert!(!rig.shutdown().is_clean);
     assert!(spinning.wait(PATIENCE).is_err());
     assert!(file.exists());
+}
+
+/// Holds a process where nothing reaches it, not even a kill, until it is dropped: as a driver that hangs would.
+struct Unreachable(PathBuf);
+
+impl Unreachable {
+    /// None where there is no freezer of the first version of control groups, or where it is not ours to use.
+    fn new(pid: Pid) -> Option<Self> {
+        let group =
+            Self(PathBuf::from(format!("/sys/fs/cgroup/freezer/labrig-test-{}", pid.as_raw_nonzero())));
+        fs::create_dir(&group.0).ok()?;
+        fs::write(group.0.join("cgroup.procs"), pid.as_raw_nonzero().to_string()).ok()?;
+        fs::write(group.0.join("freezer.state"), "FROZEN").ok()?;
+        let is_frozen = || fs::read_to_string(group.0.join("freezer.state")).is_ok_and(|it| it == "FROZEN\n");
+        eventually("a process that nothing reaches", is_frozen);
+        Some(group)
+    }
+}
+
+impl Drop for Unreachable {
+    fn drop(&mut self) {
+        // It dies of the kill that it was sent, and the group can be removed once it has.
+        fs::write(self.0.join("freezer.state"), "THAWED").expect("it is ours");
+        eventually("the end of the group", || fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+#[test]
+fn a_quit_gives_up_a_manager_that_cannot_even_be_killed_and_runs_its_safe_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("closed");
+    let safe_program = format!("safe_program = [\"/bin/sh\", \"-c\", \"echo >> '{}'\"]\n", file.display());
+    let config = config(&format!("kill_deadline_ms = 100\n{safe_program}"));
+    let rig =
+        launch(&format!("quit_deadline_ms = 100\n{config}").replace("watchdog_ms = 300", "watchdog_ms = 0"));
+    rig.scope().call(Work { duration_ms: 0 }).expect("it works");
+    let Some(_unreachable) = Unreachable::new(pid_of(&rig, "bad")) else {
+        println!("skipped: nothing can be made unreachable here");
+        return drop(end_cleanly(rig));
+    };
+    let log = tempfile::tempdir().expect("a folder");
+    let kept = log.path().join("run.log");
+    fs::hard_link(rig.run_dir().join("run.log"), &kept).expect("both are on one file system");
+    let summary = rig.shutdown();
+    assert!(!summary.is_clean && file.exists(), "{summary:?}");
+    let log = fs::read_to_string(kept).expect("a log");
+    assert!(log.contains("it is given up") && log.contains("` is in state D"), "{log}");
 }

@@ -10,11 +10,16 @@ use labrig_testbed::patient::Diary;
 /// Far longer than anything here takes: only a hang reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// For how long a manager that moves takes its coordinator for lively: one that waits for a busy processor is not
+/// frozen, and no move is to be cancelled because of that.
+const LONG_LEASE_MS: u64 = 60_000;
+
 /// A rig's description, played by the testbed's program. Unless it speaks of `restart_policy` itself, whoever
 /// dies in it stays dead, and nobody counts as stuck however long they take.
 pub fn topology(config: &str) -> Topology {
     let config = if config.contains("restart_policy") { config.to_owned() } else { unsupervised(config) };
-    Topology::from_toml(format!("schema = 1\n[rig]\nname = \"test\"\n{config}")).program(testbed())
+    let rig = format!("schema = 1\n[rig]\nname = \"test\"\nlease_ms = {LONG_LEASE_MS}\n{config}");
+    Topology::from_toml(rig).program(testbed())
 }
 
 fn unsupervised(config: &str) -> String {
