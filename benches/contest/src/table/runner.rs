@@ -3,7 +3,8 @@
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::cases::{Case, Run};
 use super::outcome::{Metrics, Trouble};
 
+/// Longer than any run takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long idle processes are watched, and how long they have to become idle.
 const WATCHED: Duration = Duration::from_secs(5);
 const SETTLED: Duration = Duration::from_millis(500);
@@ -52,7 +55,8 @@ impl Programs {
             "route" => super::routing::measure(&self.folder.join("contest")),
             "W6" => Ok(self.watch_idle(case, run)?),
             _ => {
-                let output = self.command(case, run).output().map_err(|error| error.to_string())?;
+                let child = self.command(case, run).spawn().map_err(|error| error.to_string())?;
+                let output = ended(child)?;
                 let printed = String::from_utf8_lossy(&output.stdout);
                 if !output.status.success() {
                     return Err(format!("{}: {}", output.status, last_lines(&output.stderr)).into());
@@ -87,6 +91,23 @@ impl Programs {
         told.map_err(|error| format!("it cannot be told to end: {error}"))?;
         // Whoever does not take the signal ends by it.
         end.success().then_some(metrics).ok_or_else(|| end.to_string())
+    }
+}
+
+/// Waits for the end of a run; one that hangs is killed, and fails.
+fn ended(child: Child) -> Result<Output, String> {
+    let pid = Pid::from_raw(child.id().cast_signed()).ok_or("a process has a number")?;
+    let (ended, has_ended) = channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let hangs = has_ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        // A process that is waited for keeps its number until it has ended, and then nobody waits here for long.
+        hangs && kill_process(pid, Signal::KILL).is_ok()
+    });
+    let output = child.wait_with_output().map_err(|error| error.to_string());
+    drop(ended);
+    match watchdog.join() {
+        Ok(false) => output,
+        _ => Err(format!("it had not ended after {} s, and was killed", PATIENCE.as_secs())),
     }
 }
 
