@@ -230,7 +230,7 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Grant { correlation: 77, chunks: 2 });
     lines.value("", &ManagerWord::CancelsTaken);
     let reason = SafeReason::StopOrdered;
-    let entry = SafeEntry { reason, took_us: 120, taken: 12, by_emergency_handle: true };
+    let entry = SafeEntry { reason, took_us: 120, taken: 12, by_emergency_handle: true, stop: 3 };
     lines.value("", &ManagerWord::Safe(entry));
     lines.value("", &ManagerWord::Busy);
     lines.value("", &ManagerWord::GivesUp { why: "`MoveTo` panicked".into() });

@@ -105,13 +105,14 @@ codes! {
 
     ProgramNotStarted = "L201", Program, "program that cannot be started";
     ProgramSilent = "L202", Program, "program that does not say what it contains";
-    ProgramVersion = "L203", Program, "program of another protocol version";
+    ProgramVersion = "L203", Program, "program of another version of labrig";
     ProgramNeeded = "L204", Program, "manager without a program to play it";
     WorkingDir = "L205", Program, "folder that a manager cannot run in";
     NoSuchProcessor = "L206", Program, "processor that is not there";
     SafeProgramUnfit = "L207", Program, "safe program that cannot be started";
     FolderUnusable = "L208", Surroundings, "folder that the rig cannot use";
     StateFolderHeld = "L209", Surroundings, "state folder that another coordinator holds";
+    PriorityDenied = "L210", Surroundings, "priority that the rig may not give";
 }
 
 impl fmt::Display for Code {

@@ -15,6 +15,7 @@ use super::blueprint::Blueprint;
 use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Router, Station, TracedEnding};
+use super::run_log::Notes;
 use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
@@ -22,9 +23,7 @@ use crate::remote::scope::Ping;
 use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{
-    CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, SafeReason, Undelivered,
-};
+use crate::wire::{CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -59,6 +58,10 @@ pub(crate) struct CoreState {
     pub(crate) is_closed: bool,
     /// Endings to be written down, when they are traced.
     pub(crate) traced: Vec<(Instant, Box<TracedEnding>)>,
+    /// What the main loop is to write into the log.
+    pub(super) notes: Notes,
+    /// How often everything was stopped.
+    stops: u64,
     pub(super) slots: HashMap<u64, Arc<Slot>>,
     pub(super) next_call: u64,
     /// What the scope's thread waits for.
@@ -80,7 +83,7 @@ pub(crate) enum Request {
     /// The program itself has lost something.
     Loss { what: String, detail: String },
     /// The coordinator itself is asked for something.
-    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId, at: Instant },
+    Order { call: u64, order: CommandId, payload: Vec<u8>, codec: CodecId, at: Instant, stop: u64 },
     /// What the program wanted to do before the quit is done.
     ReadyToQuit,
     /// A start-up command has ended.
@@ -142,6 +145,8 @@ impl Core {
             armed: None,
             is_closed: false,
             traced: Vec::new(),
+            notes: Notes::default(),
+            stops: 0,
             slots: HashMap::new(),
             next_call: 1,
             scope_waits: None,
@@ -214,14 +219,13 @@ impl Core {
             Effect::Grant { call, chunks } => self.scope_desk.streams().grant(call, chunks),
             Effect::Undelivered { sender, news } => {
                 let Undelivered { command, to, reason, .. } = &news;
+                let CoreState { router, notes, .. } = state;
                 let sender = match sender {
-                    Caller::Manager { index, .. } => &state.router.station(index).name,
-                    _ => &state.router.station(state.router.scope_index()).name,
+                    Caller::Manager { index, .. } => &router.station(index).name,
+                    _ => &router.station(router.scope_index()).name,
                 };
-                log::warn!(
-                    target: "labrig",
-                    "`{command}` from `{sender}` to `{to}` was not delivered: {reason}"
-                );
+                let line = || format!("`{command}` from `{sender}` to `{to}` was not delivered: {reason}");
+                self.note(notes, line);
                 self.tell_event(|| RigEvent::Undelivered { sender: sender.to_string(), news: news.clone() });
                 if !state.on_undelivered.is_empty() {
                     answers.on_undelivered.clone_from(&state.on_undelivered);
@@ -233,7 +237,8 @@ impl Core {
                 if order == StopAll::spec().id {
                     state.stop_all();
                 }
-                state.requests.push(Request::Order { call, order, payload, codec, at });
+                let stop = state.stops;
+                state.requests.push(Request::Order { call, order, payload, codec, at, stop });
                 self.wake.ring();
             }
             Effect::LeavesSafeState(index) => {
@@ -243,16 +248,24 @@ impl Core {
                 self.arm_for(state, renew_at);
             }
             Effect::TaskFailed { station, command, failure } => {
-                let name = &state.router.station(station).name;
+                let CoreState { router, notes, .. } = state;
+                let name = &router.station(station).name;
                 let route = self.blueprint.routes.get(&command);
                 let command = route.map_or_else(|| command.to_string(), |route| route.name.clone());
-                log::warn!(target: "labrig", "the one-way command `{command}` failed at `{name}`: {failure}");
+                self.note(notes, || format!("the one-way command `{command}` failed at `{name}`: {failure}"));
             }
             Effect::Traced(ending) => self.note_traced(state, ending),
             Effect::Answer { caller, .. }
             | Effect::Opened { caller, .. }
             | Effect::Stream { caller, .. }
             | Effect::Progress { caller, .. } => log::error!("news for {caller:?} have nowhere to go"),
+        }
+    }
+
+    /// Leaves a line of the log for the main loop.
+    fn note(&self, notes: &mut Notes, line: impl FnOnce() -> String) {
+        if notes.add(line) {
+            self.wake.ring();
         }
     }
 
@@ -439,10 +452,11 @@ fn closed() -> Answer {
 impl CoreState {
     /// Everything to its safe state, in whichever thread somebody says so: what is queued does not run.
     fn stop_all(&mut self) {
-        let Self { router, peers, pages, .. } = self;
+        let Self { router, peers, pages, stops, .. } = self;
         let barriers = router.stop_everything(pages);
+        *stops += 1;
         for (peer, barrier) in peers.iter_mut().zip(barriers) {
-            peer.enter_safe_state(barrier, SafeReason::StopOrdered);
+            peer.stop(barrier, *stops);
         }
     }
 

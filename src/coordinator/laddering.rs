@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use super::core::CoreState;
 use super::events::RigEvent;
 use super::hooks::FailureReport;
+use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::process::Phase;
 use crate::registry::Step;
@@ -108,8 +109,15 @@ impl MainLoop {
         let text = format!("was killed, and its process is still there: it is given up{threads}");
         self.log.line(&name, Level::Error, &text);
         self.disconnect(index);
+        let was_starting = self.launched.is_some() && self.quit.is_none();
+        self.processes[index].blame("was killed, and its process is still there");
         self.processes[index].phase = Phase::Ended;
         self.order_failed(index, "it was killed and its process is still there");
+        if was_starting {
+            let how = "it was killed, and its process is still there".to_owned();
+            let (manager, last_lines) = (self.name(index), self.processes[index].last_lines());
+            self.fail(LaunchError::Died { manager, how, last_lines });
+        }
         if self.quit.is_some() {
             self.tell_those_that_may_end();
         }

@@ -138,6 +138,18 @@ pub enum LaunchError {
         /// Its fingerprint here.
         ours: String,
     },
+    /// A manager's program was built with another version of labrig, though it said otherwise when it was asked.
+    #[error(
+        "`{manager}` speaks {theirs}, this coordinator {ours}\nhelp: build both with the same version of labrig"
+    )]
+    VersionDiffers {
+        /// Which manager.
+        manager: String,
+        /// The version there, of the protocol or of labrig.
+        theirs: String,
+        /// The version here.
+        ours: String,
+    },
     /// A start-up command was not done.
     #[error("the start-up command `{command}` of `{manager}` was not done")]
     StartupCommand {
@@ -172,7 +184,9 @@ impl LaunchError {
     /// The manager that does not come to work for this reason.
     pub(super) fn manager(&self) -> Option<&str> {
         match self {
-            Self::CommandDiffers { manager, .. } | Self::Page { manager, .. } => Some(manager),
+            Self::CommandDiffers { manager, .. }
+            | Self::VersionDiffers { manager, .. }
+            | Self::Page { manager, .. } => Some(manager),
             other => other.culprit(),
         }
     }

@@ -24,6 +24,7 @@ impl MainLoop {
         self.log.line(&name, Level::Warn, &text);
         let process = &mut self.processes[index];
         process.safe_at = Some(now);
+        process.safe_stop = entry.stop;
         process.history.safe_entry = Some(SafeStatus {
             reason: entry.reason.to_string(),
             took_us: entry.took_us,

@@ -69,6 +69,9 @@ impl MainLoop {
         match Envelope::open(bytes).and_then(|envelope| self.take_envelope(index, &envelope)) {
             Ok(()) => true,
             Err(error) => {
+                if let EnvelopeError::Version { found } = error {
+                    self.refuse_protocol(index, found);
+                }
                 self.cut_off(index, &error.to_string(), false);
                 false
             }
@@ -103,8 +106,8 @@ impl MainLoop {
 
     pub(super) fn hear(&mut self, index: usize, word: ManagerWord) {
         match word {
-            ManagerWord::Hello { commands, .. } => {
-                let step = self.hello(index, &commands);
+            ManagerWord::Hello { version, commands } => {
+                let step = self.hello(index, &version, &commands);
                 self.check(step);
             }
             ManagerWord::Mapped { stream } => {
@@ -144,7 +147,9 @@ impl MainLoop {
                 self.processes[index].safe_state = Some(Duration::from_micros(safe_state_us));
                 let taken = self.processes[index].page.as_ref().map_or(0, |page| page.activity().taken);
                 let reason = SafeReason::Quit;
-                let entry = SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false };
+                let stop = self.processes[index].safe_stop;
+                let entry =
+                    SafeEntry { reason, took_us: safe_state_us, taken, by_emergency_handle: false, stop };
                 self.tell_safe(index, entry);
             }
             ManagerWord::Lost { what, detail } => {

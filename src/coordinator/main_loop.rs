@@ -27,6 +27,7 @@ use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
 use super::trace::Trace;
 use super::watching::ChildSignals;
+use crate::supervisor::{Because, Rung};
 use crate::transport::{Interest, Ready, Token};
 use crate::wire::MAX_ENVELOPE_BYTES;
 
@@ -163,6 +164,7 @@ impl MainLoop {
         self.start_those_that_may();
         self.pass_barrier();
         while !self.is_over() {
+            self.write_notes();
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.log.flush();
@@ -178,6 +180,12 @@ impl MainLoop {
             self.tell_states();
         }
         self.finish()
+    }
+
+    /// Writes into the log what other threads have left for it.
+    pub(super) fn write_notes(&mut self) {
+        let notes = std::mem::take(&mut self.core.lock().notes);
+        self.log.warn_of(notes);
     }
 
     /// Writes down the endings that have been traced, when it is time to, or at the end of the run.
@@ -321,12 +329,14 @@ impl MainLoop {
         }
     }
 
+    /// Managers whose pipe has ended and that have not: killed, and given up when not even that ends them.
     fn kill_the_cut_off(&mut self, now: Instant) {
         for index in 0..self.processes.len() {
             let process = &mut self.processes[index];
             if process.is_alive() && process.kill_at.is_some_and(|at| at <= now) {
                 process.kill_at = None;
-                self.kill(index);
+                let step = process.history.supervisor.stuck(Because::NotEnded, Rung::Kill, now);
+                step.into_iter().for_each(|step| self.take_step(index, step));
             }
         }
     }
@@ -343,8 +353,8 @@ impl MainLoop {
                     drop(asker.send(self.open_stream(&stream, mode)));
                 }
                 Request::Loss { what, detail } => self.note_loss("scope", &what, &detail),
-                Request::Order { call, order, payload, codec, at } => {
-                    self.obey(Asker::new(call, codec), order, &payload, at);
+                Request::Order { call, order, payload, codec, at, stop } => {
+                    self.obey(Asker::new(call, codec), order, &payload, (stop, at));
                 }
                 Request::Startup { manager, answer } => {
                     let step = self.startup_ended(manager, answer);

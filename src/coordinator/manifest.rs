@@ -100,10 +100,11 @@ fn read_statement(program: &str, bytes: &[u8]) -> Result<Manifest, Fault> {
             .hint("build it with the same version of labrig")
     };
     let preamble: Preamble = serde_json::from_slice(bytes).map_err(unreadable)?;
-    if preamble.protocol != PROTOCOL_VERSION {
-        let (theirs, version) = (preamble.protocol, preamble.version);
+    let Preamble { protocol, version } = preamble;
+    // What lies in shared memory may have changed where the protocol has not.
+    if (protocol, version.as_str()) != (PROTOCOL_VERSION, env!("CARGO_PKG_VERSION")) {
         let text = format!(
-            "`{program}` speaks protocol {theirs} (labrig {version}), this coordinator {PROTOCOL_VERSION} (labrig {})",
+            "`{program}` speaks protocol {protocol} (labrig {version}), this coordinator {PROTOCOL_VERSION} (labrig {})",
             env!("CARGO_PKG_VERSION")
         );
         return Err(Fault::new(Code::ProgramVersion, text).hint("build both with the same version of labrig"));

@@ -36,6 +36,8 @@ pub(crate) struct Orders {
 #[derive(Debug)]
 pub(super) struct Stop {
     asker: Asker,
+    /// Which one it is, counted from the beginning of the rig.
+    number: u64,
     at: Instant,
     waits: Vec<StopWait>,
 }
@@ -50,9 +52,15 @@ struct StopWait {
 
 impl MainLoop {
     /// Does what it is asked for, and ends the call when that has taken effect.
-    pub(super) fn obey(&mut self, asker: Asker, order: CommandId, payload: &[u8], at: Instant) {
+    pub(super) fn obey(
+        &mut self,
+        asker: Asker,
+        order: CommandId,
+        payload: &[u8],
+        (last_stop, at): (u64, Instant),
+    ) {
         if order == StopAll::spec().id {
-            self.stop_all(asker, at);
+            self.stop_all(asker, last_stop, at);
         } else if order == Arm::spec().id {
             if let Some(Arm { manager }) = self.read(asker, payload) {
                 self.with_manager(asker, &manager, Self::arm);
@@ -108,7 +116,7 @@ impl MainLoop {
 
     // --- stop ---
 
-    fn stop_all(&mut self, asker: Asker, at: Instant) {
+    fn stop_all(&mut self, asker: Asker, number: u64, at: Instant) {
         self.log.note(Level::Warn, "a stop is ordered: everything to its safe state");
         let managers = self.processes.iter().enumerate().filter(|(_, process)| process.is_at_work());
         let waits = managers.map(|(index, process)| {
@@ -116,25 +124,26 @@ impl MainLoop {
             StopWait { index, generation: process.generation, until, outcome: None }
         });
         let waits = waits.collect();
-        self.stops.push(Stop { asker, at, waits });
-        // What they have said since the stop was ordered is known already.
+        self.stops.push(Stop { asker, number, at, waits });
+        // What they have said to this stop is known already.
         for index in 0..self.processes.len() {
-            if let Some(said_at) = self.processes[index].safe_at.filter(|said_at| *said_at >= at) {
+            if let Some(said_at) = self.processes[index].safe_at {
                 self.note_stopped(index, said_at);
             }
         }
         self.answer_stops();
     }
 
-    /// A manager has said that it is in its safe state.
+    /// A manager has said that it is in its safe state: that answers the stops that it knew of when it began with it.
     pub(super) fn note_stopped(&mut self, index: usize, said_at: Instant) {
-        let (name, generation) = (self.name(index), self.processes[index].generation);
-        for stop in self.stops.iter_mut().filter(|stop| stop.at <= said_at) {
+        let (name, process) = (self.name(index), &self.processes[index]);
+        let (generation, last) = (process.generation, process.safe_stop);
+        for stop in self.stops.iter_mut().filter(|stop| stop.number <= last) {
             let is_it = |wait: &&mut StopWait| {
                 wait.index == index && wait.generation == generation && wait.outcome.is_none()
             };
             for wait in stop.waits.iter_mut().filter(is_it) {
-                wait.outcome = Some(outcome(&name, true, said_at - stop.at));
+                wait.outcome = Some(outcome(&name, true, said_at.saturating_duration_since(stop.at)));
             }
         }
     }

@@ -30,6 +30,8 @@ pub(crate) struct Peer {
 const BARRIER: usize = 0;
 /// Where it says why.
 const REASON: usize = 1;
+/// Where a stop of everything leaves its number, after its barrier.
+const STOP: usize = 2;
 
 /// The words of a manager's page that are not to wait behind commands, and the bell that tells of them.
 pub(crate) struct UrgentLane {
@@ -79,6 +81,15 @@ impl Peer {
             page.raise(Urgent::SAFE);
             bell.ring();
         }
+    }
+
+    /// The same for a stop of everything, by its number: the manager's answer says which was the last it knew of.
+    pub(crate) fn stop(&mut self, barrier: u64, number: u64) {
+        if let Some(UrgentLane { page, .. }) = &self.urgent {
+            page.set_argument(BARRIER, barrier);
+            page.set_argument(STOP, number);
+        }
+        self.enter_safe_state(barrier, SafeReason::StopOrdered);
     }
 
     /// Vouches for the coordinator for so long, and says when to do so again.

@@ -77,6 +77,8 @@ pub(crate) struct Process {
     pub(crate) watch: Option<Watch>,
     /// When it last said that it is in its safe state and goes on.
     pub(crate) safe_at: Option<Instant>,
+    /// The last stop that it knew of then.
+    pub(crate) safe_stop: u64,
     /// Whether its process is stopped by a signal.
     pub(crate) is_frozen: bool,
     /// Its start-up commands that it has not done yet, in order.
@@ -153,6 +155,7 @@ impl Process {
             terminate_at: None,
             watch: watchdog.map(Watch::new),
             safe_at: None,
+            safe_stop: 0,
             is_frozen: false,
             in_startup: VecDeque::new(),
             put_off: Vec::new(),

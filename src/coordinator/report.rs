@@ -53,6 +53,7 @@ impl MainLoop {
     /// The end of the loop: what is said of the run, and the guardian, to be let go once nothing is left at all.
     pub(super) fn finish(mut self) -> (RunSummary, Option<Guarding>) {
         self.core.close();
+        self.write_notes();
         self.write_trace(true);
         let summary = self.summary();
         self.core

@@ -56,6 +56,39 @@ impl RunLog {
     }
 }
 
+/// How many lines may wait for the main loop.
+const MOST_NOTES: usize = 1024;
+
+/// Lines for the log that other threads leave for the main loop, because the file is its own.
+#[derive(Default)]
+pub(crate) struct Notes {
+    lines: Vec<String>,
+    dropped: u64,
+}
+
+impl Notes {
+    /// Adds a line, or counts it when too many wait; says whether it is the first that waits.
+    pub(crate) fn add(&mut self, line: impl FnOnce() -> String) -> bool {
+        if self.lines.len() < MOST_NOTES {
+            self.lines.push(line());
+        } else {
+            self.dropped += 1;
+        }
+        self.lines.len() == 1
+    }
+}
+
+impl RunLog {
+    /// Writes what others have left.
+    pub(crate) fn warn_of(&mut self, notes: Notes) {
+        notes.lines.iter().for_each(|line| self.note(Level::Warn, line));
+        if notes.dropped > 0 {
+            let text = format!("{} more lines of this kind were dropped: they came too fast", notes.dropped);
+            self.note(Level::Warn, &text);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -89,5 +122,22 @@ mod tests {
             said[2]
         );
         assert_eq!(said[3..], ["INFO  labrig: the rig quits"]);
+    }
+
+    #[test]
+    fn what_others_leave_is_written_in_order_and_what_there_is_no_room_for_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut log = RunLog::create(folder.path()).expect("a log");
+        let mut notes = Notes::default();
+        let first =
+            (0..MOST_NOTES + 7).map(|number| notes.add(|| format!("note {number}"))).collect::<Vec<_>>();
+        assert!(first[0] && !first[1..].iter().any(|is_first| *is_first), "the main loop is woken once");
+        log.warn_of(notes);
+        log.flush();
+        let text = fs::read_to_string(folder.path().join("run.log")).expect("it was written");
+        let lines: Vec<_> = text.lines().map(|line| line.split_once(' ').expect("a time").1).collect();
+        assert_eq!(lines[..2], ["WARN  labrig: note 0", "WARN  labrig: note 1"]);
+        assert_eq!(lines.len(), MOST_NOTES + 1);
+        assert!(lines[MOST_NOTES].starts_with("WARN  labrig: 7 more lines"), "{}", lines[MOST_NOTES]);
     }
 }

@@ -18,6 +18,7 @@ use crate::remote::{Answer, CallError, CallFacts, StreamError, StreamParts};
 use crate::shm::{Doorbell, ReadMode, StatusPage};
 use crate::transport::{Interest, PipeError, Spawned};
 use crate::wire::control::{self, Configure, CoordinatorWord};
+use crate::wire::envelope::PROTOCOL_VERSION;
 use crate::wire::{CodecId, CommandId, Ending, Generation, Header, Kind, NotDone, Refusal, Target};
 
 impl MainLoop {
@@ -93,14 +94,19 @@ impl MainLoop {
         Ok(())
     }
 
-    /// A manager's first word: its fingerprints are compared, then it is told who it is.
+    /// A manager's first word: versions and fingerprints are compared, then it is told who it is.
     pub(super) fn hello(
         &mut self,
         index: usize,
+        version: &str,
         commands: &[(String, CommandId)],
     ) -> Result<(), LaunchError> {
         if self.processes[index].phase != Phase::Starting {
             return Ok(());
+        }
+        if version != env!("CARGO_PKG_VERSION") {
+            let ours = format!("labrig {}", env!("CARGO_PKG_VERSION"));
+            return Err(self.version_differs(index, format!("labrig {version}"), ours));
         }
         let expected = &self.plan(index).commands;
         for (path, theirs) in commands {
@@ -116,6 +122,18 @@ impl MainLoop {
         self.configure(index).map_err(|error| self.pipe_failed(index, &error))?;
         self.processes[index].phase = Phase::SettingUp;
         Ok(())
+    }
+
+    fn version_differs(&self, index: usize, theirs: String, ours: String) -> LaunchError {
+        LaunchError::VersionDiffers { manager: self.name(index), theirs, ours }
+    }
+
+    /// A manager whose hello cannot be read, because it is one of another protocol: that is what is wrong with it.
+    pub(super) fn refuse_protocol(&mut self, index: usize, found: u8) {
+        if self.processes[index].phase == Phase::Starting {
+            let ours = format!("protocol {PROTOCOL_VERSION} (labrig {})", env!("CARGO_PKG_VERSION"));
+            self.fail(self.version_differs(index, format!("protocol {found}"), ours));
+        }
     }
 
     fn pipe_failed(&self, index: usize, error: &PipeError) -> LaunchError {

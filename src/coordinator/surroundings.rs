@@ -8,10 +8,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use rustix::process::{Resource, getpriority_process, getrlimit};
 
 use super::program_file::{Unfit, unfit_to_start};
 use super::state_folder;
 use crate::config::{Code, Fault, ManagerPlan, RigPlan, quoted_list};
+
+/// The number of the capability to give any priority.
+const CAP_SYS_NICE: u32 = 23;
 
 /// What is wrong with what the managers' processes are to find around them.
 pub(super) fn of_managers(plan: &RigPlan) -> Vec<Fault> {
@@ -21,6 +25,7 @@ pub(super) fn of_managers(plan: &RigPlan) -> Vec<Fault> {
         if !manager.is_optional {
             faults.extend(working_dir(manager));
             faults.extend(processors(manager));
+            faults.extend(priority(manager));
         }
         faults
     });
@@ -101,6 +106,44 @@ fn processors(manager: &ManagerPlan) -> Option<Fault> {
     Some(fault.hint(format!("this machine has {online}")))
 }
 
+/// What this process may do to priorities.
+struct Rights {
+    /// Its own: a child has it, and may be given a lower one, whoever it is.
+    nice: i32,
+    /// The number down to which its user may go.
+    lowest: i32,
+    /// Whether it has the capability to do as it likes.
+    is_free: bool,
+}
+
+impl Rights {
+    fn ours() -> Option<Self> {
+        let limit = getrlimit(Resource::Nice).current.map_or(40, |limit| limit.min(40));
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        let effective = u64::from_str_radix(effective.trim(), 16).ok()?;
+        let nice = getpriority_process(None).ok()?;
+        Some(Self { nice, lowest: 20 - limit as i32, is_free: effective >> CAP_SYS_NICE & 1 == 1 })
+    }
+
+    fn allow(&self, nice: i32) -> bool {
+        self.is_free || nice >= self.nice.min(self.lowest)
+    }
+}
+
+/// A priority that this process may not give. What the system refuses for other reasons is told at the start.
+fn priority(manager: &ManagerPlan) -> Option<Fault> {
+    let nice = manager.environment.nice?;
+    let rights = Rights::ours().filter(|rights| !rights.allow(nice))?;
+    let message =
+        format!("`{}` cannot have the priority `nice = {nice}`: only CAP_SYS_NICE gives it", manager.name);
+    let fault = Fault::new(Code::PriorityDenied, message).at(manager.site.clone(), "its `nice`");
+    let lowest = rights.nice.min(rights.lowest);
+    Some(fault.hint(format!(
+        "write {lowest} or more, raise the user's limit (`ulimit -e`), or grant CAP_SYS_NICE to the rig"
+    )))
+}
+
 /// The ranges of a list such as `0-3,8`.
 fn ranges(list: &str) -> impl Iterator<Item = (u32, u32)> {
     list.split(',').filter_map(|range| {
@@ -141,6 +184,16 @@ mod tests {
         assert_eq!(ranges("0-3,8").collect::<Vec<_>>(), [(0, 3), (8, 8)]);
         assert_eq!(ranges("0").collect::<Vec<_>>(), [(0, 0)]);
         assert_eq!(ranges("").count(), 0);
+    }
+
+    #[test]
+    fn a_priority_is_given_by_right_down_to_the_users_limit_and_never_above_ones_own_without() {
+        let user = Rights { nice: 5, lowest: 20, is_free: false };
+        assert!(user.allow(5) && user.allow(19) && !user.allow(4));
+        let trusted = Rights { nice: 5, lowest: -3, is_free: false };
+        assert!(trusted.allow(-3) && !trusted.allow(-4));
+        assert!(Rights { nice: 0, lowest: 20, is_free: true }.allow(-20));
+        assert!(Rights::ours().expect("the system tells").allow(19));
     }
 
     #[test]

@@ -26,6 +26,8 @@ use crate::wire::{Failure, SafeEntry, SafeReason};
 const BARRIER: usize = 0;
 /// Where it says why.
 const REASON: usize = 1;
+/// Where a stop leaves its number, after the barrier: who has read it does not begin with what it calls off.
+const STOP: usize = 2;
 /// How long a worker may take at most to begin with the safe state before the emergency handle does it.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -64,11 +66,13 @@ pub(super) struct Order {
     pub(super) reason: SafeReason,
     /// When this process heard of it.
     heard: Instant,
+    /// The last stop that was ordered when somebody began to obey.
+    stop: u64,
 }
 
 impl Order {
     pub(super) fn now(reason: SafeReason) -> Self {
-        Self { reason, heard: Instant::now() }
+        Self { reason, heard: Instant::now(), stop: 0 }
     }
 }
 
@@ -164,11 +168,16 @@ impl Safety {
             return None;
         }
         let mut orders = self.orders.lock();
-        let order = orders.waiting.take()?;
+        let order = orders.waiting.take().map(|order| self.begun(order))?;
         orders.entering = Some(order);
         self.is_ordered.store(false, Ordering::Release);
         self.link.desk().work().go_on();
         Some(order)
+    }
+
+    /// The order as it is obeyed from now on: every stop that is known by now is obeyed with it.
+    fn begun(&self, order: Order) -> Order {
+        Order { stop: self.page.argument(STOP), ..order }
     }
 
     /// Whether the command with this ordinal was called off by a stop before it began.
@@ -196,6 +205,7 @@ impl Safety {
         let mut orders = self.orders.lock();
         let order =
             orders.waiting.take().map_or_else(|| Order::now(reason), |order| Order { reason, ..order });
+        let order = self.begun(order);
         orders.entering = Some(order);
         orders.is_last = true;
         drop(orders);
@@ -230,12 +240,12 @@ impl Safety {
     }
 
     fn note_entry(&self, order: Order, by_emergency_handle: bool) -> SafeEntry {
-        let Order { reason, heard } = order;
+        let Order { reason, heard, stop } = order;
         let took = heard.elapsed();
         let by = if by_emergency_handle { " by its emergency handle" } else { "" };
         log::info!("entered the safe state{by} after {took:.1?}: {reason}");
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        SafeEntry { reason, took_us, taken: self.page.activity().taken, by_emergency_handle }
+        SafeEntry { reason, took_us, taken: self.page.activity().taken, by_emergency_handle, stop }
     }
 
     /// When the link thread is to look what the worker makes of an order; never as long as there is none.
@@ -280,6 +290,7 @@ impl Safety {
 
     /// The worker had been through with it so many times when it was given up.
     fn use_emergency_handle(&self, order: Order, attempts: u64) {
+        let order = self.begun(order);
         let reason = order.reason;
         match self.try_emergency_handle(reason) {
             Some(Ok(())) => {}

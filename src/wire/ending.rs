@@ -100,8 +100,8 @@ pub enum UndeliveredReason {
     /// Its manager died while at it: it ran at most once.
     #[error("its manager died while at it")]
     Indeterminate,
-    /// The rig quit before it was taken: it did not run.
-    #[error("the rig quits")]
+    /// The rig quit before it was taken, or its manager was told to end, to be started again: it did not run.
+    #[error("the rig, or its manager, was told to end before taking it")]
     Quitting,
     /// The rig has ended: it did not run.
     #[error("the rig has ended")]

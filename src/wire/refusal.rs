@@ -63,7 +63,7 @@ pub enum Refusal {
         candidates: Vec<ManagerName>,
     },
     /// The rig, or that manager, is ending and takes nothing new.
-    #[error("`{command}` was refused: the rig is quitting")]
+    #[error("`{command}` was refused: the rig, or the manager it is for, is ending")]
     Quitting {
         /// The command's name.
         command: String,

@@ -76,6 +76,9 @@ pub struct SafeEntry {
     pub taken: u64,
     /// Whether its emergency handle did it, because its worker was stuck.
     pub by_emergency_handle: bool,
+    /// The number of the last stop that it knew of when it began with it; 0 before the first. Those that were
+    /// ordered later are not answered by it.
+    pub stop: u64,
 }
 
 #[cfg(test)]

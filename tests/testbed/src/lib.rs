@@ -6,6 +6,7 @@ pub mod commands;
 pub mod guarded;
 pub mod journal;
 pub mod lab;
+pub mod labourer;
 pub mod listener;
 pub mod patient;
 pub mod ringer;

@@ -6,8 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{PATIENCE, end_cleanly, eventually, launch, testbed, topology};
+use crate::restarts::{kill, status_of};
+use crate::support::{PATIENCE, end_cleanly, eventually, fail_to_launch, launch, testbed, topology};
 use labrig::config::{Code, FaultKind, Topology};
+use labrig::wire::control::{self, ManagerWord};
+use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::{LaunchError, Rig};
 use labrig_testbed::commands::*;
 
@@ -98,6 +101,99 @@ fn a_program_of_another_version_is_told_with_both_versions() {
     let other = file(folder.path(), "other", said, 0o755);
     let ours = format!("(labrig {})", env!("CARGO_PKG_VERSION"));
     check_refused(&program(&other), Code::ProgramVersion, &["speaks protocol 99 (labrig 9.8.7)", &ours]);
+    let protocol = format!("protocol {PROTOCOL_VERSION} (labrig 9.8.7)");
+    let said = format!("#!/bin/sh\necho '{{\"protocol\":{PROTOCOL_VERSION},\"version\":\"9.8.7\"}}' >&0\n");
+    let other = file(folder.path(), "newer", said, 0o755);
+    check_refused(&program(&other), Code::ProgramVersion, &[&protocol, &ours]);
+}
+
+/// The testbed's program behind a script that, when it is to play a manager and `hello` is there, says that instead.
+fn impostor(folder: &Path, hello: &[u8]) -> String {
+    let said = file(folder, "hello", hello, 0o644);
+    let script = format!(
+        "#!/bin/sh\ncase $LABRIG_ROLE in manager*) if [ -e '{0}' ]; then cat '{0}' >&0; exec sleep 3600; fi;; esac\nexec '{1}'\n",
+        said.display(),
+        testbed().display()
+    );
+    program(&file(folder, "impostor", script, 0o755))
+}
+
+fn hello(version: &str) -> Vec<u8> {
+    control::seal(&ManagerWord::Hello { version: version.to_owned(), commands: Vec::new() })
+}
+
+#[test]
+fn a_manager_of_another_version_than_its_program_said_is_refused_with_both_versions() {
+    let other_protocol = {
+        let mut bytes = hello(env!("CARGO_PKG_VERSION"));
+        bytes[0] = 99;
+        bytes
+    };
+    let (labrig, protocol) = (env!("CARGO_PKG_VERSION"), PROTOCOL_VERSION);
+    for (said, theirs, ours) in [
+        (hello("9.8.7"), "labrig 9.8.7".to_owned(), format!("labrig {labrig}")),
+        (other_protocol, "protocol 99".to_owned(), format!("protocol {protocol} (labrig {labrig})")),
+    ] {
+        let folder = folder();
+        // Also one that is optional: its program is wrong, not its device.
+        for more in ["", "optional = true\n"] {
+            let keys = format!("{}{more}", impostor(folder.path(), &said));
+            let error = fail_to_launch(&format!(
+                "quit_deadline_ms = 100\n[managers.left]\nkind = \"worker\"\n{keys}"
+            ));
+            let text = error.to_string();
+            assert!(matches!(error, LaunchError::VersionDiffers { .. }), "{text}");
+            assert!(text.contains(&format!("`left` speaks {theirs}, this coordinator {ours}")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_manager_that_comes_back_as_another_version_has_failed_and_the_reason_says_so() {
+    let folder = folder();
+    let keys = impostor(folder.path(), &hello("9.8.7"));
+    let (shown, hidden) = (folder.path().join("hello"), folder.path().join("hidden"));
+    fs::rename(&shown, &hidden).expect("it is there");
+    let rig = launch(&format!(
+        "[managers.left]\nkind = \"worker\"\nrestart_policy = \"on-failure\"\nrestart_delay_ms = 1\nmax_restarts = 1\n{keys}"
+    ));
+    fs::rename(hidden, shown).expect("it is there");
+    kill(&rig, "left");
+    eventually("the failure", || status_of(&rig, "left").state == "failed");
+    let summary = rig.shutdown();
+    let because = summary.deaths.last().and_then(|death| death.because.clone()).unwrap_or_default();
+    assert!(because.contains("`left` speaks labrig 9.8.7, this coordinator labrig"), "{summary:#?}");
+}
+
+/// As a user without the right to give priorities, the rig is refused before anything is started; what else is wrong
+/// stands in the same report.
+#[test]
+fn a_priority_that_the_user_may_not_give_is_told_among_the_others() {
+    let folder = folder();
+    let config = format!(
+        "schema = 1\n[rig]\nname = \"own\"\n[managers.left]\nkind = \"worker\"\nprogram = {0:?}\nnice = -7\n\
+         [managers.right]\nkind = \"worker\"\nprogram = {0:?}\nworking_dir = \"/nowhere\"\n\
+         [managers.third]\nkind = \"worker\"\nprogram = {0:?}\nnice = 19\n",
+        testbed()
+    );
+    fs::write(folder.path().join("rig.toml"), config).expect("a config");
+    let mut check = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut without = Command::new("setpriv");
+            without.args(["--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]).arg(testbed());
+            without
+        }
+        false => Command::new(testbed()),
+    };
+    let output = check.args(["check", "rig.toml"]).current_dir(folder.path()).output().expect("it runs");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success(), "{text}");
+    for part in
+        ["error[L210]", "`left` cannot have the priority `nice = -7`", "help: write 0 or more", "error[L205]"]
+    {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+    assert!(!text.contains("`third`"), "{text}");
 }
 
 #[test]

@@ -81,3 +81,32 @@ fn it_stays_inactive_through_further_lives() {
     assert!(matches!(work(&rig), Err(Refusal::Inactive { .. })));
     assert!(rig.shutdown().is_clean);
 }
+
+#[test]
+fn self_checks_of_one_that_moves_are_refused_as_well_until_it_is_armed() {
+    let rig = launch(
+        "[managers.bad]\nkind = \"motor.sim\"\nrestart_policy = \"on-failure\"\nrestart_delay_ms = 1\n",
+    );
+    let checks = ["height_is_within_travel", "moves_and_comes_back"];
+    let check = |name: &str| rig.scope().self_check("bad", name).map(|call| call.wait(PATIENCE));
+    assert!(checks.iter().all(|name| check(name) == Ok(Ok(()))));
+    kill(&rig, "bad");
+    until_inactive(&rig, 2);
+    for name in checks {
+        assert!(matches!(check(name), Err(Refusal::Inactive { .. })), "it may move");
+    }
+    rig.scope().arm("bad").expect("accepted").wait(PATIENCE).expect("armed");
+    assert!(checks.iter().all(|name| check(name) == Ok(Ok(()))));
+    assert!(rig.shutdown().is_clean);
+}
+
+#[test]
+fn self_checks_of_one_that_moves_nothing_run_in_every_life() {
+    let rig = launch(
+        "[managers.bad]\nkind = \"checker\"\nrestart_policy = \"on-failure\"\nrestart_delay_ms = 1\nrearm = \"manual\"\n",
+    );
+    kill(&rig, "bad");
+    until_inactive(&rig, 2);
+    assert_eq!(rig.scope().self_check("bad", "is_well").expect("accepted").wait(PATIENCE), Ok(()));
+    assert!(rig.shutdown().is_clean);
+}

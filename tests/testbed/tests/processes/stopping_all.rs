@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::labouring::Site;
 use crate::restarts::{status_of, until_in_life};
 use crate::support::{PATIENCE, end_cleanly, eventually, launch, until_begun, until_busy};
 use labrig::managers::chaos::{Misbehave, Misdeed, WhatWasDone, Work, read_journal};
@@ -109,4 +110,26 @@ fn one_that_does_not_become_safe_in_time_is_ended_and_its_safe_program_runs() {
     until_in_life(&rig, "bad", 2);
     assert!(file.exists());
     assert!(rig.shutdown().is_clean);
+}
+
+/// Whatever a manager says that was on its way when the stop was ordered is no answer to it.
+#[test]
+fn a_stop_is_answered_by_what_a_manager_began_after_it_was_ordered() {
+    let site = Site::new();
+    let keys = "restart_policy = \"never\"\nwatchdog_ms = 0\nsafe_deadline_ms = 60000";
+    let config =
+        format!("default_deadline_ms = 600000\n{}is_slow_to_be_safe = true\n", site.labourer("left", keys));
+    let rig = launch(&config);
+    let count = |what: &str| site.entries().iter().filter(|entry| entry.what == what).count();
+    let first = rig.scope().stop_all().expect("accepted");
+    eventually("the first safe state", || count("becomes-safe") == 1);
+    let second = rig.scope().stop_all().expect("accepted");
+    let third = rig.scope().stop_all().expect("accepted");
+    site.open_door();
+    assert!(first.wait(PATIENCE).expect("a report").is_safe());
+    for stop in [second, third] {
+        assert!(stop.wait(PATIENCE).expect("a report").is_safe());
+        assert_eq!(count("is-safe"), 2, "both are answered by what came after them");
+    }
+    end_cleanly(rig);
 }

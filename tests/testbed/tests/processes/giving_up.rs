@@ -1,0 +1,163 @@
+//! Managers that give up by themselves, and processes that not even a kill ends.
+
+use std::fs;
+use std::sync::mpsc::channel;
+
+use crate::restarts::{kill, status_of, until_in_life};
+use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, until_busy};
+use labrig::managers::chaos::{Misbehave, Misdeed};
+use labrig::{CallError, Rig};
+use labrig_testbed::commands::{Add, Panic, Sleep};
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+const RESTARTS: &str = "restart_policy = \"on-failure\"\nrestart_delay_ms = 1\n";
+
+fn add(rig: &Rig, manager: &str) -> Result<i64, CallError> {
+    rig.scope().to(manager).call(Add { a: 1, b: 2 })
+}
+
+#[test]
+fn one_that_is_to_be_started_again_after_a_panic_says_so_and_its_death_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("safe");
+    let rig = launch(&format!(
+        "[managers.left]\nkind = \"worker\"\n{RESTARTS}on_panic = \"restart\"\n[managers.left.config]\nsafe_file = {file:?}\n\
+         [managers.right]\nkind = \"worker\"\n{RESTARTS}"
+    ));
+    let panic = |manager: &str| {
+        let panic = Panic { words: "the shutter is stuck".to_owned() };
+        rig.scope().to(manager).call(panic).expect_err("it panics")
+    };
+    // The caller hears of the panic itself, and not of the death that follows.
+    let error = panic("left");
+    assert!(
+        matches!(&error, CallError::Failed(_)) && error.to_string().contains("the shutter is stuck"),
+        "{error}"
+    );
+    until_in_life(&rig, "left", 2);
+    assert_eq!(fs::read_to_string(&file).expect("its safe state came first"), "a handler panicked");
+    let death = status_of(&rig, "left").last_death.expect("it has died");
+    assert!(death.was_safe && death.how.starts_with("exit code"), "{death:?}");
+    let because = death.because.expect("it has said why");
+    assert!(
+        because.starts_with("gives up: `Panic` ") && because.contains("the shutter is stuck"),
+        "{because}"
+    );
+    // The default: a panic ends its call alone.
+    assert!(matches!(panic("right"), CallError::Failed(_)));
+    assert_eq!((add(&rig, "right"), add(&rig, "left")), (Ok(3), Ok(3)));
+    assert_eq!(status_of(&rig, "right").generation, 1);
+    assert_eq!(end_cleanly(rig).deaths.len(), 1);
+}
+
+#[test]
+fn a_one_way_command_that_panics_makes_it_give_up_as_well_and_what_waited_is_told() {
+    let rig = launch(&format!("[managers.left]\nkind = \"worker\"\n{RESTARTS}on_panic = \"restart\"\n"));
+    let (told, heard) = channel();
+    rig.scope().on_undelivered(move |news| drop(told.send(news.command.clone())));
+    rig.scope().send(Sleep { duration_ms: 100 }).expect("accepted");
+    until_busy(&rig, &["left"]);
+    rig.scope().send(Panic { words: "no!".to_owned() }).expect("accepted");
+    rig.scope().send(Add { a: 1, b: 2 }).expect("accepted");
+    assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("Add"));
+    until_in_life(&rig, "left", 2);
+    let death = status_of(&rig, "left").last_death.expect("it has died");
+    assert!(death.because.is_some_and(|because| because.starts_with("gives up: `Panic` ")));
+    assert!(rig.shutdown().is_clean);
+}
+
+/// Holds one thread of a process: killed, the process is not gone before it is let go.
+struct Held(Pid);
+
+impl Held {
+    /// Any thread but the first. Only the thread that holds it can let it go, or ends.
+    fn thread_of(rig: &Rig, manager: &str) -> Self {
+        let pid = pid_of(rig, manager).as_raw_nonzero().get();
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+        let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let other = threads.into_iter().find(|thread: &i32| *thread != pid).expect("it has a link thread");
+        let other = Pid::from_raw(other);
+        ptrace::seize(other, ptrace::Options::empty()).expect("children may be held");
+        Self(other)
+    }
+
+    fn let_go(self) {
+        use nix::sys::wait::{WaitPidFlag, waitpid};
+        waitpid(self.0, Some(WaitPidFlag::__WALL)).expect("it was killed");
+    }
+}
+
+fn stubborn(more: &str) -> Rig {
+    launch(&stubborn_config(more))
+}
+
+fn stubborn_config(more: &str) -> String {
+    format!(
+        "quit_deadline_ms = 200\n[managers.right]\nkind = \"worker\"\n[managers.bad]\nkind = \"chaos.sim\"\n{RESTARTS}\
+         rearm = \"auto\"\nwatchdog_ms = 100\ncancel_deadline_ms = 50\nsafe_deadline_ms = 50\n\
+         terminate_deadline_ms = 50\nkill_deadline_ms = 100\n{more}"
+    )
+}
+
+#[test]
+fn a_process_that_not_even_a_kill_ends_is_given_up_and_everybody_else_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("closed");
+    let rig = stubborn(&format!("safe_program = [\"/bin/sh\", \"-c\", \"echo >> '{}'\"]\n", file.display()));
+    let held = Held::thread_of(&rig, "bad");
+    let spinning =
+        rig.scope().without_deadline().request(Misbehave { how: Misdeed::Spin }).expect("accepted");
+    let end = spinning.wait(PATIENCE);
+    assert!(matches!(end, Err(CallError::Indeterminate(_))), "{end:?}");
+    eventually("the failure", || status_of(&rig, "bad").state == "failed");
+    assert!(file.exists(), "its safe program has run all the same");
+    assert_eq!(add(&rig, "right"), Ok(3));
+    // While its process is there, its devices have an owner.
+    let restart = || rig.scope().restart("bad").expect("accepted").wait(PATIENCE);
+    let refused = restart().expect_err("it is there").to_string();
+    assert!(refused.contains("it was killed and its process is still there"), "{refused}");
+    held.let_go();
+    eventually("its second life", || restart().is_ok_and(|it| it.generation == 2));
+    eventually("a ready manager", || status_of(&rig, "bad").state == "ready");
+    assert!(rig.shutdown().is_clean);
+}
+
+#[test]
+fn a_rig_quits_without_waiting_for_a_process_that_cannot_be_killed() {
+    let rig = stubborn("");
+    let held = Held::thread_of(&rig, "bad");
+    let spinning =
+        rig.scope().without_deadline().request(Misbehave { how: Misdeed::Spin }).expect("accepted");
+    assert!(spinning.wait(PATIENCE).is_err());
+    eventually("the failure", || status_of(&rig, "bad").state == "failed");
+    let summary = rig.shutdown();
+    assert!(!summary.is_clean, "{summary:#?}");
+    held.let_go();
+}
+
+/// Killed by somebody else, or at the quit, it is on no ladder.
+#[test]
+fn a_process_that_is_killed_from_outside_and_stays_is_given_up_too() {
+    let rig = stubborn("");
+    let held = Held::thread_of(&rig, "bad");
+    kill(&rig, "bad");
+    eventually("the failure", || status_of(&rig, "bad").state == "failed");
+    let summary = rig.shutdown();
+    assert!(!summary.is_clean, "{summary:#?}");
+    held.let_go();
+}
+
+#[test]
+fn a_process_that_cannot_be_killed_when_the_rig_quits_is_waited_for_no_longer_than_it_may_take() {
+    let rig = launch(&stubborn_config("").replace("watchdog_ms = 100", "watchdog_ms = 0"));
+    let held = Held::thread_of(&rig, "bad");
+    let spin = Misbehave { how: Misdeed::Spin };
+    rig.scope().send(spin).expect("accepted");
+    until_busy(&rig, &["bad"]);
+    let (told, heard) = channel();
+    std::thread::spawn(move || told.send(rig.shutdown()));
+    let summary = heard.recv_timeout(PATIENCE).expect("the rig quits");
+    assert!(!summary.is_clean, "{summary:#?}");
+    held.let_go();
+}
