@@ -4,9 +4,12 @@
 //! through labrig's public interface alone and with nothing of labrig switched off; told `table` it runs all
 //! contestants in turn. `benches/README.md` says how to read what it prints.
 
+mod alone;
 mod contestant;
 mod managers;
 mod rigs;
+mod routing;
+mod table;
 
 use std::env;
 use std::process::ExitCode;
@@ -16,6 +19,7 @@ use harness::About;
 use harness::work::{Verb, Work, obey};
 use labrig::transport::{declare_that_this_program_plays_managers, spawn::ROLE_VARIABLE};
 
+use alone::Alone;
 use contestant::Labrig;
 
 const ABOUT: About = About {
@@ -38,6 +42,15 @@ struct Words {
 enum What {
     #[command(flatten)]
     Contestant(Verb),
+    /// Run all contestants in turn, and print what they measured and what became of the targets
+    #[command(name = "table")]
+    Table(table::Wishes),
+    /// Send commands to the last of many managers, for callgrind to count
+    #[command(name = "route")]
+    Route(Alone),
+    /// Print what the coordinator of many managers has in memory
+    #[command(name = "memory")]
+    Memory(Alone),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +59,10 @@ fn main() -> ExitCode {
     }
     declare_that_this_program_plays_managers();
     match Words::parse().what {
-        What::Contestant(verb) => obey::<Labrig>(&verb, &ABOUT),
+        What::Contestant(verb) => return obey::<Labrig>(&verb, &ABOUT),
+        What::Table(wishes) => return table::make(&wishes),
+        What::Route(alone) => routing::run(&alone),
+        What::Memory(alone) => alone.memory(),
     }
+    ExitCode::SUCCESS
 }

@@ -25,20 +25,31 @@ impl Machine {
     }
 
     /// The share of the processors' time that went to others since then, in percent.
-    fn others_percent(&self) -> f64 {
+    pub fn others_percent(&self) -> f64 {
+        let [others, whole] = self.others();
+        100.0 * others as f64 / whole.max(1) as f64
+    }
+
+    /// The processors' time that went to others since then, and all of it, in ticks.
+    pub fn others(&self) -> [u64; 2] {
         let (begun, now) = (&self.begun, Ticks::now());
         let others = (now.busy - begun.busy).saturating_sub(now.own - begun.own);
-        100.0 * others as f64 / (now.whole - begun.whole).max(1) as f64
+        [others, now.whole - begun.whole]
+    }
+
+    /// Processors, how many, and the kernel.
+    pub fn name() -> String {
+        let about = read("/proc/cpuinfo");
+        let model = about.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+        let cores = about.lines().filter(|line| line.starts_with("processor")).count();
+        let kernel = read("/proc/sys/kernel/osrelease");
+        format!("{} × {cores}, Linux {}", model.unwrap_or("unknown processor"), kernel.trim())
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let about = read("/proc/cpuinfo");
-        let model = about.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-        let cores = about.lines().filter(|line| line.starts_with("processor")).count();
-        let kernel = read("/proc/sys/kernel/osrelease");
-        write!(f, "{} × {cores}, Linux {}; ", model.unwrap_or("unknown processor"), kernel.trim())?;
+        write!(f, "{}; ", Self::name())?;
         write!(f, "other processes took {:.0} % of it", self.others_percent())
     }
 }

@@ -1,10 +1,13 @@
 //! Children that are this program again, in the role that a variable names.
 
 use std::env;
+use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Signal, set_parent_process_death_signal};
+use signal_hook::consts::SIGTERM;
 
 use crate::contestant::Setup;
 use crate::placement;
@@ -40,8 +43,21 @@ pub fn role() -> Option<String> {
     Some(role)
 }
 
-/// Reaps a child, and demands that it ended well.
+/// What tells a child a text: its standard input.
+pub fn saying(text: &str) -> OwnedFd {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
+    writer.write_all(text.as_bytes()).expect("a short text fits a pipe");
+    reader.into()
+}
+
+/// The text that a child was told so.
+pub fn told() -> String {
+    std::io::read_to_string(std::io::stdin()).expect("standard input is a text")
+}
+
+/// Reaps a child, and demands that it ended well: by itself, or by the SIGTERM that ends a whole group.
 pub fn reap(mut child: Child) {
     let end = child.wait().expect("a child can be waited for");
-    assert!(end.success() || std::thread::panicking(), "a child ended with {end}");
+    let is_expected = end.success() || end.signal() == Some(SIGTERM);
+    assert!(is_expected || std::thread::panicking(), "a child ended with {end}");
 }

@@ -18,7 +18,7 @@ use crate::spawn;
 use crate::work::Work;
 
 /// What a child is told.
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, Clone)]
 pub enum Message {
     /// To be answered.
     Exchange(Exchange),
@@ -36,7 +36,7 @@ pub enum Message {
 }
 
 /// What a child answers.
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug, Clone)]
 pub enum Answer {
     /// To a command.
     Exchange(Exchange),
@@ -68,6 +68,14 @@ pub trait Near: Sized {
 
     /// Waits for an answer. What was written goes out before.
     fn read(&mut self) -> Answer;
+
+    /// Whether frames lie in memory of the channel's own, and [`hand_over`](Self::hand_over) is used.
+    const OWN_FRAMES: bool = false;
+
+    /// Fills a frame in such memory, hands it over, and gives the moment in between.
+    fn hand_over(&mut self, _frame: u64, _bytes: usize) -> u64 {
+        panic!("this channel has no memory for frames of its own");
+    }
 }
 
 /// The child's end of a channel.
@@ -80,17 +88,18 @@ pub trait Far: Sized {
 
     /// Answers.
     fn write(&mut self, answer: &Answer);
+
+    /// The sum of the frame that the last message brought, if frames lie in memory of the channel's own.
+    fn sum(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// The coordinator and its children.
 pub struct Team<N: Near> {
     members: Vec<(N, Child)>,
-    pool: Option<Pool>,
-}
-
-/// The memory of frames.
-struct Pool {
-    memory: Shared,
+    /// The memory of frames, where there are any and the channel has none.
+    pool: Option<Shared>,
     frame_bytes: usize,
 }
 
@@ -101,10 +110,10 @@ impl<N: Near> Team<N> {
 
     /// Fills the slot of a frame, hands it over, and gives the moment in between.
     fn hand_over(&mut self, frame: u64) -> u64 {
-        let pool = self.pool.as_mut().expect("there is a pool when there are frames");
+        let bytes = self.frame_bytes;
+        let Some(pool) = &mut self.pool else { return self.member().hand_over(frame, bytes) };
         let slot = frame as usize % FRAMES_IN_FLIGHT;
-        let bytes = pool.frame_bytes;
-        pool.memory.write(slot * bytes, bytes).fill(shade(frame));
+        pool.write(slot * bytes, bytes).fill(shade(frame));
         let filled_ns = now_ns();
         self.member().write(&Message::Frame { slot: slot as u32, bytes: bytes as u32 });
         filled_ns
@@ -112,7 +121,7 @@ impl<N: Near> Team<N> {
 
     /// Waits for what was seen of a frame, and checks it.
     fn seen(&mut self, frame: u64) -> Seen {
-        let bytes = self.pool.as_ref().map_or(0, |pool| pool.frame_bytes);
+        let bytes = self.frame_bytes;
         match self.member().read() {
             Answer::Seen(seen) => {
                 assert_eq!(seen.sum, expected_sum(frame, bytes), "the sum of frame {frame}");
@@ -125,8 +134,8 @@ impl<N: Near> Team<N> {
 
 impl<N: Near> Contestant for Team<N> {
     fn start(setup: &Setup) -> Self {
-        let pool = (setup.work == Work::W4).then(|| Shared::create(setup.frame_bytes * FRAMES_IN_FLIGHT));
-        let (memory, file) = pool.unzip();
+        let is_pooled = setup.work == Work::W4 && !N::OWN_FRAMES;
+        let (pool, file) = is_pooled.then(|| Shared::create(setup.frame_bytes * FRAMES_IN_FLIGHT)).unzip();
         let start = |_| {
             let (near, far) = N::open();
             let file =
@@ -134,7 +143,7 @@ impl<N: Near> Contestant for Team<N> {
             (near, spawn::child(N::ROLE, setup, far, file))
         };
         let members = (0..setup.children).map(start).collect();
-        Self { members, pool: memory.map(|memory| Pool { memory, frame_bytes: setup.frame_bytes }) }
+        Self { members, pool, frame_bytes: setup.frame_bytes }
     }
 
     fn exchange(&mut self, command: Exchange) -> Exchange {
@@ -211,8 +220,10 @@ pub fn serve(mut far: impl Far) {
             Message::Datum(_) => received += 1,
             Message::HowMany => far.write(&Answer::Count(std::mem::take(&mut received))),
             Message::Frame { slot, bytes } => {
-                let memory = frames.get_or_insert_with(|| Shared::of(&std::io::stdout().as_fd()));
-                let sum = sum_of(memory.read(slot as usize * bytes as usize, bytes as usize));
+                let sum = far.sum().unwrap_or_else(|| {
+                    let memory = frames.get_or_insert_with(|| Shared::of(&std::io::stdout().as_fd()));
+                    sum_of(memory.read(slot as usize * bytes as usize, bytes as usize))
+                });
                 far.write(&Answer::Seen(Seen { sum, done_ns: now_ns() }));
             }
         }

@@ -73,7 +73,7 @@ const ABOUT: [About; 5] = [
         peer: "limit-memory",
         kind: "limit",
         works: &[Work::W4],
-        notes: "one process fills four buffers in turn and looks at nothing",
+        notes: "one process fills one warm buffer over and over and looks at nothing",
         copies: "one process",
     },
     About {

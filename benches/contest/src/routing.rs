@@ -1,0 +1,71 @@
+//! The router alone, for callgrind to count: what it does with a command and its answer as managers grow.
+//!
+//! The whole coordinator cannot be counted: callgrind does not know all system calls that it makes, and a thread that
+//! looks for a while before it sleeps does so as often as time allows.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use labrig::coordinator::router::{Caller, Gauge, Life, Route, Router, Station};
+use labrig::remote::scope::Ping;
+use labrig::wire::{Command, CommandId, DeliveryKind, Envelope, Header, Kind, ManagerName, Overflow, Target};
+
+use crate::alone::Alone;
+
+const COMMAND: CommandId = CommandId(1);
+const DEPTH: u32 = 1024;
+
+/// Every manager has taken and done everything that it was sent.
+struct Done(Vec<u64>);
+
+impl Gauge for Done {
+    fn taken(&self, index: usize) -> u64 {
+        self.0[index]
+    }
+
+    fn done(&self, index: usize) -> u64 {
+        self.0[index]
+    }
+}
+
+/// Passes commands to the last manager and its answers back.
+pub(crate) fn run(alone: &Alone) {
+    let last = alone.children - 1;
+    let mut router = router(alone.children);
+    let mut done = Done(vec![0; alone.children]);
+    let asked = Header { command: COMMAND, target: Target::Named(name(last)), ..Header::new(Kind::Request) };
+    let now = Instant::now();
+    for id in 1..=alone.n {
+        router.submit(Caller::Local(id), &asked, &[7; 32], now, &done).expect("the router accepts a command");
+        let queued = router.next_for(last, now).expect("it is queued for the last manager");
+        let sent = Envelope::open(queued).expect("the router queues envelopes").header;
+        router.sent(last, &done);
+        done.0[last] += 1;
+        let Header { codec, generation, correlation, .. } = sent;
+        let answer = Header { codec, generation, correlation, ..Header::new(Kind::Done) };
+        router.answered(last, &answer, &[7; 32]).expect("an answer can be read");
+        router.take_effects();
+    }
+    assert_eq!(router.in_flight().0, 0, "every command is answered");
+}
+
+fn name(index: usize) -> String {
+    format!("manager_{index}")
+}
+
+/// So many managers that all serve the same command, and are ready.
+fn router(managers: usize) -> Router {
+    let named = |name: &str| Station::new(ManagerName::new(name).expect("a valid name"), DEPTH);
+    let stations: Vec<_> = (0..managers).map(|index| named(&name(index))).collect();
+    let route = Route {
+        name: "Exchange".to_owned(),
+        delivery: DeliveryKind::Direct,
+        overflow: Overflow::Refuse,
+        idempotent: false,
+        hazardous: false,
+        stations: (0..managers).collect(),
+    };
+    let mut router = Router::new(stations, named("scope"), HashMap::from([(COMMAND, route)]), Ping::spec());
+    (0..=managers).for_each(|index| router.set_life(index, Life::Ready));
+    router
+}
