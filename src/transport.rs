@@ -1,4 +1,4 @@
-//! Floor 1: bytes move between processes.
+//! Floor 2: bytes move between processes.
 //!
 //! One duplex pipe per manager, made of sequenced packets; the child's descriptor 0 carries it over. Beside it lie
 //! lanes in shared memory, for what is small.

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("wire", 0),
     ("units", 0),
-    ("transport", 1),
     ("shm", 1),
     ("config", 1),
+    ("transport", 2),
     ("remote", 2),
     ("registry", 3),
     // What users import: as high as the highest of its parts.

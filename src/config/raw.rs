@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::macros::Schema;
-use crate::wire::{Node, Schema as Described, SchemaBuilder, Shape};
+use crate::wire::{Node, Schema as Described, SchemaBuilder};
 
 /// The only version of the schema there is.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -394,7 +394,7 @@ impl<'de> Deserialize<'de> for Anything {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Definition, TypeSchema};
+    use crate::wire::{Definition, Shape, TypeSchema};
 
     /// The line of the manual that explains a key, in the section of its table.
     fn row<'a>(manual: &'a str, table: &str, key: &str) -> Option<&'a str> {

@@ -1,4 +1,4 @@
-//! What managers say: envelopes are routed, words are heard, too much of either is throttled.
+//! What managers say, as the main loop hears it: each has its turn, and words are heeded.
 
 use std::time::{Duration, Instant};
 
