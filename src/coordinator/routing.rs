@@ -90,6 +90,9 @@ impl Core {
                 // A record has come meanwhile; or, for who takes nothing else, after a packet.
                 Err(PipeError::NotReady) if way == Way::Lane => return Came::Turn,
                 Err(PipeError::NotReady) => {
+                    // Counted, so that nobody is held up by one who only says that something has come.
+                    *left -= 1;
+                    self.throttle(state, index, 1);
                     line.wake_up();
                     continue;
                 }

@@ -5,7 +5,7 @@
 //! whichever way it takes: each record says how many packets went before it. Whoever sleeps waits for its pipe, and is
 //! called there by a packet of one byte.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,9 +22,9 @@ const CALL: &[u8] = &[0];
 pub struct Line {
     pipe: Pipe,
     out: Mutex<Out>,
-    into: Mutex<Option<LaneTaker>>,
+    into: Mutex<Into>,
     lookout: OnceLock<Lookout>,
-    /// How many packets have come by the pipe.
+    /// How many packets were received by the pipe, without the one that is held back.
     received: AtomicU32,
 }
 
@@ -33,6 +33,19 @@ struct Out {
     lane: Option<LanePutter>,
     /// How many packets have gone by the pipe.
     sent: u32,
+}
+
+#[derive(Debug, Default)]
+struct Into {
+    lane: Option<LaneTaker>,
+    /// What came by the pipe and waits for records that were put before it.
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
 }
 
 impl Line {
@@ -48,7 +61,7 @@ impl Line {
         let mut out = self.out.lock();
         putter.note_beside(out.sent);
         out.lane = Some(putter);
-        *self.into.lock() = Some(taker);
+        self.into.lock().lane = Some(taker);
         if self.lookout.set(lookout).is_err() {
             log::error!("a line was given lanes twice");
         }
@@ -85,28 +98,46 @@ impl Line {
     /// [`PipeError::NotReady`] when there is none, [`PipeError::Closed`] at the end, [`PipeError::Oversized`] when it
     /// does not fit, [`PipeError::Lane`] when the other side is not to be believed any more.
     pub fn receive(&self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
-        let mut lane = self.into.lock();
-        let taken = self.take(&mut lane, buffer)?;
+        let mut into = self.into.lock();
+        let taken = self.take(&mut into, buffer)?;
         if let Taken::Record(length) = taken {
             return Ok(record(length));
         }
+        if let Some(held) = into.held.take() {
+            buffer[..held.bytes.len()].copy_from_slice(&held.bytes);
+            self.count();
+            return Ok(Packet { length: held.bytes.len(), descriptors: held.descriptors });
+        }
         match self.pipe.receive(buffer) {
-            Ok(mut packet) => {
-                self.received.fetch_add(1, Ordering::Relaxed);
-                if buffer[..packet.length] == *CALL {
-                    packet.length = 0;
-                }
+            Ok(packet) if buffer[..packet.length] == *CALL => {
+                self.count();
+                Ok(record(0))
+            }
+            // Records that were put before the packet was sent are there by now, and may not have been before.
+            Ok(packet) if self.has_records() => {
+                let bytes = buffer[..packet.length].to_vec();
+                into.held = Some(Held { bytes, descriptors: packet.descriptors });
+                drop(into);
+                self.receive(buffer)
+            }
+            Ok(packet) => {
+                self.count();
                 Ok(packet)
             }
             // Before a record is put, the packets before it are in the pipe.
             Err(PipeError::NotReady) if taken == Taken::Later => Err(PipeError::Lane(LaneError::NoPackets)),
             // What it put last is there by now.
-            Err(PipeError::Closed) => match self.take(&mut lane, buffer)? {
+            Err(PipeError::Closed) => match self.take(&mut into, buffer)? {
                 Taken::Record(length) => Ok(record(length)),
                 _ => Err(PipeError::Closed),
             },
             Err(error) => Err(error),
         }
+    }
+
+    /// A packet has been received, with everything that was put before it.
+    fn count(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes the next envelope if one is known to be there, without asking the system. Without lanes nothing is known.
@@ -131,8 +162,8 @@ impl Line {
         }
     }
 
-    fn take(&self, lane: &mut Option<LaneTaker>, buffer: &mut [u8]) -> Result<Taken, PipeError> {
-        let Some(lane) = lane else { return Ok(Taken::Nothing) };
+    fn take(&self, into: &mut Into, buffer: &mut [u8]) -> Result<Taken, PipeError> {
+        let Some(lane) = &mut into.lane else { return Ok(Taken::Nothing) };
         lane.take(buffer, self.received.load(Ordering::Relaxed)).map_err(PipeError::Lane)
     }
 
@@ -152,12 +183,12 @@ impl Line {
         self.lookout.get().is_some_and(Lookout::has_records)
     }
 
-    /// From now on this side is to be called through the pipe; says whether it may sleep there, because its lane is
-    /// empty.
+    /// From now on this side is to be called through the pipe; says whether it may sleep there, because nothing is
+    /// left that its pipe does not tell of.
     pub fn fall_asleep(&self) -> bool {
         let Some(lane) = self.lookout.get() else { return true };
         lane.fall_asleep();
-        !lane.has_records()
+        !lane.has_records() && self.into.lock().held.is_none()
     }
 
     /// From now on this side looks by itself, or will before it sleeps.
@@ -272,19 +303,19 @@ mod tests {
     fn nothing_is_slept_through_or_overtaken_in_a_great_many() {
         const COUNT: u64 = 100_000;
         let (ours, theirs) = wide();
-        let send = move || {
+        let send = || {
             for number in 0..COUNT {
                 (0..number % 512).for_each(|_| std::hint::spin_loop());
                 // Now and then one that goes by the pipe, and now and then a pause in which the other falls asleep.
                 let words = if number % 97 == 0 { 500 } else { 1 + number % 20 };
                 let message = number.to_le_bytes().repeat(words as usize);
-                while ours.send(&message) == Err(PipeError::NotReady) {
+                while let Err(error) = ours.send(&message) {
+                    assert_eq!(error, PipeError::NotReady);
                     thread::yield_now();
                 }
             }
         };
-        thread::scope(|scope| {
-            scope.spawn(send);
+        let receive = move || {
             let (mut expected, mut buffer) = (0, vec![0; 8192]);
             while expected < COUNT {
                 match theirs.receive(&mut buffer) {
@@ -298,6 +329,11 @@ mod tests {
                     Err(error) => panic!("after {expected}: {error}"),
                 }
             }
+        };
+        thread::scope(|scope| {
+            // Should it fail, its end of the pipe is closed, and nobody sends for ever.
+            scope.spawn(receive);
+            send();
         });
     }
 }
