@@ -66,6 +66,9 @@ impl Driver<'_> {
             if is_there() {
                 return true;
             }
+            if self.line.is_shut() {
+                return false;
+            }
             if lookout.has_records() {
                 if !self.route(&mut buffer) {
                     return false;
@@ -80,9 +83,10 @@ impl Driver<'_> {
                 return true;
             }
             lookout.lie_down();
-            // Asked for after lying down: whoever answers from now on wakes this thread.
-            if !slot.wake(&Waker::from(Arc::new(Alarm(Arc::clone(&self.line))))) && !lookout.has_records() {
-                lookout.doze(Some(until - now));
+            // Asked for after lying down: whoever answers or shuts the line from now on wakes this thread.
+            let is_answered = slot.wake(&Waker::from(Arc::new(Alarm(Arc::clone(&self.line)))));
+            if !is_answered && !self.line.is_shut() && !lookout.has_records() {
+                lookout.doze(until - now);
             }
             lookout.begin_looking();
         }

@@ -9,7 +9,6 @@ use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
-use super::router::Caller;
 use super::routing::{Broken, Came, Way};
 use crate::transport::Ready;
 use crate::wire::control::ManagerWord;
@@ -129,7 +128,13 @@ impl MainLoop {
             ManagerWord::NotSafe { reason, why } => self.note_not_safe(index, reason, &why),
             ManagerWord::Busy => self.watch(index),
             ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
-            word => self.hear_of_call(index, word),
+            // What it says of its calls is the router's, which has heard it.
+            ManagerWord::Abandon { .. }
+            | ManagerWord::Cancel { .. }
+            | ManagerWord::Wait { .. }
+            | ManagerWord::WaitEnded { .. }
+            | ManagerWord::Grant { .. }
+            | ManagerWord::SetExpiry { .. } => {}
         }
     }
 
@@ -139,27 +144,6 @@ impl MainLoop {
             manager: index,
             generation: self.processes[index].generation,
             entry,
-        });
-    }
-
-    /// What a manager says of a call that it made.
-    fn hear_of_call(&mut self, index: usize, word: ManagerWord) {
-        let now = Instant::now();
-        self.core.with_router(|router| {
-            let generation = router.station(index).generation;
-            let caller = |correlation| Caller::Manager { index, generation, correlation };
-            match word {
-                ManagerWord::Abandon { correlation } => router.abandon(caller(correlation)),
-                ManagerWord::Cancel { correlation } => router.cancel(caller(correlation)),
-                ManagerWord::Wait { correlation } => router.begin_wait(caller(correlation)),
-                ManagerWord::WaitEnded { correlation } => router.end_wait(caller(correlation)),
-                ManagerWord::Grant { correlation, chunks } => router.grant(caller(correlation), chunks),
-                ManagerWord::SetExpiry { correlation, time_left_us } => {
-                    let deadline = time_left_us.and_then(|left| now.checked_add(Duration::from_micros(left)));
-                    router.set_expiry(caller(correlation), deadline);
-                }
-                _ => {}
-            }
         });
     }
 
@@ -215,6 +199,8 @@ impl MainLoop {
         if let Err(errno) = self.core.poller.remove(&*line) {
             log::error!("a pipe cannot be taken from the poller: {errno}");
         }
+        // A thread that waits for an answer may hold it for a moment more: the manager is to see its end now.
+        line.shut();
         state.peers[index] = Peer::default();
         let CoreState { router, pages, .. } = &mut *state;
         router.gone(index, pages, returns);

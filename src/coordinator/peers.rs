@@ -35,13 +35,6 @@ pub(crate) struct Peer {
     pub(crate) renew_at: Option<Instant>,
 }
 
-/// Where an urgent word for the safe state says up to which command it holds.
-const BARRIER: usize = 0;
-/// Where it says why.
-const REASON: usize = 1;
-/// Where a stop of everything leaves its number, after its barrier.
-const STOP: usize = 2;
-
 /// The words of a manager's page that are not to wait behind commands, and the bell that tells of them.
 pub(crate) struct UrgentLane {
     page: Arc<StatusPage>,
@@ -92,8 +85,8 @@ impl Peer {
     /// Tells the manager to enter its safe state, and that what it was given up to the barrier does not begin.
     pub(crate) fn enter_safe_state(&mut self, barrier: u64, reason: SafeReason) {
         if let Some(UrgentLane { page, bell, .. }) = &self.urgent {
-            page.set_argument(BARRIER, barrier);
-            page.set_argument(REASON, reason.code());
+            page.set_argument(SafeReason::BARRIER_WORD, barrier);
+            page.set_argument(SafeReason::REASON_WORD, reason.code());
             page.raise(Urgent::SAFE);
             bell.ring();
         }
@@ -102,8 +95,8 @@ impl Peer {
     /// The same for a stop of everything, by its number: the manager's answer says which was the last it knew of.
     pub(crate) fn stop(&mut self, barrier: u64, number: u64) {
         if let Some(UrgentLane { page, .. }) = &self.urgent {
-            page.set_argument(BARRIER, barrier);
-            page.set_argument(STOP, number);
+            page.set_argument(SafeReason::BARRIER_WORD, barrier);
+            page.set_argument(SafeReason::STOP_WORD, number);
         }
         self.enter_safe_state(barrier, SafeReason::StopOrdered);
     }

@@ -1,8 +1,9 @@
 //! From a manager's line to the router, in whichever thread looks: the main loop, or one that waits for an answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::core::{Answers, Core, CoreState};
+use super::router::{Caller, Router};
 use crate::transport::PipeError;
 use crate::wire::control::{self, ManagerWord};
 use crate::wire::{Envelope, EnvelopeError, Kind};
@@ -113,7 +114,7 @@ impl Core {
         }
     }
 
-    /// Routes one envelope; gives back a word, which is the main loop's.
+    /// Routes one envelope; gives back a word that is the main loop's.
     fn take_envelope(
         &self,
         state: &mut CoreState,
@@ -122,7 +123,7 @@ impl Core {
     ) -> Result<Option<ManagerWord>, EnvelopeError> {
         let Envelope { header, payload } = envelope;
         match header.kind {
-            Kind::Control => return Ok(Some(control::open(payload)?)),
+            Kind::Control => return Ok(hear_of_call(&mut state.router, index, control::open(payload)?)),
             Kind::Done | Kind::Ended => state.router.answered(index, header, payload)?,
             Kind::Progress | Kind::Opened | Kind::Chunk => state.router.told(index, header, payload)?,
             Kind::Report => return Err(EnvelopeError::Payload { reason: "managers make no reports".into() }),
@@ -141,4 +142,24 @@ impl Core {
         state.throttles[index] += 1;
         self.arm_for(state, Some(now + wait));
     }
+}
+
+/// What a manager says of a call that it made; gives back what it says of anything else. In order with its commands
+/// and answers: who waits for whom is known before what follows from it.
+fn hear_of_call(router: &mut Router, index: usize, word: ManagerWord) -> Option<ManagerWord> {
+    let generation = router.station(index).generation;
+    let caller = |correlation| Caller::Manager { index, generation, correlation };
+    match word {
+        ManagerWord::Abandon { correlation } => router.abandon(caller(correlation)),
+        ManagerWord::Cancel { correlation } => router.cancel(caller(correlation)),
+        ManagerWord::Wait { correlation } => router.begin_wait(caller(correlation)),
+        ManagerWord::WaitEnded { correlation } => router.end_wait(caller(correlation)),
+        ManagerWord::Grant { correlation, chunks } => router.grant(caller(correlation), chunks),
+        ManagerWord::SetExpiry { correlation, time_left_us } => {
+            let after = |left| Instant::now().checked_add(Duration::from_micros(left));
+            router.set_expiry(caller(correlation), time_left_us.and_then(after));
+        }
+        word => return Some(word),
+    }
+    None
 }

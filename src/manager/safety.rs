@@ -22,12 +22,6 @@ use crate::shm::{StatusPage, Urgent};
 use crate::wire::control::ManagerWord;
 use crate::wire::{Failure, SafeEntry, SafeReason};
 
-/// Where an urgent word for the safe state says up to which command it holds.
-const BARRIER: usize = 0;
-/// Where it says why.
-const REASON: usize = 1;
-/// Where a stop leaves its number, after the barrier: who has read it does not begin with what it calls off.
-const STOP: usize = 2;
 /// How long a worker may take at most to begin with the safe state before the emergency handle does it.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -100,7 +94,7 @@ impl Safety {
     pub(super) fn heed_urgent_words(&self) {
         let words = self.cancels.take_urgent(|words| {
             if words.contains(Urgent::SAFE) {
-                let reason = SafeReason::of_code(self.page.argument(REASON));
+                let reason = SafeReason::of_code(self.page.argument(SafeReason::REASON_WORD));
                 self.order(reason.unwrap_or(SafeReason::StopOrdered));
             }
         });
@@ -177,12 +171,12 @@ impl Safety {
 
     /// The order as it is obeyed from now on: every stop that is known by now is obeyed with it.
     fn begun(&self, order: Order) -> Order {
-        Order { stop: self.page.argument(STOP), ..order }
+        Order { stop: self.page.argument(SafeReason::STOP_WORD), ..order }
     }
 
     /// Whether the command with this ordinal was called off by a stop before it began.
     pub(super) fn has_called_off(&self, ordinal: u64) -> bool {
-        ordinal <= self.page.argument(BARRIER)
+        ordinal <= self.page.argument(SafeReason::BARRIER_WORD)
     }
 
     /// Whether a hazardous command may run. Not when the manager is safe and its coordinator frozen: what that

@@ -30,6 +30,10 @@ const ROOM: u64 = 4096;
 /// The longest record, in bytes. What is longer goes beside the lane.
 pub const MAX_RECORD_BYTES: usize = 2048;
 
+/// How long a taker dozes at most before it looks again: the other side can write to the word that it sleeps on, and is
+/// not to hold it there.
+const LONGEST_DOZE: Duration = Duration::from_secs(1);
+
 /// Nobody looks: the taker is to be called by other means.
 const ASLEEP: u32 = 0;
 /// The taker looks, or will before it sleeps.
@@ -231,10 +235,15 @@ impl Lane {
     fn rouse(&self) {
         let state = &self.words().take.0.state;
         if state.compare_exchange(DOZING, LOOKING, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-            // Nobody to be woken is as good: it has not gone to sleep yet, and will not.
-            let _ = futex::wake(state, futex::Flags::empty(), i32::MAX as u32);
+            wake_all(state);
         }
     }
+}
+
+/// Wakes whoever sleeps on that word, which was changed before.
+fn wake_all(state: &AtomicU32) {
+    // Nobody to be woken is as good: it has not gone to sleep yet, and will not.
+    let _ = futex::wake(state, futex::Flags::empty(), i32::MAX as u32);
 }
 
 /// The end of a lane that puts records in.
@@ -407,13 +416,14 @@ impl Lookout {
     }
 
     /// Sleeps until the putter or [`rouse`](Self::rouse) wakes, or `patience` has passed; may return early.
-    pub fn doze(&self, patience: Option<Duration>) {
+    pub fn doze(&self, patience: Duration) {
         let state = &self.lane.words().take.0.state;
-        let patience = patience.map(|patience| Timespec {
+        let patience = patience.min(LONGEST_DOZE);
+        let patience = Timespec {
             tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(patience.subsec_nanos()),
-        });
-        match futex::wait(state, futex::Flags::empty(), DOZING, patience.as_ref()) {
+        };
+        match futex::wait(state, futex::Flags::empty(), DOZING, Some(&patience)) {
             // Whoever was not to sleep looks again, whyever.
             Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
             Err(errno) => log::error!("cannot sleep on a lane: {errno}"),
@@ -421,9 +431,11 @@ impl Lookout {
         self.begin_looking();
     }
 
-    /// Wakes whoever dozes here.
+    /// Wakes whoever dozes here, whatever the other side has made of `state`. It may have gone meanwhile: what it has
+    /// said since stands.
     pub fn rouse(&self) {
         self.lane.rouse();
+        wake_all(&self.lane.words().take.0.state);
     }
 }
 

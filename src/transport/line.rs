@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -26,6 +26,7 @@ pub struct Line {
     lookout: OnceLock<Lookout>,
     /// How many packets were received by the pipe, without the one that is held back.
     received: AtomicU32,
+    is_shut: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +53,14 @@ impl Line {
     /// A line that is no more than its pipe.
     pub fn new(pipe: Pipe) -> Self {
         let (out, into) = (Mutex::default(), Mutex::default());
-        Self { pipe, out, into, lookout: OnceLock::new(), received: AtomicU32::new(0) }
+        Self {
+            pipe,
+            out,
+            into,
+            lookout: OnceLock::new(),
+            received: AtomicU32::new(0),
+            is_shut: AtomicBool::new(false),
+        }
     }
 
     /// Adds the lanes beside the pipe; once. This side counts as asleep at first.
@@ -172,6 +180,18 @@ impl Line {
         self.lookout.get()
     }
 
+    /// Ends the line for both sides, whoever still holds this one, and wakes who sleeps on its lane.
+    pub fn shut(&self) {
+        self.is_shut.store(true, Ordering::SeqCst);
+        self.pipe.shut();
+        self.lookout.get().into_iter().for_each(Lookout::rouse);
+    }
+
+    /// Whether it was shut here.
+    pub fn is_shut(&self) -> bool {
+        self.is_shut.load(Ordering::SeqCst)
+    }
+
     /// Whether something is known to have come, by the lane or beside it.
     pub fn has_news(&self) -> bool {
         let received = self.received.load(Ordering::Relaxed);
@@ -279,6 +299,18 @@ mod tests {
         assert_eq!(received(&theirs), [7; 5000]);
         assert_eq!(received(&theirs), b"last");
         assert_eq!(theirs.receive(&mut [0; 8192]).expect_err("the end"), PipeError::Closed);
+    }
+
+    #[test]
+    fn a_line_that_is_shut_has_ended_for_the_other_side_though_somebody_holds_it() {
+        let (ours, theirs) = wide();
+        theirs.wake_up();
+        ours.send(b"last").expect("room");
+        ours.shut();
+        assert!(ours.is_shut());
+        assert_eq!(received(&theirs), b"last");
+        assert_eq!(theirs.receive(&mut [0; 8192]).expect_err("the end"), PipeError::Closed);
+        assert_eq!(theirs.send(&[7; 5000]), Err(PipeError::Closed));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown,
+    socketpair,
 };
 
 use crate::shm::LaneError;
@@ -86,6 +87,13 @@ impl Pipe {
     /// Gives the socket away.
     pub fn into_socket(self) -> OwnedFd {
         self.socket
+    }
+
+    /// Ends the pipe for both sides, though this one is still held; what is in it can still be read.
+    pub fn shut(&self) {
+        if let Err(errno) = shutdown(&self.socket, Shutdown::Both) {
+            log::debug!("a pipe had ended before it was shut: {errno}");
+        }
     }
 
     /// Sends a packet, or says at once that there is no room.

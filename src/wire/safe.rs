@@ -35,6 +35,13 @@ impl SafeReason {
         Self::Panicked,
     ];
 
+    /// Which argument of a status page says up to which command an order for the safe state holds.
+    pub const BARRIER_WORD: usize = 0;
+    /// Which one says why.
+    pub const REASON_WORD: usize = 1;
+    /// In which one a stop leaves its number, after its barrier: who has read it does not begin with what it calls off.
+    pub const STOP_WORD: usize = 2;
+
     /// The reason as a number that fits a word of a status page: 1 or more.
     pub fn code(self) -> u64 {
         self as u64 + 1

@@ -73,7 +73,7 @@ fn doze_until_there_is_something(lookout: &Lookout) {
         if lookout.has_records() {
             return lookout.begin_looking();
         }
-        lookout.doze(Some(Duration::from_secs(60)));
+        lookout.doze(Duration::from_secs(60));
     }
 }
 
@@ -142,4 +142,16 @@ fn what_holds_no_lanes_is_refused() {
     pair.memory.view::<PairWords>(0).about.0.version.store(1, Ordering::Relaxed);
     let expected = LaneOpenError::OtherVersion { found: 1, expected: LAYOUT_VERSION };
     assert_eq!(LanePair::map(double(pair.fd())).err(), Some(expected));
+}
+
+#[test]
+fn a_sleeper_that_has_gone_and_says_that_it_is_to_be_called_is_not_contradicted() {
+    let pair = LanePair::create().expect("memory");
+    let (mut putter, taker) = to_manager(&pair);
+    let lookout = taker.lookout();
+    lookout.lie_down();
+    lookout.fall_asleep();
+    // Whoever woke it comes late.
+    lookout.rouse();
+    assert_eq!(putter.put(&[1], 0), Put::Unseen);
 }
