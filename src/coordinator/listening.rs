@@ -9,6 +9,7 @@ use super::events::RigEvent;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
+use super::process::Phase;
 use super::routing::{Broken, Came, Way};
 use crate::transport::Ready;
 use crate::wire::control::ManagerWord;
@@ -187,8 +188,13 @@ impl MainLoop {
             self.processes[index].blame(format!("its connection was ended: {why}"));
         }
         self.disconnect(index);
-        self.processes[index].kill_at =
-            Some(Instant::now() + self.plan(index).safe_deadline + AFTER_PIPE_END);
+        // One that was told to end and has said that it does is given the time that it was told: it has done its part,
+        // and may wait for a processor.
+        let process = &self.processes[index];
+        if process.phase != Phase::Stopping || process.safe_state.is_none() {
+            self.processes[index].kill_at =
+                Some(Instant::now() + self.plan(index).safe_deadline + AFTER_PIPE_END);
+        }
     }
 
     /// Ends every call that this manager was to answer, and closes its pipe.
