@@ -55,12 +55,10 @@ impl ScopeThread {
             return self.note_failure(header, finished);
         }
         let (answer, payload, stream) = finished.answer(header);
-        tell(&self.core, &answer, &payload);
-        if let Some(source) = stream {
-            let core = Arc::clone(&self.core);
-            let send = Arc::new(move |header: &Header, payload: &[u8]| tell(&core, header, payload));
-            self.core.scope_desk.streams().open(&answer, source, send);
-        }
+        let Some(source) = stream else { return tell(&self.core, &answer, &payload) };
+        let core = Arc::clone(&self.core);
+        let send = Arc::new(move |header: &Header, payload: &[u8]| tell(&core, header, payload));
+        self.core.scope_desk.streams().open(&answer, &payload, source, send);
     }
 
     /// A one-way command that failed has nobody to tell but the log.

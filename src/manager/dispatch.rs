@@ -139,13 +139,11 @@ impl Dispatch {
 
     fn answer(&self, asked: &Header, finished: Finished) {
         let (header, payload, stream) = finished.answer(asked);
-        send(&self.link, &header, &payload);
-        if let Some(source) = stream {
-            let link = Arc::clone(&self.link);
-            let send = Arc::new(move |header: &Header, payload: &[u8]| send(&link, header, payload));
-            self.link.desk().streams().open(&header, source, send);
-            self.link.call_attention();
-        }
+        let Some(source) = stream else { return send(&self.link, &header, &payload) };
+        let link = Arc::clone(&self.link);
+        let send = Arc::new(move |header: &Header, payload: &[u8]| send(&link, header, payload));
+        self.link.desk().streams().open(&header, &payload, source, send);
+        self.link.call_attention();
     }
 
     /// Says that a command will not run because this manager ends.

@@ -422,9 +422,19 @@ impl Link {
 
     /// Tells the coordinator something about this manager.
     pub(super) fn tell(&self, word: &ManagerWord) {
+        // Such words are for the coordinator's main loop, which only its pipe wakes.
+        self.insist_on(word, |bytes| self.line.send_with(bytes, &[]));
+    }
+
+    /// Tells the coordinator something of a call that was made here. Such words are the router's, which hears them in
+    /// whichever thread looks, in order with commands and answers.
+    pub(super) fn tell_of_call(&self, word: &ManagerWord) {
+        self.insist_on(word, |bytes| self.line.send(bytes));
+    }
+
+    fn insist_on(&self, word: &ManagerWord, send: impl Fn(&[u8]) -> Result<(), PipeError>) {
         let bytes = control::seal(word);
-        // Words are for the coordinator's main loop, which only its pipe wakes.
-        if let Err(error) = self.insist(None, || self.line.send_with(&bytes, &[])) {
+        if let Err(error) = self.insist(None, || send(&bytes)) {
             log::debug!("the coordinator was not told {word:?}: {error}");
         }
     }

@@ -51,7 +51,7 @@ impl Port for Link {
         let _paused = self.desk().vitals().pause();
         let is_edge = is_worker && need == Need::Answer;
         if is_edge && !is_announced {
-            self.tell(&ManagerWord::Wait { correlation });
+            self.tell_of_call(&ManagerWord::Wait { correlation });
         }
         let is_to_stop = || is_worker && self.desk().work().ends_wait(slot);
         self.wait_for(slot, need, until, &is_to_stop);
@@ -60,7 +60,7 @@ impl Port for Link {
             self.desk().work().note_refused(&refusal);
         }
         if is_edge && !is_there {
-            self.tell(&ManagerWord::WaitEnded { correlation });
+            self.tell_of_call(&ManagerWord::WaitEnded { correlation });
         }
         if !is_there && is_to_stop() { Waited::Cancelled } else { Waited::Over }
     }
@@ -89,7 +89,7 @@ impl Port for Link {
         let was_open = state.calls.remove(&correlation).is_some();
         drop(state);
         if was_open {
-            self.tell(&ManagerWord::Abandon { correlation });
+            self.tell_of_call(&ManagerWord::Abandon { correlation });
         }
     }
 
@@ -144,7 +144,7 @@ impl Link {
     fn tell_of(&self, call: u64, word: impl FnOnce() -> ManagerWord) {
         let is_open = self.lock().calls.contains_key(&call);
         if is_open {
-            self.tell(&word());
+            self.tell_of_call(&word());
         }
     }
 }

@@ -36,13 +36,22 @@ struct CreditState {
 pub(crate) type SendChunk = Arc<dyn Fn(&Header, &[u8]) + Send + Sync>;
 
 impl OutgoingStreams {
-    /// Begins to send what answers a call; its answer has been sent.
-    pub(crate) fn open(self: &Arc<Self>, call: &Header, source: Box<dyn ChunkSource>, send: SendChunk) {
+    /// Sends the answer of a call, and begins to send the stream that follows it.
+    ///
+    /// Whoever hears the answer may cancel the stream at once, so it is known here before.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        answer: &Header,
+        payload: &[u8],
+        source: Box<dyn ChunkSource>,
+        send: SendChunk,
+    ) {
         let state = CreditState { chunks: WINDOW, is_cancelled: false };
         let credit = Arc::new(Credit { state: Mutex::new(state), changed: Condvar::new() });
-        let id = call.correlation;
+        let id = answer.correlation;
         self.open.lock().insert(id, Arc::clone(&credit));
-        let header = Header { generation: call.generation, correlation: id, ..Header::new(Kind::Chunk) };
+        send(answer, payload);
+        let header = Header { generation: answer.generation, correlation: id, ..Header::new(Kind::Chunk) };
         let streams = Arc::clone(self);
         let run = {
             let (send, header) = (Arc::clone(&send), header.clone());
@@ -132,4 +141,40 @@ fn pump(mut source: Box<dyn ChunkSource>, credit: &Credit, send: &dyn Fn(&[u8]))
 fn finish(send: &dyn Fn(&Header, &[u8]), header: &Header, end: Result<(), NotDone>) {
     let (kind, payload) = wire::answer(end.map(|()| Vec::new()));
     send(&Header { kind, ..header.clone() }, &payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::unbounded;
+
+    /// Items without end, each in a chunk of its own.
+    struct Endless;
+
+    impl ChunkSource for Endless {
+        fn next_chunk(&mut self) -> Option<Result<Vec<u8>, Failure>> {
+            Some(Ok(vec![1]))
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_cancelled_as_soon_as_its_answer_is_heard_ends() {
+        let streams = Arc::new(OutgoingStreams::default());
+        let (sent, heard) = unbounded();
+        let send: SendChunk = {
+            let streams = Arc::clone(&streams);
+            Arc::new(move |header, _| {
+                if header.kind == Kind::Opened {
+                    streams.cancel(header.correlation);
+                }
+                sent.send(header.kind).expect("the test listens");
+            })
+        };
+        let answer = Header { correlation: 7, ..Header::new(Kind::Opened) };
+        streams.open(&answer, &[], Box::new(Endless), send);
+        // A hang would be the mistake; nothing here takes a second.
+        streams.settle(Duration::from_secs(30));
+        assert!(!streams.is_any_open());
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [Kind::Opened, Kind::Ended]);
+    }
 }

@@ -113,7 +113,7 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
     for _ in 0..ROUNDS {
         let (before, mut is_starting) = (seen.len(), false);
         for pid in processes().filter(|pid| *pid != getpid()) {
-            let environment = environment_of(pid, &mut buffer);
+            let Some(environment) = environment_of(pid, &mut buffer) else { continue };
             is_starting |= environment.is_empty() && is_starting_its_program(pid);
             if is_marked(environment) && seen.insert(pid) {
                 killed.extend(kill_if(pid, is_marked));
@@ -125,7 +125,7 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
         // Whoever is starting its program gets the processor first.
         std::thread::yield_now();
     }
-    log::error!("processes marked {mark} are forked faster than they can be killed");
+    log::error!("processes marked {mark} are started faster than they can be killed");
     killed
 }
 
@@ -133,7 +133,7 @@ pub fn kill_marked(mark: &str, extent: Extent) -> Vec<OwnedFd> {
 fn kill_if(pid: Pid, is_meant: impl Fn(&[u8]) -> bool) -> Option<OwnedFd> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     // From here on the number may be another's, but not the descriptor.
-    if !is_meant(environment_of(pid, &mut Vec::new())) {
+    if !environment_of(pid, &mut Vec::new()).is_some_and(is_meant) {
         return None;
     }
     match pidfd_send_signal(&pidfd, Signal::KILL) {
@@ -150,19 +150,17 @@ fn processes() -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
 }
 
-/// Nothing for processes that have ended, and for those that this one may not look into.
-fn environment_of(pid: Pid, buffer: &mut Vec<u8>) -> &[u8] {
+/// None of processes that have ended, and of those that this one may not look into, however often it tries.
+fn environment_of(pid: Pid, buffer: &mut Vec<u8>) -> Option<&[u8]> {
     buffer.clear();
-    let file = File::open(format!("/proc/{}/environ", pid.as_raw_nonzero()));
+    let file = File::open(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
     // Nothing of it is of use when it cannot be read to its end: the process has ended meanwhile.
-    match file.map(|file| file.take(MOST_ENVIRONMENT).read_to_end(buffer)) {
-        Ok(Ok(_)) => buffer,
-        _ => &[],
-    }
+    file.take(MOST_ENVIRONMENT).read_to_end(buffer).ok()?;
+    Some(buffer)
 }
 
-/// Whether the process is in the middle of `execve`: for some microseconds it has the new program's memory, and
-/// its environment is not in place yet. Those of the system and those that have ended have no memory at all.
+/// Whether the process, whose environment is empty, is in the middle of `execve`: for some microseconds it has the new
+/// program's memory, and its environment is not in place yet. Those of the system have no memory at all.
 fn is_starting_its_program(pid: Pid) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else { return false };
     // The name before may have anything in it but the last `)`. Numbers are those of proc_pid_stat(5).

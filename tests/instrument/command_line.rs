@@ -20,7 +20,9 @@ fn the_demo_runs_from_any_folder_and_says_where_it_wrote() {
     for file in ["run.log", "summary.json", "tracks.csv"] {
         assert!(run.join(file).exists(), "{file}");
     }
-    assert!(stderr(&output).contains("camera ready"), "{}", stderr(&output));
+    let log = stderr(&output);
+    assert!(log.contains("camera ready"), "{log}");
+    assert!(!log.contains(" ERROR "), "an ordinary run has nothing to complain of: {log}");
 }
 
 #[test]

@@ -124,9 +124,14 @@ fn whoever_hears_a_broadcast_may_not_wait_for_a_sender_that_waits_for_all() {
     let deaf = "[managers.a]\nkind = \"ringer\"\nhears = [{ subject = \"Nothing\" }]\n\
                 [managers.b]\nkind = \"ringer\"\n[managers.c]\nkind = \"ringer\"";
     let rig = launch(deaf);
-    let ends = rig.scope().to("a").call(BeTouchedByAll {}).expect("done");
-    let expected = ["b", "c"].map(|name| refusal(&[name, "a", name], Asking::Call));
-    assert_eq!(ends, expected);
+    match rig.scope().to("a").call(BeTouchedByAll {}) {
+        Ok(ends) => assert_eq!(ends, ["b", "c"].map(|name| refusal(&[name, "a", name], Asking::Call))),
+        // Whoever hears it may call before the sender has said that it waits; then it is the sender who may not.
+        Err(error) => {
+            let text = error.to_string();
+            assert!(["a → b → a", "a → c → a"].iter().any(|cycle| text.contains(cycle)), "{text}");
+        }
+    }
     end_cleanly(rig);
 }
 
