@@ -153,7 +153,8 @@ fn envelopes(lines: &mut Lines) {
         correlation: 77,
         time_left_us: 5_000_000,
         target: Target::Named("stage_x".into()),
-        chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }],
+        chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }]
+            .into(),
         ..Header::new(kind)
     };
     let kinds = [

@@ -96,7 +96,6 @@ impl Driver<'_> {
     fn route(&self, buffer: &mut [u8]) -> bool {
         let mut left = TURN;
         let came = self.core.route_from(self.index, buffer, &mut left, Way::Lane);
-        self.core.note_sign_of_life(self.index);
         match came {
             // With nothing taken, something goes before it that is the main loop's: a packet, or a throttle.
             Came::All | Came::Turn => left < TURN,

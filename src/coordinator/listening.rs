@@ -10,6 +10,7 @@ use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
 use super::process::Phase;
+use super::router::Moment;
 use super::routing::{Broken, Came, Way};
 use crate::transport::Ready;
 use crate::wire::control::ManagerWord;
@@ -29,7 +30,7 @@ impl MainLoop {
             }
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
-            peers[index].fill(index, router, pages, &self.core.poller);
+            peers[index].fill(index, router, pages, &self.core.poller, &Moment::now());
         }
         if ready.readable {
             self.read_line(index, TURN);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::blueprint::ManagerBlueprint;
 use super::rate::Bucket;
-use super::router::{Gauge, Router};
+use super::router::{Gauge, Moment, Router};
 use crate::shm::{Doorbell, StatusPage, Urgent, monotonic_ns};
 use crate::transport::{Interest, Line, PipeError, Poller, Token};
 use crate::wire::SafeReason;
@@ -161,8 +161,9 @@ impl Peer {
         router: &mut Router,
         gauge: &dyn Gauge,
         poller: &Poller,
+        now: &Moment,
     ) -> bool {
-        !self.is_full && self.fill(index, router, gauge, poller)
+        !self.is_full && self.fill(index, router, gauge, poller, now)
     }
 
     /// The pipe has room: moves what is queued into it, until it is full. Says whether its page is to be looked
@@ -173,9 +174,9 @@ impl Peer {
         router: &mut Router,
         gauge: &dyn Gauge,
         poller: &Poller,
+        now: &Moment,
     ) -> bool {
         let Some(line) = &self.line else { return false };
-        let now = Instant::now();
         let (mut is_full, mut has_sent) = (false, false);
         while let Some(bytes) = router.next_for(index, now) {
             match line.send(bytes) {
@@ -199,7 +200,7 @@ impl Peer {
             self.is_full = is_full;
             self.watch(poller);
         }
-        has_sent && self.look_at.is_none() && self.begin_watch(now)
+        has_sent && self.look_at.is_none() && self.begin_watch(now.get())
     }
 
     /// Has the poller tell of room.

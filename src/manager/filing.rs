@@ -1,13 +1,14 @@
 //! What becomes of that which arrives: news of calls go to their slots, everything else to the worker.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use super::link::{Arrived, Link};
 use crate::remote::{Answer, Slot, StreamNews, callbacks};
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::{
-    BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Kind, NotDone, Progress, Refusal, Schema,
-    Target, TypeSchema, Undelivered, codec,
+    BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Hops, Kind, NotDone, Progress, Refusal,
+    Schema, Target, TypeSchema, Undelivered, codec,
 };
 
 impl Link {
@@ -93,7 +94,7 @@ impl Link {
 /// The rig has ended: so has whatever a slot waits for.
 pub(super) fn close(slot: &Slot) {
     let ending = Ending::NotDone(NotDone::Refused(Refusal::Closed));
-    let (by, generation, chain) = (String::new(), Generation(0), Vec::new());
+    let (by, generation, chain) = (Arc::default(), Generation(0), Hops::new());
     if let Err(answer) = slot.fill(Answer::One { ending, by, generation, chain }) {
         slot.push(StreamNews::End(end_of(answer)));
     }
@@ -109,8 +110,8 @@ fn end_of(answer: Answer) -> Result<(), NotDone> {
 fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
     let Envelope { header, payload } = envelope;
     let by = match header.target {
-        Target::Named(name) => name,
-        Target::Route => String::new(),
+        Target::Named(name) => name.into(),
+        Target::Route => Arc::default(),
     };
     let ending = match header.kind {
         Kind::Report => return Ok(Answer::Many(read::<Vec<BroadcastOutcome>>(payload)?)),

@@ -24,7 +24,7 @@ pub fn detached_context(manager: &str) -> Context {
 struct Nowhere;
 
 impl Port for Nowhere {
-    fn submit(&self, _: Outgoing) -> Result<u64, Refusal> {
+    fn submit(&self, _: Outgoing<'_>) -> Result<u64, Refusal> {
         Err(Refusal::Closed)
     }
 

@@ -321,7 +321,7 @@ fn full_header() -> Header {
         correlation: 9,
         time_left_us: 1_000,
         target: Target::Named("motor".into()),
-        chain: vec![Hop { who: 3, command: CommandId(4) }; 2],
+        chain: vec![Hop { who: 3, command: CommandId(4) }; 2].into(),
         ..Header::new(Kind::Request)
     }
 }

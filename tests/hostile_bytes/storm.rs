@@ -149,7 +149,7 @@ fn check_envelope_storm(bytes: &[u8]) {
 fn envelopes() -> Vec<Vec<u8>> {
     let sealed = |kind| labrig::wire::Header {
         kind,
-        chain: vec![Hop { who: 1, command: CommandId(2) }],
+        chain: [Hop { who: 1, command: CommandId(2) }].into(),
         ..full_header()
     };
     let mut envelopes: Vec<_> = words().iter().map(control::seal).collect();

@@ -19,7 +19,7 @@ fn time_given(scope: impl FnOnce(&Scope) -> Scope) -> Duration {
 
 /// A handler's scope, with so much left of the call that it handles.
 fn handling(scope: &Scope, left: Duration) -> Scope {
-    scope.within(Vec::new(), Some(Instant::now() + left))
+    scope.within(crate::wire::Hops::new(), Some(Instant::now() + left))
 }
 
 #[test]
