@@ -1,9 +1,8 @@
 //! What becomes of that which arrives: news of calls go to their slots, everything else to the worker.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::link::{Arrived, Link};
+use super::link::Link;
 use crate::remote::{Answer, Slot, StreamNews, callbacks};
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::{
@@ -12,22 +11,16 @@ use crate::wire::{
 };
 
 impl Link {
-    pub(super) fn file(
-        &self,
-        envelope: Envelope<'_>,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<(), EnvelopeError> {
+    /// Files what has arrived, unless it is for the worker: then it is given back.
+    pub(super) fn file<'a>(&self, envelope: Envelope<'a>) -> Result<Option<Envelope<'a>>, EnvelopeError> {
         match envelope.header.kind {
             Kind::Done | Kind::Ended | Kind::Report => self.file_answer(envelope)?,
             Kind::Opened => self.file_opening(envelope)?,
             Kind::Progress | Kind::Chunk => self.file_news(&envelope)?,
             Kind::Control if self.heed(envelope.payload) => {}
-            _ => {
-                let Envelope { header, payload } = envelope;
-                self.deliver(Arrived { header, payload: payload.to_vec(), descriptors });
-            }
+            _ => return Ok(Some(envelope)),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A call has ended, or the stream that answered it.

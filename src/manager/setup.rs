@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::cancels::Cancels;
 use super::dispatch::Dispatch;
+use super::inbox::{Arrived, Inbox};
 use super::inputs::Inputs;
-use super::link::{Arrived, Link, Woken};
+use super::link::Link;
 use super::link_thread::LinkThread;
+use super::listening::Woken;
 use super::logging;
 use super::safety::Safety;
 use super::signals::catch_signals;
@@ -22,7 +24,7 @@ use crate::remote::Scope;
 use crate::shm::{AddReaderError, Doorbell, Interrupter, LanePair, Producer, Reader, ReaderList, StatusPage};
 use crate::transport::Pipe;
 use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
-use crate::wire::{CommandId, Generation, Kind, MAX_ENVELOPE_BYTES};
+use crate::wire::{CommandId, Generation, Kind};
 
 /// The manager never became ready; the coordinator knows why, or is gone.
 pub(super) struct SetupFailed;
@@ -40,11 +42,11 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let signals = catch_signals().map_err(complain)?;
     let bells = [Doorbell::create().map_err(complain)?, Doorbell::create().map_err(complain)?];
     let link = Arc::new(Link::new(pipe, bells));
-    let mut buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
+    let mut inbox = Inbox::new();
     link.tell(&hello());
     let mut streams = Streams::default();
     let (configure, mut descriptors) = loop {
-        let (word, descriptors) = next_word(&link, &mut buffer)?;
+        let (word, descriptors) = next_word(&link, &mut inbox)?;
         match word {
             CoordinatorWord::Configure(configure) => break (configure, descriptors.into_iter()),
             CoordinatorWord::Quit => return Err(SetupFailed),
@@ -88,7 +90,7 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let dispatch =
         Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), configure.index, &*instance);
     link.tell(&ManagerWord::Ready);
-    Ok(Worker::new(link, instance, context, dispatch, streams, safety, buffer))
+    Ok(Worker::new(link, instance, context, dispatch, streams, safety, inbox))
 }
 
 fn complain(error: impl std::fmt::Display) -> SetupFailed {
@@ -116,9 +118,9 @@ fn hello() -> ManagerWord {
 }
 
 /// Waits for the next word; commands cannot come before the manager is ready.
-fn next_word(link: &Link, buffer: &mut [u8]) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
+fn next_word(link: &Link, inbox: &mut Inbox) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
     loop {
-        match link.wait_as_worker(buffer, &[], None) {
+        match link.wait_as_worker(inbox, &[], None) {
             Woken::Arrived(Arrived { header, payload, descriptors }) if header.kind == Kind::Control => {
                 let word = control::open(&payload).map_err(|error| fail(link, error.into()))?;
                 return Ok((word, descriptors));

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cancels::Cancels;
 use super::dispatch::Dispatch;
-use super::link::{Link, wait_for};
+use super::inbox::Inbox;
+use super::link::Link;
 use super::link_thread::LinkThread;
+use super::listening::wait_for;
 use super::safety::Safety;
 use super::setup::{Streams, context_of};
 use super::signals::Signals;
@@ -247,8 +249,7 @@ fn worker(pipe: Pipe, page: Arc<StatusPage>, urgent: Doorbell, signals: Signals,
     }
     page.set_safe(true);
     let dispatch = Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), 0, &puppet);
-    let buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
-    Worker::new(link, Box::new(puppet), context, dispatch, streams, safety, buffer)
+    Worker::new(link, Box::new(puppet), context, dispatch, streams, safety, Inbox::new())
 }
 
 fn configure(like: Kindness) -> Configure {

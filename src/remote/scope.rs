@@ -13,7 +13,7 @@ use super::stream::{FrameStream, StreamError};
 use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target,
+    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target,
     Undelivered,
     codec::{self, EncodeError},
 };
@@ -47,9 +47,18 @@ impl Scope {
         Self { port, chain: Hops::new(), deadline: None, asked_for: AskedFor::Nothing }
     }
 
-    /// The scope from which a handler sends: calls remember what led to them, and end with it.
-    pub(crate) fn within(&self, chain: Hops, deadline: Option<Instant>) -> Self {
-        Self { chain, deadline, ..self.clone() }
+    /// A handler begins that sends from here: its calls remember what led to them, and end with it.
+    pub(crate) fn enter(&mut self, led: &[Hop], own: Hop, deadline: Option<Instant>) {
+        self.chain.clear();
+        self.chain.extend_from_slice(led);
+        self.chain.push(own);
+        self.deadline = deadline;
+    }
+
+    /// The handler has ended.
+    pub(crate) fn leave(&mut self) {
+        self.chain.clear();
+        self.deadline = None;
     }
 
     /// The same scope for calls that may take so long, from when they are sent: longer or shorter than the

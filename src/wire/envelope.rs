@@ -9,6 +9,8 @@
 //! 32 length of name  33 hops × (who:2 command:8)  name  payload
 //! ```
 
+use std::cell::Cell;
+
 use smallvec::SmallVec;
 
 use super::codec::CodecId;
@@ -179,6 +181,21 @@ impl Header {
         let mut bytes = Vec::new();
         self.seal_into(payload, &mut bytes);
         bytes
+    }
+
+    /// The same, lent: the memory is this thread's, and used again.
+    pub(crate) fn lend_sealed<X>(&self, payload: &[u8], read: impl FnOnce(&[u8]) -> X) -> X {
+        thread_local! {
+            static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        let mut bytes = LENT.take();
+        bytes.clear();
+        self.seal_into(payload, &mut bytes);
+        let outcome = read(&bytes);
+        if bytes.capacity() <= MAX_ENVELOPE_BYTES {
+            LENT.set(bytes);
+        }
+        outcome
     }
 
     /// The same, behind what is in `bytes`, whose memory is used again.
