@@ -433,7 +433,11 @@ impl Core {
 
     /// Asks the main loop for something; a rig that has closed answers nothing.
     pub(super) fn ask(&self, request: Request) {
-        let mut state = self.lock();
+        self.ask_within(&mut self.lock(), request);
+    }
+
+    /// The same for who holds the lock.
+    pub(super) fn ask_within(&self, state: &mut CoreState, request: Request) {
         if !state.is_closed {
             state.requests.push(request);
             self.wake.ring();

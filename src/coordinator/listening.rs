@@ -17,7 +17,7 @@ use crate::wire::control::ManagerWord;
 use crate::wire::{EnvelopeError, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one line before the others have their turn.
-const TURN: usize = 64;
+pub(super) const TURN: usize = 64;
 /// How long a manager whose pipe has ended may take to end itself, beyond the time its safe state may take.
 const AFTER_PIPE_END: Duration = Duration::from_secs(1);
 
@@ -37,8 +37,8 @@ impl MainLoop {
         }
     }
 
-    /// Takes what a manager has sent, until there is nothing more or it has had its turn.
-    pub(super) fn read_line(&mut self, index: usize, most: usize) {
+    /// Takes what a manager has sent, until there is nothing more or it has had its turn; says how much that was.
+    pub(super) fn read_line(&mut self, index: usize, most: usize) -> usize {
         let mut left = most;
         let mut buffer = std::mem::take(&mut self.buffer);
         let before = left;
@@ -64,6 +64,7 @@ impl MainLoop {
         if left < before && self.processes[index].history.supervisor.hopes().is_some() {
             self.look_again_soon(index);
         }
+        before - left
     }
 
     /// Goes on with those who had more to say when their turn was over.

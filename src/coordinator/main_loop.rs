@@ -18,6 +18,7 @@ use super::events::{RigEvent, Told};
 use super::guarding::{self, Guarding};
 use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
+use super::looking::Lane;
 use super::ordering::{Asker, Stop};
 use super::peers::Peer;
 use super::process::{Phase, Process};
@@ -108,6 +109,8 @@ pub(super) struct MainLoop {
     pub(super) told: Told,
     /// Those that may have more to say without their pipe telling.
     pub(super) unheard: Vec<usize>,
+    /// Those that are looked at for a moment.
+    pub(super) lanes: Vec<Lane>,
 }
 
 /// What a loop is made with.
@@ -160,6 +163,7 @@ impl MainLoop {
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
             told: Told::default(),
             unheard: Vec::new(),
+            lanes: Vec::new(),
         })
     }
 
@@ -169,7 +173,7 @@ impl MainLoop {
         self.pass_barrier();
         while !self.is_over() {
             self.write_notes();
-            let patience = self.patience();
+            let patience = if self.look_at_lanes() { Some(Duration::ZERO) } else { self.patience() };
             if patience != Some(Duration::ZERO) {
                 self.log.flush();
                 self.write_trace(false);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Answers, Core, CoreState, Request};
+use super::peers::Looker;
 use super::router::{Caller, Moment, Router};
 use crate::transport::PipeError;
 use crate::wire::control::{self, ManagerWord};
@@ -74,7 +75,7 @@ impl Core {
         answers: &mut Answers,
     ) -> Came {
         let Some(line) = state.peers[index].line.clone() else { return Came::All };
-        let is_alone = !state.peers[index].has_driver;
+        let is_alone = state.peers[index].looker == Looker::Nobody;
         if is_alone {
             line.wake_up();
         }
@@ -91,7 +92,7 @@ impl Core {
             };
             let packet = match received {
                 Ok(packet) => packet,
-                // With a driver, that one looks before it sleeps.
+                // Whoever looks does so before it sleeps.
                 Err(PipeError::NotReady) if !is_alone || line.fall_asleep() => return Came::All,
                 // A record has come meanwhile; or, for who takes nothing else, after a packet.
                 Err(PipeError::NotReady) if way == Way::Lane => return Came::Turn,
@@ -109,6 +110,7 @@ impl Core {
             if packet.length == 0 {
                 continue;
             }
+            state.peers[index].has_come |= line.lookout().is_some();
             let taken = Envelope::open(&buffer[..packet.length])
                 .and_then(|envelope| self.take_envelope(state, index, &envelope));
             match taken {

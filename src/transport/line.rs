@@ -27,6 +27,8 @@ pub struct Line {
     /// How many packets were received by the pipe, without the one that is held back.
     received: AtomicU32,
     is_shut: AtomicBool,
+    /// Whether the other side slept when something was last put into its lane.
+    has_called: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,7 @@ impl Line {
             lookout: OnceLock::new(),
             received: AtomicU32::new(0),
             is_shut: AtomicBool::new(false),
+            has_called: AtomicBool::new(false),
         }
     }
 
@@ -84,8 +87,11 @@ impl Line {
         if bytes.len() <= MAX_RECORD_BYTES {
             let sent = out.sent;
             match out.lane.as_mut().map(|lane| lane.put(bytes, sent)) {
-                Some(Put::Seen) => return Ok(()),
-                Some(Put::Unseen) => return out.call(&self.pipe),
+                Some(Put::Seen) => return Ok(self.has_called.store(false, Ordering::Relaxed)),
+                Some(Put::Unseen) => {
+                    self.has_called.store(true, Ordering::Relaxed);
+                    return out.call(&self.pipe);
+                }
                 Some(Put::Full) | None => {}
             }
         }
@@ -185,6 +191,11 @@ impl Line {
         self.is_shut.store(true, Ordering::SeqCst);
         self.pipe.shut();
         self.lookout.get().into_iter().for_each(Lookout::rouse);
+    }
+
+    /// Whether the other side slept, and was called, when something was last put into its lane.
+    pub fn has_called(&self) -> bool {
+        self.has_called.load(Ordering::Relaxed)
     }
 
     /// Whether it was shut here.
