@@ -7,6 +7,7 @@ mod peers;
 use super::*;
 use crate::shm::{LanePair, look_for_a_moment};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::sync::mpsc;
 use std::thread;
 
 /// The coordinator's end and the manager's.
@@ -55,6 +56,38 @@ fn the_last_words_in_a_lane_are_heard_after_the_end_of_the_pipe() {
     assert_eq!(received(&theirs), [7; 5000]);
     assert_eq!(received(&theirs), b"last");
     assert_eq!(theirs.receive(&mut [0; 8192]).expect_err("the end"), PipeError::Closed);
+}
+
+#[test]
+fn what_is_put_last_is_received_however_soon_the_end_follows() {
+    let (other, lines) = mpsc::channel::<(u64, Line)>();
+    let send_and_go = move || {
+        for (turn, line) in lines {
+            // When it comes, and how long after the other has begun to look, changes with every turn.
+            (0..turn * 7 % 1999).for_each(|_| std::hint::spin_loop());
+            line.send(b"last").expect("room");
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(send_and_go);
+        for turn in 0..3000 {
+            let (ours, theirs) = wide();
+            // Nobody is called, so that nothing but the end is in the pipe.
+            theirs.wake_up();
+            other.send((turn, ours)).expect("somebody sends");
+            let mut came = Vec::new();
+            let mut buffer = vec![0; 8192];
+            let end = loop {
+                match theirs.receive(&mut buffer) {
+                    Ok(packet) => came.push(buffer[..packet.length].to_vec()),
+                    Err(PipeError::NotReady) => {}
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!((came, end), (vec![b"last".to_vec()], PipeError::Closed), "in turn {turn}");
+        }
+        drop(other);
+    });
 }
 
 #[test]

@@ -5,7 +5,6 @@
 
 use super::peers::{Part, Peer};
 use super::*;
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// How many die in one test.
