@@ -15,7 +15,7 @@ use log::Level;
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
 use super::events::{RigEvent, Told};
-use super::guarding::{self, Guarding};
+use super::guarding::Guarding;
 use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
 use super::ordering::{Asker, Stop};
@@ -97,6 +97,7 @@ pub(super) struct MainLoop {
     pub(super) closing: Option<Closing>,
     /// Whether somebody could not be told of a stream, because its pipe was full.
     pub(super) owes_streams: bool,
+    /// There before the first manager is.
     pub(super) guarding: Option<Guarding>,
     pub(super) losses: Vec<Loss>,
     /// What went wrong with the rig itself.
@@ -118,13 +119,12 @@ pub(super) struct Parts {
     pub(super) log_level: u8,
     pub(super) signals: Option<UnixStream>,
     pub(super) hooks: Hooks,
-    pub(super) guarding: Option<guarding::Starting>,
     pub(super) launched: Sender<Result<(), LaunchError>>,
 }
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, hooks, guarding, launched } = parts;
+        let Parts { core, log, trace, log_level, signals, hooks, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -136,7 +136,6 @@ impl MainLoop {
         let streams = core.blueprint.streams.iter().map(Stream::create).collect::<Result<_, _>>()?;
         let managers = core.blueprint.managers.iter();
         let processes = managers.map(|it| Process::new(&it.supervision, it.safe_deadline)).collect();
-        let guarding = guarding.map(|it| it.finish(poller)).transpose()?;
         Ok(Self {
             core,
             processes,
@@ -153,7 +152,7 @@ impl MainLoop {
             owes_streams: false,
             launched: Some(launched),
             failure: None,
-            guarding,
+            guarding: None,
             losses: Vec::new(),
             faults: Vec::new(),
             begun_at: Instant::now(),
