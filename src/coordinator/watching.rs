@@ -44,6 +44,7 @@ impl Drop for ChildSignals {
 impl MainLoop {
     /// Begins to look at a manager's page, if it is not looked at already.
     pub(super) fn watch(&mut self, index: usize) {
+        self.processes[index].said_busy_at = Some(Instant::now());
         self.core.lock().peers[index].begin_watch(Instant::now());
     }
 
@@ -57,10 +58,18 @@ impl MainLoop {
         }
     }
 
-    /// Looks at every page whose time has come.
+    /// Looks at every page whose time has come; and at all of them when this loop has woken by itself, as whoever is
+    /// at rest need not be looked at again.
     pub(super) fn look_at_pages(&mut self, now: Instant) {
+        let is_time = self.sleeps_until.is_some_and(|at| at <= now);
         let state = self.core.lock();
-        let is_due = |index: &usize| state.peers[*index].look_at.is_some_and(|at| at <= now);
+        let is_due = |index: &usize| {
+            let peer = &state.peers[*index];
+            // Having said that it is busy, it relies on being watched for a whole period.
+            let said = self.processes[*index].said_busy_at.zip(peer.period).map(|(at, period)| at + period);
+            let is_time = is_time && said.is_none_or(|until| until <= now);
+            peer.look_at.is_some_and(|at| at <= now || is_time)
+        };
         let due: Vec<_> = (0..state.peers.len()).filter(is_due).collect();
         drop(state);
         due.into_iter().for_each(|index| self.look_at(index, now));
