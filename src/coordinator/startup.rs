@@ -1,4 +1,4 @@
-//! Starting the managers: spawn, hello, configure, set up, start-up commands, and one barrier for all.
+//! Starting the managers: spawn, configure, hello, set up, start-up commands, and one barrier for all.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;

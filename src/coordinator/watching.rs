@@ -1,7 +1,8 @@
 //! The watchdog: who hangs is seen from the status pages, and stopped processes are seen by their signal.
 //!
-//! A page is looked at only while its manager has something to do: from when it is sent something, says that
-//! it is busy, or starts, until nothing has changed on it for a whole period. So an idle rig wakes nobody.
+//! A page is looked at only while its manager has something to do: from when it is sent something, says that it is busy,
+//! or starts, until it has done all that it was sent, or, where it begins steps by itself, until none was begun for a
+//! whole period. So an idle rig wakes nobody.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
