@@ -212,8 +212,8 @@ pub fn seal<W: Serialize>(word: &W) -> Vec<u8> {
 }
 
 /// Reads a word of the coordinator, without walking its bytes first: for that the shape of all words would have to be
-/// drawn up in each manager while it starts. Nothing in a [`Configure`] or another word nests, and every element of a list
-/// takes a byte, so that no bytes ask for more than they justify.
+/// drawn up in each manager while it starts. No word nests, every element of a list in one takes a byte, and serde reserves
+/// at most 1 MiB ahead, so that not even a coordinator that lies could do harm by it.
 ///
 /// # Errors
 /// [`EnvelopeError::Payload`] when the payload is not one.
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn no_length_in_a_word_of_the_coordinator_reserves_more_than_is_there() {
+    fn a_length_in_a_word_of_the_coordinator_that_claims_more_than_is_there_is_refused() {
         // A stream's name, and then more inputs than there are bytes in the world.
         let claimed = [&[3, 1, b'v'][..], &[0xff; 9], &[1]].concat();
         assert!(open_coordinators(&claimed).is_err());
