@@ -182,6 +182,8 @@ fn envelopes(lines: &mut Lines) {
 
 fn coordinator_words(lines: &mut Lines) {
     let configure = Configure {
+        version: "0.1.0".into(),
+        agreed: vec![("rig::MoveTo".into(), CommandId(9))],
         rig: "microscope".into(),
         manager: "motor".into(),
         kind: "motor.sim".into(),
@@ -213,8 +215,7 @@ fn coordinator_words(lines: &mut Lines) {
 }
 
 fn manager_words(lines: &mut Lines) {
-    let commands = vec![("rig::MoveTo".to_owned(), CommandId(0x0807_0605_0403_0201))];
-    lines.value("", &ManagerWord::Hello { version: "0.1.0".into(), commands });
+    lines.value("", &ManagerWord::Hello { version: "0.1.0".into() });
     lines.value("", &ManagerWord::Mapped { stream: "video".into() });
     lines.value("", &ManagerWord::Ready);
     lines.value("", &ManagerWord::SetupFailed(Failure::text("no device")));
@@ -236,6 +237,8 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Busy);
     lines.value("", &ManagerWord::GivesUp { why: "`MoveTo` panicked".into() });
     lines.value("", &ManagerWord::NotSafe { reason, why: "no answer".into() });
+    let theirs = CommandId(0x0807_0605_0403_0201);
+    lines.value("", &ManagerWord::Differs { command: "rig::MoveTo".into(), theirs });
 }
 
 fn endings(lines: &mut Lines) {

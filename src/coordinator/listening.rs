@@ -76,8 +76,12 @@ impl MainLoop {
 
     pub(super) fn hear(&mut self, index: usize, word: ManagerWord) {
         match word {
-            ManagerWord::Hello { version, commands } => {
-                let step = self.hello(index, &version, &commands);
+            ManagerWord::Hello { version } => {
+                let step = self.hello(index, &version);
+                self.check(step);
+            }
+            ManagerWord::Differs { command, theirs } => {
+                let step = self.differs(index, command, theirs);
                 self.check(step);
             }
             ManagerWord::Mapped { stream } => {

@@ -65,7 +65,7 @@ impl Link {
 
     /// Words that need not wait for the worker; says whether it was one of those.
     fn heed(&self, payload: &[u8]) -> bool {
-        match control::open::<CoordinatorWord>(payload) {
+        match control::open_coordinators(payload) {
             Ok(CoordinatorWord::Grant { correlation, chunks }) => {
                 self.desk().streams().grant(correlation, chunks);
             }

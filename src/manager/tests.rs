@@ -83,7 +83,7 @@ enum Seen {
 
 /// How a manager is to be.
 #[derive(Clone, Copy, Default)]
-struct Kindness {
+pub(super) struct Kindness {
     has_handle: bool,
     /// How often entering the safe state panics.
     safe_panics: u32,
@@ -252,8 +252,10 @@ fn worker(pipe: Pipe, page: Arc<StatusPage>, urgent: Doorbell, signals: Signals,
     Worker::new(link, Box::new(puppet), context, dispatch, streams, safety, Inbox::new())
 }
 
-fn configure(like: Kindness) -> Configure {
+pub(super) fn configure(like: Kindness) -> Configure {
     Configure {
+        version: env!("CARGO_PKG_VERSION").into(),
+        agreed: Vec::new(),
         rig: "bench".to_owned(),
         manager: "puppet".to_owned(),
         kind: "puppet".to_owned(),

@@ -115,7 +115,7 @@ impl Worker {
     }
 
     fn obey(&mut self, arrived: Arrived) {
-        match control::open::<CoordinatorWord>(&arrived.payload) {
+        match control::open_coordinators(&arrived.payload) {
             Ok(CoordinatorWord::Start) => self.start(),
             Ok(CoordinatorWord::Quit) => self.quit = true,
             Ok(word) => {
