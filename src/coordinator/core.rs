@@ -217,13 +217,7 @@ impl Core {
             Effect::Flush(index) if index == state.router.scope_index() => {
                 self.scope_queued.notify_all();
             }
-            Effect::Flush(index) => {
-                let CoreState { router, peers, pages, .. } = state;
-                if peers[index].flush(index, router, pages, &self.poller, now) {
-                    let look_at = state.peers[index].look_at;
-                    self.arm_for(state, look_at);
-                }
-            }
+            Effect::Flush(index) => self.flush(state, index, now),
             Effect::Answer { caller: Caller::Local(call), answer } => {
                 answers.answers.extend(state.slots.remove(&call).map(|slot| (slot, answer)));
             }
@@ -284,6 +278,15 @@ impl Core {
             | Effect::Opened { caller, .. }
             | Effect::Stream { caller, .. }
             | Effect::Progress { caller, .. } => log::error!("news for {caller:?} have nowhere to go"),
+        }
+    }
+
+    /// Moves what is queued for a manager into its line.
+    pub(super) fn flush(&self, state: &mut CoreState, index: usize, now: &Moment) {
+        let CoreState { router, peers, pages, .. } = state;
+        if peers[index].flush(index, router, pages, &self.poller, now) {
+            let look_at = state.peers[index].look_at;
+            self.arm_for(state, look_at);
         }
     }
 
@@ -433,11 +436,7 @@ impl Core {
 
     /// Asks the main loop for something; a rig that has closed answers nothing.
     pub(super) fn ask(&self, request: Request) {
-        self.ask_within(&mut self.lock(), request);
-    }
-
-    /// The same for who holds the lock.
-    pub(super) fn ask_within(&self, state: &mut CoreState, request: Request) {
+        let mut state = self.lock();
         if !state.is_closed {
             state.requests.push(request);
             self.wake.ring();

@@ -108,9 +108,11 @@ impl Core {
             *left -= 1;
             self.throttle(state, index, packet.length);
             if packet.length == 0 {
+                // It was called, perhaps because there is room again.
+                self.flush(state, index, &Moment::now());
                 continue;
             }
-            state.peers[index].has_come |= line.lookout().is_some();
+            state.peers[index].is_lively = true;
             let taken = Envelope::open(&buffer[..packet.length])
                 .and_then(|envelope| self.take_envelope(state, index, &envelope));
             match taken {
