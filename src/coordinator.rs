@@ -47,6 +47,7 @@ mod summary;
 mod surroundings;
 mod trace;
 mod watching;
+mod witnesses;
 
 pub(crate) use builder::{BuildScope, scope_of};
 pub use builder::{Proof, RigBuilder, prove};

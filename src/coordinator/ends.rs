@@ -23,11 +23,7 @@ impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
         // Whoever waits for it is told first: to look for what it has let go takes longer.
-        let mut state = self.core.lock();
-        state.peers[index].throttled_until = None;
-        state.peers[index].bucket = None;
-        drop(state);
-        self.read_line(index, LAST_PACKETS);
+        self.hear_last_words(index);
         self.disconnect(index);
         let Some(child) = self.processes[index].child.as_mut() else { return };
         // While it is not reaped, its number still names its process group: what it started ends with it.
@@ -68,6 +64,15 @@ impl MainLoop {
         if self.quit.is_some() {
             self.tell_those_that_may_end();
         }
+    }
+
+    /// Hears what a manager that is dead has said, however much that is.
+    pub(super) fn hear_last_words(&mut self, index: usize) {
+        let mut state = self.core.lock();
+        state.peers[index].throttled_until = None;
+        state.peers[index].bucket = None;
+        drop(state);
+        self.read_line(index, LAST_PACKETS);
     }
 
     pub(super) fn report_end(&mut self, index: usize, status: ExitStatus, was_told: bool) {
@@ -122,6 +127,7 @@ impl MainLoop {
     }
 
     pub(super) fn unwatch(&mut self, index: usize) {
+        self.forget_witnesses(index);
         let Some(child) = &self.processes[index].child else { return };
         if let Err(errno) = self.core.poller.remove(child.pidfd.as_fd()) {
             log::error!("a process cannot be taken from the poller: {errno}");

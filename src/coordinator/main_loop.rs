@@ -45,6 +45,7 @@ pub(super) enum Source {
     SafeProgram(usize),
     SafeOutput(usize),
     Guardian,
+    Witness(usize),
 }
 
 impl Source {
@@ -60,6 +61,7 @@ impl Source {
             Self::SafeProgram(index) => (7, index),
             Self::SafeOutput(index) => (8, index),
             Self::Guardian => (9, 0),
+            Self::Witness(index) => (10, index),
         };
         Token(kind << 32 | index as u64)
     }
@@ -76,7 +78,8 @@ impl Source {
             6 => Self::Children,
             7 => Self::SafeProgram(index),
             8 => Self::SafeOutput(index),
-            _ => Self::Guardian,
+            9 => Self::Guardian,
+            _ => Self::Witness(index),
         }
     }
 }
@@ -236,6 +239,7 @@ impl MainLoop {
             Source::SafeProgram(index) => self.bury_safe_program(index),
             Source::SafeOutput(index) => self.read_safe_program(index),
             Source::Guardian => self.lose_guardian(),
+            Source::Witness(index) => self.heed_witness(index),
         }
     }
 
@@ -255,10 +259,13 @@ impl MainLoop {
 
     /// The launching thread is told, once.
     pub(super) fn launched(&mut self, outcome: Result<(), LaunchError>) {
-        if let Some(launched) = self.launched.take()
-            && launched.send(outcome).is_err()
-        {
-            self.begin_quit("nobody waits for the launch any longer");
+        let Some(launched) = self.launched.take() else { return };
+        let is_running = outcome.is_ok();
+        if launched.send(outcome).is_err() {
+            return self.begin_quit("nobody waits for the launch any longer");
+        }
+        if is_running {
+            (0..self.processes.len()).for_each(|index| self.follow_witnesses(index));
         }
     }
 

@@ -281,6 +281,7 @@ impl MainLoop {
 
     /// A manager has begun a new life.
     pub(super) fn restarted(&mut self, index: usize) {
+        self.follow_witnesses(index);
         let generation = self.processes[index].generation;
         for asker in std::mem::take(&mut self.processes[index].history.orders.restarting) {
             self.answer(asker, &Restarted { manager: self.name(index), generation });

@@ -1,6 +1,7 @@
 //! One manager's process as the main loop follows it.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub(crate) struct Process {
     pub(crate) child: Option<ChildProcess>,
     pub(crate) page: Option<Arc<StatusPage>>,
     pub(crate) urgent: Option<Arc<Doorbell>>,
+    /// Readable when a thread has ended that lasts as long as its process.
+    pub(crate) witnesses: Vec<OwnedFd>,
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
     pub(crate) records: RecordBudget,
@@ -133,6 +136,7 @@ impl Process {
             child: None,
             page: None,
             urgent: None,
+            witnesses: Vec::new(),
             stdout: None,
             stderr: None,
             records: RecordBudget::new(Instant::now()),
