@@ -32,6 +32,13 @@ pub(crate) struct Orders {
     pub(super) is_to_restart: bool,
 }
 
+impl Orders {
+    /// Whether somebody waits for it to be started again.
+    pub(super) fn ask_for_restart(&self) -> bool {
+        !self.restarting.is_empty()
+    }
+}
+
 /// A stop that not every manager has answered.
 #[derive(Debug)]
 pub(super) struct Stop {
@@ -87,12 +94,6 @@ impl MainLoop {
     fn with_manager(&mut self, asker: Asker, name: &str, act: impl FnOnce(&mut Self, Asker, usize)) {
         let managers = &self.core.blueprint.managers;
         match managers.iter().position(|manager| manager.name.as_str() == name) {
-            Some(index) if self.processes[index].is_absent => {
-                self.fail_order(
-                    asker,
-                    format!("`{name}` was absent when the rig started, and takes no part in it"),
-                );
-            }
             Some(index) => act(self, asker, index),
             None => {
                 let known: Vec<_> = managers.iter().map(|manager| manager.name.to_string()).collect();
@@ -188,6 +189,9 @@ impl MainLoop {
     /// A manager may move again, once its start-up commands that were put off are done.
     fn arm(&mut self, asker: Asker, index: usize) {
         let manager = self.name(index);
+        if self.processes[index].is_absent {
+            return self.fail_order(asker, format!("`{manager}` is absent: a restart looks for it again"));
+        }
         let process = &mut self.processes[index];
         if !process.history.is_inactive {
             return self.answer(asker, &Armed { manager, was_inactive: false });
@@ -239,6 +243,9 @@ impl MainLoop {
             return self.fail_order(asker, "the rig is starting or quitting".to_owned());
         }
         process.history.orders.restarting.push(asker);
+        if process.is_absent {
+            return self.try_again(index);
+        }
         if process.is_alive() {
             if process.history.supervisor.has_failed() {
                 return self.order_failed(index, "it was killed and its process is still there");

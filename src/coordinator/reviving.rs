@@ -22,7 +22,8 @@ impl MainLoop {
     pub(super) fn follow_up(&mut self, index: usize, status: ExitStatus, was_told: bool) {
         let process = &self.processes[index];
         if process.is_absent {
-            return self.unguard(index);
+            self.unguard(index);
+            return self.try_again_if_asked(index);
         }
         let is_in_order = status.success() && process.safe_state.is_some();
         let is_unsafe = process.is_condemned || !process.has_said_safe();
@@ -102,7 +103,7 @@ impl MainLoop {
     }
 
     /// A new life begins: everything of the last one is left behind but its history.
-    fn revive(&mut self, index: usize) {
+    pub(super) fn revive(&mut self, index: usize) {
         let core = std::sync::Arc::clone(&self.core);
         let plan = &core.blueprint.managers[index];
         let blank = Process::new(&plan.supervision, plan.safe_deadline);
@@ -132,6 +133,9 @@ impl MainLoop {
 
     /// A new life has failed before it began to work: what runs of it is ended, and its end is one like any other.
     pub(super) fn life_failed(&mut self, index: usize, error: &LaunchError) {
+        if self.processes[index].is_on_trial && self.quit.is_none() {
+            return self.leave_out(index, error);
+        }
         let reason = error.reason();
         if !self.processes[index].is_condemned {
             let name = self.name(index);
@@ -166,6 +170,7 @@ impl MainLoop {
 
     fn begin_alone(&mut self, index: usize) {
         self.processes[index].phase = Phase::Running;
+        self.processes[index].is_on_trial = false;
         self.core.with_router(|router| {
             router.set_life(index, Life::Ready);
             router.tell(index, control::seal(&CoordinatorWord::Start));
