@@ -7,11 +7,13 @@ use super::cancels::Cancels;
 use super::link::{Arrived, Link};
 use super::safety::Safety;
 use super::steps::Steps;
-use crate::registry::{Context, Finished, Incoming, Instance};
+use crate::registry::{Context, Finished, Incoming, Instance, Step};
 use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
 use crate::shm::StatusPage;
-use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal};
+use crate::transport::PipeError;
+use crate::wire::control::ManagerWord;
+use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal, SafeReason};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
@@ -62,17 +64,52 @@ impl Dispatch {
             steps.note_failure(&self.name_of(header.command), failure);
         }
         match header.kind {
-            Kind::Request => self.answer(header, finished),
+            Kind::Request => self.answer(header, finished, |bytes| self.deliver(bytes, instance, steps)),
             _ => self.note_failure(header, finished.end),
         }
         self.page.finish(self.taken);
+    }
+
+    /// Sends the answer of a handler, however long the line is full: nobody else could. What is more urgent is done
+    /// meanwhile, so that a coordinator that hears nothing keeps no hardware from its safe state. A process that is to
+    /// end waits no longer: its caller learns of that.
+    fn deliver(&self, bytes: &[u8], instance: &mut dyn Instance, steps: &Steps) {
+        let mut entries = Vec::new();
+        let sent = loop {
+            match self.link.try_send(bytes) {
+                Err(PipeError::NotReady) if !self.ends() => self.link.wait_for_room(),
+                sent => break sent,
+            }
+            if let Some(order) = self.safety.begin() {
+                let enter = || self.safety.enter(order, instance);
+                entries.extend(steps.mark(Step::SafeState, enter));
+            }
+        };
+        let told = entries.into_iter().map(ManagerWord::Safe);
+        match sent {
+            Ok(()) => told.for_each(|word| self.link.tell(&word)),
+            Err(error) => {
+                log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
+                // There is hardly room for them either, and the process ends.
+                told.for_each(|word| {
+                    let _ = self.link.try_tell(&word);
+                });
+            }
+        }
+    }
+
+    /// Whether the process ends, and not in good order.
+    fn ends(&self) -> bool {
+        self.safety.ending().is_some_and(|reason| reason != SafeReason::Quit)
     }
 
     /// A stop was ordered before the command began: it never does. Of one-way commands the coordinator has told.
     fn call_off(&self, header: &Header) {
         self.page.begin(self.taken, header.command.0, None);
         if header.kind == Kind::Request {
-            self.answer(header, Finished::without_running(NotDone::Cancelled));
+            self.answer(header, Finished::without_running(NotDone::Cancelled), |bytes| {
+                send(&self.link, bytes)
+            });
         }
         self.page.finish(self.taken);
     }
@@ -137,11 +174,11 @@ impl Dispatch {
         })
     }
 
-    fn answer(&self, asked: &Header, finished: Finished) {
+    fn answer(&self, asked: &Header, finished: Finished, deliver: impl FnOnce(&[u8])) {
         let (header, payload, stream) = finished.answer(asked);
-        let Some(source) = stream else { return send(&self.link, &header, &payload) };
+        let Some(source) = stream else { return deliver(&header.seal(&payload)) };
         let link = Arc::clone(&self.link);
-        let send = Arc::new(move |header: &Header, payload: &[u8]| send(&link, header, payload));
+        let send = Arc::new(move |header: &Header, payload: &[u8]| send(&link, &header.seal(payload)));
         self.link.desk().streams().open(&header, &payload, source, send);
         self.link.call_attention();
     }
@@ -151,7 +188,7 @@ impl Dispatch {
         if asked.kind == Kind::Request {
             let command = self.name_of(asked.command);
             let refusal = NotDone::Refused(Refusal::Quitting { command });
-            self.answer(asked, Finished::without_running(refusal));
+            self.answer(asked, Finished::without_running(refusal), |bytes| send(&self.link, bytes));
         }
     }
 
@@ -171,9 +208,8 @@ impl Dispatch {
     }
 }
 
-fn send(link: &Link, header: &Header, payload: &[u8]) {
-    let bytes = header.seal(payload);
-    if let Err(error) = link.send(&bytes) {
+fn send(link: &Link, bytes: &[u8]) {
+    if let Err(error) = link.send(bytes) {
         log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
     }
 }
