@@ -128,6 +128,10 @@ impl Dispatch {
         };
         if spec.hazardous && !self.safety.may_leave() {
             log::warn!("`{}` does not run: it was sent before the coordinator froze", spec.name);
+            if header.kind == Kind::Send {
+                let (ordinal, command, sender) = (self.taken, header.command, arrived.sender);
+                self.link.tell(&ManagerWord::NotRun { ordinal, command, sender });
+            }
             return Finished::without_running(NotDone::Cancelled);
         }
         context.enter(self.index, header);

@@ -22,8 +22,11 @@ impl Link {
             Kind::Progress | Kind::Chunk => self.file_news(&envelope)?,
             Kind::Control if self.heed(envelope.payload) => {}
             _ => {
-                let Envelope { header, payload } = envelope;
-                self.deliver(Arrived { header, payload: payload.to_vec(), descriptors });
+                let Envelope { mut header, payload } = envelope;
+                // It has no call that could be cancelled or told of.
+                let is_one_way = header.kind == Kind::Send;
+                let sender = if is_one_way { std::mem::take(&mut header.correlation) } else { 0 };
+                self.deliver(Arrived { header, sender, payload: payload.to_vec(), descriptors });
             }
         }
         Ok(())

@@ -34,6 +34,8 @@ const TURN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) header: Header,
+    /// Who sent a one-way command, in the coordinator's words.
+    pub(super) sender: u64,
     pub(super) payload: Vec<u8>,
     pub(super) descriptors: Vec<OwnedFd>,
 }

@@ -119,7 +119,7 @@ fn hello() -> ManagerWord {
 fn next_word(link: &Link, buffer: &mut [u8]) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
     loop {
         match link.wait_as_worker(buffer, &[], None) {
-            Woken::Arrived(Arrived { header, payload, descriptors }) if header.kind == Kind::Control => {
+            Woken::Arrived(Arrived { header, payload, descriptors, .. }) if header.kind == Kind::Control => {
                 let word = control::open(&payload).map_err(|error| fail(link, error.into()))?;
                 return Ok((word, descriptors));
             }
