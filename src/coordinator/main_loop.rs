@@ -177,7 +177,9 @@ impl MainLoop {
                 self.log.flush();
                 self.write_trace(false);
             }
+            let asleep_since = Instant::now();
             let ready = self.core.poller.wait(patience);
+            self.make_up_for_standstill(asleep_since, patience);
             self.begin_telling();
             match ready {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
