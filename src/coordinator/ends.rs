@@ -12,6 +12,7 @@ use super::listening::too_fast;
 use super::main_loop::MainLoop;
 use super::outputs::Lines;
 use super::process::{Phase, describe_exit};
+use super::summary::Death;
 use crate::wire::CommandId;
 
 /// How many packets of a dead manager are read: more than a pipe holds, unless what it started goes on writing.
@@ -82,13 +83,12 @@ impl MainLoop {
             return self.log.line(&name, Level::Debug, &format!("what was left of it has ended: {how}"));
         }
         if !was_told || self.processes[index].is_condemned {
-            let because = self.processes[index].fault.clone();
-            self.tell_death(index, &how);
+            let death = self.death(index, how, self.processes[index].fault.clone());
+            self.tell_death(index, &death);
+            self.processes[index].blame(death.in_short());
             if self.launched.is_none() {
-                self.note_death(index, how, because);
+                self.processes[index].history.deaths.push(death);
             }
-            let fault = self.unplanned(index, status);
-            self.processes[index].blame(fault);
         } else if self.processes[index].safe_state.is_none() {
             self.processes[index].blame(format!("ended with {how} without a word that it is safe"));
         } else if !status.success() {
@@ -103,15 +103,14 @@ impl MainLoop {
         }
     }
 
-    fn tell_death(&self, index: usize, how: &str) {
-        let process = &self.processes[index];
+    fn tell_death(&self, index: usize, death: &Death) {
         self.core.tell_event(|| RigEvent::Death {
             manager: index,
-            generation: process.generation,
-            pid: process.child.as_ref().map_or(0, |child| child.pid),
-            how: how.to_owned(),
-            at: self.last_command(index).unwrap_or_default(),
-            last_lines: process.last_lines(),
+            generation: death.generation,
+            pid: death.pid,
+            how: death.how.clone(),
+            at: death.command.clone().unwrap_or_default(),
+            last_lines: death.last_lines.clone(),
         });
     }
 

@@ -8,6 +8,7 @@ use log::Level;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::laddering::STILL_THERE;
 use super::main_loop::MainLoop;
 use super::process::Phase;
 use crate::remote::{Arm, Armed, Restart, Restarted, StopAll, StopOutcome, StopReport};
@@ -248,7 +249,7 @@ impl MainLoop {
         }
         if process.is_alive() {
             if process.history.supervisor.has_failed() {
-                return self.order_failed(index, "it was killed and its process is still there");
+                return self.order_failed(index, STILL_THERE);
             }
             if process.is_at_work() {
                 self.end_alone(index, now);

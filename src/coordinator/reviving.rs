@@ -10,7 +10,7 @@ use log::Level;
 
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
-use super::process::{Phase, Process, describe_exit};
+use super::process::{Phase, Process};
 use super::router::Life;
 use super::summary::Death;
 use crate::config::{Rearm, RestartPolicy};
@@ -82,11 +82,11 @@ impl MainLoop {
         self.tell_of_death(death);
     }
 
-    /// A manager has ended though nobody asked for that: what is known of it is kept.
-    pub(super) fn note_death(&mut self, index: usize, how: String, because: Option<String>) {
+    /// A manager has ended though nobody asked for that: what is known of it.
+    pub(super) fn death(&self, index: usize, how: String, because: Option<String>) -> Death {
         let command = self.last_command(index);
         let process = &self.processes[index];
-        let death = Death {
+        Death {
             manager: self.name(index),
             generation: process.generation,
             pid: process.child.as_ref().map_or(0, |child| child.pid),
@@ -98,8 +98,7 @@ impl MainLoop {
             last_lines: process.last_lines(),
             safe_program: None,
             then: String::new(),
-        };
-        self.processes[index].history.deaths.push(death);
+        }
     }
 
     /// A new life begins: everything of the last one is left behind but its history.
@@ -150,7 +149,8 @@ impl MainLoop {
             }
             return;
         }
-        self.note_death(index, reason, None);
+        let death = self.death(index, reason, None);
+        self.processes[index].history.deaths.push(death);
         self.processes[index].phase = Phase::Down;
         let next = if self.quit.is_some() { Next::Rest } else { Next::ByPolicy { is_failure: true } };
         let end = End { is_unsafe: false, next };
@@ -197,11 +197,5 @@ impl MainLoop {
                 self.take_step(index, step);
             }
         }
-    }
-
-    /// In words, how a process ended of which nobody asked for it.
-    pub(super) fn unplanned(&self, index: usize, status: ExitStatus) -> String {
-        let during = self.last_command(index).map(|command| format!(", while at `{command}`"));
-        format!("ended by itself: {}{}", describe_exit(status), during.unwrap_or_default())
     }
 }

@@ -18,8 +18,7 @@ pub fn end_of_thread(process: Pid, thread: Pid) -> Result<OwnedFd, Errno> {
     let descriptor = pidfd_open(thread, OF_THREAD)?;
     // A number may mean another thread here than it means there. From here on the descriptor is of the one that is
     // looked for, or of one that has ended.
-    let place =
-        PathBuf::from(format!("/proc/{}/task/{}", process.as_raw_nonzero(), thread.as_raw_nonzero()));
+    let place = PathBuf::from(format!("/proc/{}/task/{}", process.as_raw_nonzero(), thread.as_raw_nonzero()));
     if place.exists() { Ok(descriptor) } else { Err(Errno::SRCH) }
 }
 

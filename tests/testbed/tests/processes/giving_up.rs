@@ -4,14 +4,16 @@ use std::fs;
 use std::sync::mpsc::channel;
 
 use crate::restarts::{kill, status_of, until_in_life};
-use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, until_busy};
+use crate::support::{
+    PATIENCE, end_cleanly, eventually, fail_to_launch, launch, pid_of, testbed, until_busy,
+};
 use labrig::managers::chaos::{Misbehave, Misdeed};
-use labrig::{CallError, Refusal, Rig};
+use labrig::{CallError, LaunchError, Refusal, Rig};
 use labrig_testbed::commands::{Add, Panic, Sleep};
 use nix::sys::ptrace;
 use nix::unistd::Pid;
 use rustix::fs::OFlags;
-use rustix::process::{PidfdFlags, pidfd_open, test_kill_process};
+use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, test_kill_process};
 
 const RESTARTS: &str = "restart_policy = \"on-failure\"\nrestart_delay_ms = 1\n";
 
@@ -84,7 +86,10 @@ impl Held {
     }
 
     fn seize(rig: &Rig, manager: &str, options: ptrace::Options) -> Self {
-        let pid = pid_of(rig, manager).as_raw_nonzero().get();
+        Self::seize_in(pid_of(rig, manager).as_raw_nonzero().get(), options)
+    }
+
+    fn seize_in(pid: i32, options: ptrace::Options) -> Self {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
         let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let other = threads.into_iter().find(|thread: &i32| *thread != pid).expect("it has a link thread");
@@ -113,7 +118,9 @@ fn the_death_of_a_manager_is_known_while_its_process_is_still_on_its_way_to_the_
     if !tells_of_threads() {
         return println!("this system cannot tell of threads");
     }
-    let rig = launch("[managers.left]\nkind = \"worker\"\nsafe_deadline_ms = 600000\n[managers.right]\nkind = \"worker\"");
+    let rig = launch(
+        "[managers.left]\nkind = \"worker\"\nsafe_deadline_ms = 60000\n[managers.right]\nkind = \"worker\"",
+    );
     let sleeping = rig.scope().to("left").request(Sleep { duration_ms: 3_600_000 }).expect("accepted");
     let queued = rig.scope().to("left").request(Add { a: 1, b: 2 }).expect("accepted");
     until_busy(&rig, &["left"]);
@@ -169,11 +176,41 @@ fn a_process_that_not_even_a_kill_ends_is_given_up_and_everybody_else_goes_on() 
     // While its process is there, its devices have an owner.
     let restart = || rig.scope().restart("bad").expect("accepted").wait(PATIENCE);
     let refused = restart().expect_err("it is there").to_string();
-    assert!(refused.contains("it was killed and its process is still there"), "{refused}");
+    assert!(refused.contains("was killed, and its process is still there"), "{refused}");
     held.let_go();
     eventually("its second life", || restart().is_ok_and(|it| it.generation == 2));
     eventually("a ready manager", || status_of(&rig, "bad").state == "ready");
     assert!(rig.shutdown().is_clean);
+}
+
+/// Two others are still starting: one that will never be ready, and the one that is given up.
+#[test]
+fn a_rig_that_is_still_starting_gives_up_on_a_process_that_cannot_be_killed_and_does_not_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pid");
+    let script = format!(
+        "case $LABRIG_ROLE in manager*) echo $$ > '{file}.new'; mv '{file}.new' '{file}';; esac; exec '{testbed}'",
+        file = file.display(),
+        testbed = testbed().display()
+    );
+    let config = stubborn_config(&format!(
+        "program = \"/bin/sh\"\nargs = [\"-c\", \"{script}\"]\n\
+         [managers.slow]\nkind = \"worker\"\n[managers.slow.config]\nsetup = \"sleep\"\n"
+    ));
+    let (told, heard) = channel();
+    std::thread::spawn(move || told.send(fail_to_launch(&config)));
+    let pid = || fs::read_to_string(&file).ok()?.trim().parse::<i32>().ok();
+    let threads = |pid: i32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    eventually("its threads", || pid().is_some_and(|pid| threads(pid) > 1));
+    let pid = pid().expect("it was there");
+    let held = Held::seize_in(pid, ptrace::Options::empty());
+    kill_process(rustix::process::Pid::from_raw(pid).expect("a number"), Signal::STOP).expect("it lives");
+    let error = heard.recv_timeout(PATIENCE).expect("it comes to an end");
+    assert!(
+        matches!(&error, LaunchError::Died { manager, how, .. } if manager == "bad" && how.contains("still there")),
+        "{error:?}"
+    );
+    held.let_go();
 }
 
 #[test]
