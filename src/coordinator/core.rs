@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::answers::Answers;
 use super::blueprint::Blueprint;
 use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
@@ -21,7 +22,7 @@ use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
 use crate::remote::scope::Ping;
-use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
+use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
 use crate::wire::{
@@ -99,30 +100,6 @@ pub(crate) enum Request {
     ReadyToQuit,
     /// A start-up command has ended.
     Startup { manager: usize, answer: Answer },
-}
-
-/// News to hand over once the lock is released.
-#[derive(Default)]
-#[must_use = "answers that are not handed over leave their callers waiting"]
-pub(crate) struct Answers {
-    answers: Vec<(Arc<Slot>, Answer)>,
-    undelivered: Vec<Undelivered>,
-    on_undelivered: Vec<OnUndelivered>,
-}
-
-impl Answers {
-    pub(crate) fn hand_over(self) {
-        for (slot, answer) in self.answers {
-            // A second answer is impossible here: the slot left the table with the first.
-            let _ = slot.fill(answer);
-        }
-        for news in self.undelivered {
-            for told in &self.on_undelivered {
-                let (told, news) = (Arc::clone(told), news.clone());
-                callbacks::run_later(Box::new(move || told(&news)));
-            }
-        }
-    }
 }
 
 impl Core {

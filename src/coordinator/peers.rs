@@ -122,7 +122,6 @@ impl Peer {
     /// The same for a stop of everything, by its number: the manager's answer says which was the last it knew of.
     pub(crate) fn stop(&mut self, barrier: u64, number: u64) {
         if let Some(UrgentLane { page, .. }) = &self.urgent {
-            page.set_argument(SafeReason::BARRIER_WORD, barrier);
             page.set_argument(SafeReason::STOP_WORD, number);
         }
         self.enter_safe_state(barrier, SafeReason::StopOrdered);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Answers, Core, CoreState, Request};
+use super::answers::Answers;
+use super::core::{Core, CoreState, Request};
 use super::peers::Looker;
 use super::router::{Caller, Moment, Router};
 use crate::transport::PipeError;

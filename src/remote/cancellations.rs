@@ -5,12 +5,14 @@
 //! than the last that began has ended already.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::slot::Slot;
+use crate::shm::Doorbell;
 use crate::wire::Refusal;
 
 /// The command being handled was cancelled, or its process ends: give up, and leave the device well.
@@ -37,6 +39,16 @@ struct State {
     /// Whether everything is to give up until [`Cancellations::go_on`].
     is_held: bool,
     ends: bool,
+    /// Wakes whoever runs now out of a wait elsewhere.
+    bell: Option<Arc<Doorbell>>,
+}
+
+impl State {
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
 }
 
 impl Cancellations {
@@ -87,6 +99,7 @@ impl Cancellations {
         let mut state = self.state.lock();
         if state.current == Some(call) {
             self.is_cancelled.store(true, Ordering::Release);
+            state.ring();
             drop(state);
             self.changed.notify_all();
             return true;
@@ -117,8 +130,17 @@ impl Cancellations {
         note(&mut state);
         // Within the lock, or a sleeper that has just looked would miss the call that wakes it.
         self.is_cancelled.store(true, Ordering::Release);
+        state.ring();
         drop(state);
         self.changed.notify_all();
+    }
+
+    /// Whoever runs now waits elsewhere, where that bell wakes it: it is rung when it is to give up.
+    pub fn wait_at<T>(&self, bell: Arc<Doorbell>, wait: impl FnOnce() -> T) -> T {
+        self.state.lock().bell = Some(bell);
+        let done = wait();
+        self.state.lock().bell = None;
+        done
     }
 
     /// Whether whoever runs now is to give up.

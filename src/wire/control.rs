@@ -202,6 +202,16 @@ pub enum ManagerWord {
         /// Its fingerprint here.
         theirs: CommandId,
     },
+    /// A one-way command that moves or emits something was taken and not run: the coordinator was frozen, and the
+    /// manager in its safe state.
+    NotRun {
+        /// Its number among those that this manager was given.
+        ordinal: u64,
+        /// Which command.
+        command: CommandId,
+        /// Who sent it, as its envelope said in place of a call's number.
+        sender: u64,
+    },
 }
 
 /// The envelope of a word.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::routing::command_name;
 use super::station::{Entrant, Ordered, Queued};
-use super::{Asked, Call, Caller, Effect, Gauge, Moment, Router, Stand, taken};
+use super::{Asked, Call, Caller, Gauge, Moment, Router, Stand, taken};
 use crate::remote::orders;
 use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
 use crate::wire::{CommandId, Header, Hop, Hops, Kind, Overflow, Refusal, Target, UndeliveredReason};
@@ -118,12 +118,7 @@ impl Router {
         let scope = self.scope;
         let taken = || taken(scope, index, gauge);
         let name = || command_name(&self.routes, self.ping, command);
-        let displaced = self.stations[index].admit(entrant, taken, &name).inspect_err(|refusal| {
-            // Whoever is told so tries again: let it move on what there may be room for meanwhile.
-            if matches!(refusal, Refusal::Busy { .. }) && index <= scope {
-                self.effects.push(Effect::Flush(index));
-            }
-        })?;
+        let displaced = self.stations[index].admit(entrant, taken, &name)?;
         let call = if is_one_way { None } else { Some(self.remember(index, part)?) };
         // From here on nothing refuses it.
         let bytes = self.sealed(index, part, call);
@@ -148,7 +143,7 @@ impl Router {
         let header = Header {
             kind: if call.is_some() { Kind::Request } else { Kind::Send },
             generation: self.stations[index].generation,
-            correlation: call.unwrap_or(0),
+            correlation: call.unwrap_or_else(|| self.sender_word(index, part)),
             target: Target::Route,
             chain: Hops::from_slice(part.chain),
             ..*part.header
