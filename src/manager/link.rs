@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) has_listener: bool,
     pub(super) worker_sleeps: bool,
     pub(super) waiters: usize,
+    /// For who waits next.
+    pub(super) spare_buffer: Option<Vec<u8>>,
 }
 
 impl Link {

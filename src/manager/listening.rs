@@ -262,7 +262,7 @@ impl Link {
 
     /// Sleeps until a slot has what is needed, the time has come, or `is_to_stop`.
     pub(super) fn wait_for(&self, slot: &Slot, need: Need, until: Instant, is_to_stop: &dyn Fn() -> bool) {
-        let mut buffer = Vec::new();
+        let mut buffer = None;
         let mut state = self.lock();
         state.waiters += 1;
         while !slot.has(need) && !self.is_closed() && !is_to_stop() && Instant::now() < until {
@@ -272,8 +272,8 @@ impl Link {
             }
             state.has_listener = true;
             drop(state);
-            buffer.resize(MAX_ENVELOPE_BYTES + 1, 0);
-            self.listen_for(slot, need, &mut buffer, until, is_to_stop);
+            let buffer = buffer.get_or_insert_with(|| self.take_buffer());
+            self.listen_for(slot, need, buffer, until, is_to_stop);
             state = self.lock();
             // Not counted among those to be woken: it looks for itself.
             state.waiters -= 1;
@@ -283,6 +283,19 @@ impl Link {
         state.waiters -= 1;
         if !state.has_listener {
             self.wake_next(&state);
+        }
+        drop(state);
+        self.give_back(buffer);
+    }
+
+    /// Memory for one envelope: that of whoever waited last, if nobody has it.
+    fn take_buffer(&self) -> Vec<u8> {
+        self.lock().spare_buffer.take().unwrap_or_else(|| vec![0; MAX_ENVELOPE_BYTES + 1])
+    }
+
+    fn give_back(&self, buffer: Option<Vec<u8>>) {
+        if buffer.is_some() {
+            self.lock().spare_buffer = buffer;
         }
     }
 

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 /// How long a wait looks for news before it sleeps, unless told otherwise.
 pub const SPIN_LIMIT: Duration = Duration::from_micros(20);
 
-/// How many looks pass between two offers of the processor, and between two glances at the clock.
+/// How many looks pass at most between two offers of the processor, and between two glances at the clock. It begins with
+/// one: on one processor the other side runs only when this one has offered it, and 32 looks, each of which pauses, are as
+/// long as a small command takes. While the other side runs elsewhere, offers cost more than looks.
 const LOOKS_PER_YIELD: u32 = 32;
 
 /// Why a wait could not sleep.
@@ -64,8 +66,9 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
         return None;
     }
     let began = Instant::now();
+    let mut looks = 1;
     loop {
-        for _ in 0..LOOKS_PER_YIELD {
+        for _ in 0..looks {
             let found = look();
             if found.is_some() {
                 return found;
@@ -76,6 +79,7 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
             return None;
         }
         rustix::thread::sched_yield();
+        looks = LOOKS_PER_YIELD.min(2 * looks);
     }
 }
 
