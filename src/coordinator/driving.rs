@@ -68,8 +68,6 @@ impl Driver<'_> {
     fn wait(&mut self, slot: &Slot, until: Instant) -> bool {
         let is_there = || slot.has(Need::Answer);
         let mut buffer = [0; MAX_RECORD_BYTES];
-        // Whoever slept when it was called needs more than a moment, and gets this processor sooner when nobody looks.
-        let mut is_to_look = !self.lanes.iter().any(|(_, line)| line.has_called());
         loop {
             if is_there() {
                 return true;
@@ -89,8 +87,7 @@ impl Driver<'_> {
                 }
                 continue;
             }
-            if std::mem::replace(&mut is_to_look, true) && look_for_a_moment(|| is_there() || self.has_news())
-            {
+            if look_for_a_moment(|| is_there() || self.has_news()) {
                 continue;
             }
             self.let_go_of_others();

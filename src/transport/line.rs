@@ -27,8 +27,6 @@ pub struct Line {
     /// How many packets were received by the pipe, without the one that is held back.
     received: AtomicU32,
     is_shut: AtomicBool,
-    /// Whether the other side slept when something was last put into its lane.
-    has_called: AtomicBool,
     /// Whether what has no room in the lane is kept back, instead of going by the pipe.
     keeps_back: AtomicBool,
     /// How far its lane had been emptied when the other side was last told so.
@@ -66,7 +64,6 @@ impl Line {
             lookout: OnceLock::new(),
             received: AtomicU32::new(0),
             is_shut: AtomicBool::new(false),
-            has_called: AtomicBool::new(false),
             keeps_back: AtomicBool::new(false),
             told_of_room_at: AtomicU64::new(u64::MAX),
         }
@@ -214,11 +211,6 @@ impl Line {
         }
     }
 
-    /// Whether the other side slept, and was called, when something was last put into its lane.
-    pub fn has_called(&self) -> bool {
-        self.has_called.load(Ordering::Relaxed)
-    }
-
     /// Whether it was shut here.
     pub fn is_shut(&self) -> bool {
         self.is_shut.load(Ordering::SeqCst)
@@ -311,7 +303,6 @@ impl Sending<'_> {
             return Ok(());
         }
         let is_unseen = self.out.lane.as_ref().is_some_and(|lane| lane.publish() == Put::Unseen);
-        self.line.has_called.store(is_unseen, Ordering::Relaxed);
         if is_unseen { self.out.call(&self.line.pipe) } else { Ok(()) }
     }
 }

@@ -35,6 +35,40 @@ fn received(line: &Line) -> Vec<u8> {
 }
 
 #[test]
+fn what_has_no_room_is_kept_back_until_the_other_side_has_taken_everything() {
+    let (ours, theirs) = wide();
+    ours.keep_back();
+    theirs.wake_up();
+    let mut kept = 0_u64;
+    while ours.send(&kept.to_le_bytes()).is_ok() {
+        kept += 1;
+    }
+    assert_eq!(ours.send(&kept.to_le_bytes()), Err(PipeError::NoRoom));
+    let mut buffer = vec![0; 8192];
+    assert!(ours.receive(&mut buffer).is_err(), "nobody has told of room yet");
+    (0..kept).for_each(|number| assert_eq!(received(&theirs), number.to_le_bytes()));
+    assert_eq!(theirs.receive_known(&mut buffer).expect_err("it is empty"), PipeError::NotReady);
+    assert_eq!(ours.receive(&mut buffer).expect("it is told").length, 0);
+    assert_eq!(theirs.receive_known(&mut buffer).expect_err("it is empty"), PipeError::NotReady);
+    assert_eq!(ours.receive(&mut buffer).expect_err("it is told once"), PipeError::NotReady);
+    ours.send(&kept.to_le_bytes()).expect("there is room");
+    assert_eq!(received(&theirs), kept.to_le_bytes());
+}
+
+#[test]
+fn several_are_told_of_once() {
+    let (ours, theirs) = wide();
+    let mut sending = ours.begin_sending();
+    (0..3_u8).for_each(|number| sending.send(&[number]).expect("room"));
+    assert!(!theirs.has_records(), "nothing is there before it is told of");
+    sending.finish().expect("the other side is there");
+    let mut buffer = vec![0; 8192];
+    (0..3_u8).for_each(|number| assert_eq!(received(&theirs), [number]));
+    assert_eq!(theirs.receive(&mut buffer).expect("it was called").length, 0);
+    assert_eq!(theirs.receive(&mut buffer).expect_err("it was called once"), PipeError::NotReady);
+}
+
+#[test]
 fn what_is_small_and_what_is_large_arrives_in_the_order_in_which_it_was_sent() {
     let (ours, theirs) = wide();
     let message = |number: u8| vec![number; if number.is_multiple_of(3) { 5000 } else { 50 }];

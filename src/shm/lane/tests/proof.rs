@@ -208,6 +208,45 @@ fn a_full_lane_wraps_around(mistake: Mistake) {
     assert_eq!(taken, put, "{NOT_WHAT_WAS_PUT}");
 }
 
+/// Puts a number in once there is room, of which the taker tells.
+fn keep_back(putter: &mut Putter<ModelLane>, calls: &ModelPipe<()>, told: &ModelPipe<()>, number: u64) {
+    let bytes = number.to_le_bytes();
+    while !putter.write(&bytes, 0) && !(putter.wait_for_room(bytes.len()) && putter.write(&bytes, 0)) {
+        told.poll();
+        told.receive();
+    }
+    if putter.publish() == Put::Unseen {
+        calls.send(());
+    }
+}
+
+/// The third record may find no room, and is kept back until the taker has taken everything.
+fn a_putter_waits_for_room(mistake: Mistake) {
+    let (mut putter, mut taker, watcher) = ends(&ModelLane::new(mistake));
+    let (pipe, back) = (ModelPipe::new(), ModelPipe::new());
+    let (calls, told) = (Arc::clone(&pipe), Arc::clone(&back));
+    let other =
+        thread::spawn(move || (1..=3).for_each(|number| keep_back(&mut putter, &calls, &told, number)));
+    let (mut last, mut told_at) = (0, None);
+    watcher.begin_looking();
+    take_all(&mut taker, &mut last);
+    while last < 3 {
+        watcher.fall_asleep();
+        if let Some(at) = watcher.awaited_at()
+            && told_at.replace(at) != Some(at)
+        {
+            back.send(());
+        }
+        if !watcher.has_records() {
+            pipe.poll();
+            pipe.receive();
+        }
+        watcher.begin_looking();
+        take_all(&mut taker, &mut last);
+    }
+    join(other);
+}
+
 /// What goes by the pipe: a number, or nothing when the other side is called.
 type Packet = Option<u64>;
 
@@ -339,6 +378,11 @@ fn whoever_is_roused_hears_what_was_said_before() {
 #[test]
 fn a_lane_that_is_full_wraps_around() {
     check_holds(a_full_lane_wraps_around, None);
+}
+
+#[test]
+fn whoever_waits_for_room_is_told_of_it() {
+    check_holds(a_putter_waits_for_room, at_most(3));
 }
 
 #[test]
