@@ -16,6 +16,7 @@ mod link_thread;
 mod logging;
 mod safety;
 mod setup;
+mod signal_pages;
 mod signals;
 mod steps;
 mod worker;

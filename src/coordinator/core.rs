@@ -16,6 +16,7 @@ use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Router, Station, TracedEnding};
 use super::run_log::Notes;
+use super::signals::SignalTable;
 use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) wake: Doorbell,
     /// What those are told who watch the rig.
     pub(crate) events: Events,
+    /// What managers publish.
+    pub(crate) signals: SignalTable,
     state: Mutex<CoreState>,
     /// Wakes the scope's thread.
     scope_queued: Condvar,
@@ -163,6 +166,7 @@ impl Core {
         };
         let poller = Poller::new().map_err(|errno| DoorbellError::NoDescriptor { errno })?;
         Ok(Self {
+            signals: SignalTable::of(&blueprint),
             blueprint,
             poller,
             wake: Doorbell::create()?,

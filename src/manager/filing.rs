@@ -14,13 +14,13 @@ impl Link {
     pub(super) fn file(
         &self,
         envelope: Envelope<'_>,
-        descriptors: Vec<OwnedFd>,
+        mut descriptors: Vec<OwnedFd>,
     ) -> Result<(), EnvelopeError> {
         match envelope.header.kind {
             Kind::Done | Kind::Ended | Kind::Report => self.file_answer(envelope)?,
             Kind::Opened => self.file_opening(envelope)?,
             Kind::Progress | Kind::Chunk => self.file_news(&envelope)?,
-            Kind::Control if self.heed(envelope.payload) => {}
+            Kind::Control if self.heed(envelope.payload, &mut descriptors) => {}
             _ => {
                 let Envelope { header, payload } = envelope;
                 self.deliver(Arrived { header, payload: payload.to_vec(), descriptors });
@@ -70,12 +70,15 @@ impl Link {
     }
 
     /// Words that need not wait for the worker; says whether it was one of those.
-    fn heed(&self, payload: &[u8]) -> bool {
+    fn heed(&self, payload: &[u8], descriptors: &mut Vec<OwnedFd>) -> bool {
         match control::open::<CoordinatorWord>(payload) {
             Ok(CoordinatorWord::Grant { correlation, chunks }) => {
                 self.desk().streams().grant(correlation, chunks);
             }
             Ok(CoordinatorWord::Undelivered(news)) => self.note_undelivered(&news),
+            Ok(CoordinatorWord::Signals { manager }) => {
+                self.signal_pages.put(manager, std::mem::take(descriptors));
+            }
             _ => return false,
         }
         true

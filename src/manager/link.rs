@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::filing;
+use super::signal_pages::SignalPages;
 use crate::registry::Desk;
 use crate::remote::{Need, OnUndelivered, Slot};
 use crate::shm::{Doorbell, look_for_a_moment};
@@ -58,6 +59,7 @@ pub(super) struct Link {
     /// Wakes the link thread, when nobody else is left to listen.
     attention: Doorbell,
     pub(super) configure: OnceLock<Configure>,
+    pub(super) signal_pages: SignalPages,
     desk: Arc<Desk>,
     worker: ThreadId,
     /// Whether something has come by a line with lanes since somebody looked for it in vain.
@@ -88,6 +90,7 @@ impl Link {
             bell,
             attention,
             configure: OnceLock::new(),
+            signal_pages: SignalPages::default(),
             desk: Arc::default(),
             worker: thread::current().id(),
             has_come: AtomicBool::new(false),

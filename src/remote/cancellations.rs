@@ -5,6 +5,7 @@
 //! than the last that began has ended already.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,26 @@ struct State {
     /// Whether everything is to give up until [`Cancellations::go_on`].
     is_held: bool,
     ends: bool,
+    /// Wakes whoever runs now from a sleep elsewhere.
+    rouse: Rouse,
+}
+
+/// What wakes a thread that sleeps on something else than a [`Cancellations`].
+#[derive(Clone, Default)]
+struct Rouse(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Rouse {
+    fn call(self) {
+        if let Some(rouse) = self.0 {
+            rouse();
+        }
+    }
+}
+
+impl std::fmt::Debug for Rouse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "asleep" } else { "awake" })
+    }
 }
 
 impl Cancellations {
@@ -85,8 +106,10 @@ impl Cancellations {
         let mut state = self.state.lock();
         if state.current == Some(call) {
             self.is_cancelled.store(true, Ordering::Release);
+            let rouse = state.rouse.clone();
             drop(state);
             self.changed.notify_all();
+            rouse.call();
             return true;
         }
         let is_to_come = call > state.last_begun;
@@ -115,8 +138,10 @@ impl Cancellations {
         note(&mut state);
         // Within the lock, or a sleeper that has just looked would miss the call that wakes it.
         self.is_cancelled.store(true, Ordering::Release);
+        let rouse = state.rouse.clone();
         drop(state);
         self.changed.notify_all();
+        rouse.call();
     }
 
     /// Whether whoever runs now is to give up.
@@ -135,6 +160,13 @@ impl Cancellations {
     /// Whether whoever runs now is to give up waiting for what it has asked for.
     pub fn ends_wait(&self, slot: &Slot) -> bool {
         self.is_cancelled() && !slot.outlasts(self.turn.load(Ordering::Relaxed))
+    }
+
+    /// Runs a sleep of whoever runs now on something of its own; `rouse` wakes it from there when it is to give up.
+    pub fn roused_by(&self, rouse: Arc<dyn Fn() + Send + Sync>, sleep: impl FnOnce()) {
+        self.state.lock().rouse = Rouse(Some(rouse));
+        sleep();
+        self.state.lock().rouse = Rouse::default();
     }
 
     /// Sleeps, unless whoever runs now is to give up: then it ends at once.
