@@ -47,7 +47,7 @@ pub use labrig_macros::Schema;
 /// text, `unit`, `min` and `max` of the schema are those of the signals. A kind names its sets:
 /// `#[manager(kind = "motor", signals(MotorSignals))]`.
 ///
-/// A set is published as a whole: put into one what is measured together, and into another what is not, for the time
+/// A set has at most 65,536 values and is published as a whole: put into one what is measured together, and into another what is not, for the time
 /// of a value is that of its set. Signals of one kind have different names. See
 /// [`Context::signals`](crate::registry::Context::signals) for the publisher's side, and
 /// [`Scope::signal`](crate::Scope::signal) for the readers'.

@@ -58,7 +58,7 @@ pub use reader_list::{AddReaderError, ReaderId, ReaderList};
 pub use ring::{RingCounts, RingCreateError, RingMemory, minimum_slots};
 pub use ring_map::{RingEnd, RingOpenError};
 pub use segment::{Segment, SegmentCreateError, SegmentOpenError, SegmentSealError};
-pub use signal_page::{SetWriter, SignalMemory, SignalPage, SignalPageError, SignalWriter};
+pub use signal_page::{SetWriter, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing};
 pub use signal_wait::Roused;
 pub use slot::{Capture, FrameSlot};
 pub use status_page::{Activity, StatusPage, StatusPageError, Urgent};

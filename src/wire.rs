@@ -38,4 +38,4 @@ pub use refusal::Refusal;
 pub use request::{EventKind, Ordered, Problem, Request, read_request, write_request};
 pub use safe::{SafeEntry, SafeReason};
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};
-pub use signal::{Placed, SignalValue, Signals};
+pub use signal::{MAX_SIGNAL_VALUES, Placed, SignalValue, Signals};

@@ -282,6 +282,20 @@ fn two_signals_of_a_kind_have_different_names() {
 }
 
 #[test]
+fn a_set_of_signals_has_a_fixed_size() {
+    let move_to = direct("MoveTo", 1);
+    let mut motor = kind("motor", &[&move_to]);
+    let mut words = signal_set("rig::Words", &["last_word"], 3);
+    let definition = words.schema.definitions.get_mut("rig::Words").expect("it is there");
+    let Shape::Struct(fields) = &mut definition.shape else { panic!("it is a struct") };
+    fields[0].node = Node::Text;
+    motor.signals = vec![words, signal_set("rig::Heat", &["degrees_c"], 7)];
+    let unfit = registry([here(vec![motor], vec![])]);
+    check(&unfit, &config(&[("focus", "motor")]), &[("L118", "src/motor.rs:3")]);
+    check_hint(&unfit, &config(&[("focus", "motor")]), "write a stream or a command");
+}
+
+#[test]
 fn every_input_is_fed_and_everything_bound_is_an_input() {
     let eye = looking(kind("eye", &[]), "video");
     let camera = kind("camera", &[&direct("Look", 1)]);
@@ -400,8 +414,9 @@ fn wrong() -> CommandRegistry {
         kind("lamp", &[&direct("Dim", 9)]),
     ];
     let publishing = kinds.iter_mut().find(|kind| kind.kind == "motor").expect("it is there");
+    let nothing = signal_set("rig::Nothing", &[], 11);
     publishing.signals =
-        vec![signal_set("rig::Place", &["speed"], 3), signal_set("rig::Speed", &["speed"], 9)];
+        vec![nothing, signal_set("rig::Place", &["speed"], 3), signal_set("rig::Speed", &["speed"], 9)];
     let mut old = kind("old", &[&older]);
     old.roles.push("rig::Parks".to_owned());
     old.handlers.push(handler(&save, "src/old.rs", 30));

@@ -16,7 +16,7 @@ use super::main_loop::MainLoop;
 use super::ordering::Asker;
 use crate::registry::routes::type_name;
 use crate::remote::{OpenSignals, SignalError, SignalPort, SignalSource, SignalsOpened};
-use crate::shm::{SegmentSealError, SignalMemory, SignalPage, monotonic_ns};
+use crate::shm::{SegmentSealError, SignalMemory, SignalPage, Standing, monotonic_ns};
 use crate::transport::{Line, PipeError};
 use crate::wire::control::{self, CoordinatorWord, PublishedSet};
 use crate::wire::{Field, Placed, TypeSchema};
@@ -68,7 +68,7 @@ impl SignalTable {
                     age_ms = json!(now_ns.saturating_sub(taken.at_ns) as f64 / 1e6);
                     told["sequence"] = json!(taken.number);
                     told["generation"] = json!(page.generation());
-                    told["is_stale"] = json!(page.is_ended());
+                    told["is_stale"] = json!(page.standing() != Standing::Open);
                 }
                 told["is_within_bounds"] = is_within(field, &value);
                 (told["value"], told["age_ms"]) = (value, age_ms);

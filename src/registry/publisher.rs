@@ -128,7 +128,7 @@ impl Publications {
         let writer = match self {
             Self::None => return Err(PublishError::NotAManager),
             Self::Detached => SignalWriter::local(&[S::WORDS]).map(|page| page.set(0)),
-            Self::Given(given) => given.lock().take(schema)?,
+            Self::Given(given) => given.lock().take(schema, S::WORDS)?,
         };
         let not_declared = || PublishError::NotDeclared { set: set(), known: Vec::new() };
         let mut publisher = Publisher { writer: writer.ok_or_else(not_declared)?, last: first };
@@ -138,9 +138,12 @@ impl Publications {
 }
 
 impl Given {
-    fn take(&mut self, schema: &TypeSchema) -> Result<Option<SetWriter>, PublishError> {
+    /// A type whose own words are not those of its schema was written by hand, and wrongly.
+    fn take(&mut self, schema: &TypeSchema, words: usize) -> Result<Option<SetWriter>, PublishError> {
         let (path, fingerprint) = (schema.root.identity(), schema.fingerprint());
-        let is_it = |set: &PublishedSet| set.path == path && set.fingerprint == fingerprint;
+        let is_it = |set: &PublishedSet| {
+            set.path == path && set.fingerprint == fingerprint && set.words == words as u64
+        };
         let set = || schema.root.describe();
         let Some(index) = self.sets.iter().position(is_it) else {
             let known = self.sets.iter().map(|set| set.path.clone()).collect();

@@ -34,6 +34,7 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     inputs::readers,
     inputs::slots,
     signals::names_twice,
+    signals::unfit,
     startup::commands,
 ];
 

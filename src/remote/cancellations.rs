@@ -264,6 +264,26 @@ mod tests {
     }
 
     #[test]
+    fn a_sleep_elsewhere_is_woken_by_whatever_cancels_it_and_by_nothing_later() {
+        let by_call: fn(&Cancellations) = |work| assert!(work.cancel(5));
+        for cancel in [by_call, Cancellations::hold, Cancellations::cancel_all] {
+            let (work, rung) = (Cancellations::default(), Arc::new(AtomicU64::new(0)));
+            work.begin(5);
+            let bell = Arc::clone(&rung);
+            let rouse = move || {
+                bell.fetch_add(1, Ordering::SeqCst);
+            };
+            work.roused_by(Arc::new(rouse), || {
+                assert!(!work.is_cancelled());
+                cancel(&work);
+                assert!(work.is_cancelled());
+            });
+            cancel(&work);
+            assert_eq!(rung.load(Ordering::SeqCst), 1);
+        }
+    }
+
+    #[test]
     fn before_the_safe_state_nothing_begins_and_after_it_all_is_as_before() {
         let work = Cancellations::default();
         work.begin(1);

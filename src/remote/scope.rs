@@ -175,7 +175,8 @@ impl Scope {
     }
 
     /// The reader of a signal, called `manager.signal`. In the coordinator's process this costs next to nothing; in a
-    /// manager the first signal of another manager is asked for at the coordinator, and it waits for the answer.
+    /// manager the first signal of another manager is asked for at the coordinator, and it waits for the answer, in set-up
+    /// too.
     ///
     /// # Errors
     /// - [`SignalError::UnknownManager`], [`SignalError::Unknown`]: there is no such signal; those that there are are

@@ -12,7 +12,9 @@ use super::call_error::CallError;
 use super::orders::{OpenSignals, SignalsOpened};
 use super::port::Port;
 use super::scope::Scope;
-use crate::shm::{Roused, SignalPage, SignalPageError, Snapshot, TakeError, WaitError, monotonic_ns};
+use crate::shm::{
+    Roused, SignalPage, SignalPageError, Snapshot, Standing, TakeError, WaitError, monotonic_ns,
+};
 use crate::wire::{Node, Placed, SignalValue, TypeSchema};
 
 /// A value that was read, and what is known of it.
@@ -316,14 +318,16 @@ impl<T: SignalValue> SignalReader<T> {
     /// - [`SignalError::Unreadable`]: its publisher is broken.
     #[inline]
     pub fn read(&mut self) -> Result<Reading<T>, SignalError> {
-        if self.page.as_ref().is_none_or(|page| page.is_superseded()) {
+        let mut standing = standing_of(&self.page);
+        if standing == Standing::Superseded {
             self.look_for_newer();
+            standing = standing_of(&self.page);
         }
         let Some(page) = &self.page else { return Err(self.unread(TakeError::NotPublished)) };
         match page.take::<T>(self.set, self.first) {
             Ok(Snapshot { value, at_ns, number }) => {
                 self.seen = number;
-                let (generation, is_stale) = (page.generation(), page.is_ended());
+                let (generation, is_stale) = (page.generation(), standing != Standing::Open);
                 Ok(Reading { value, at_ns, sequence: number, generation, is_stale })
             }
             Err(error) => Err(self.unread(error)),
@@ -362,10 +366,14 @@ impl<T: SignalValue> SignalReader<T> {
         patience: Duration,
     ) -> Result<Reading<T>, SignalError> {
         let until = Instant::now().checked_add(patience);
+        let mut life = None;
         loop {
             let seen = match self.read() {
-                Ok(reading) if reading.is_stale => {
-                    let (signal, generation) = (self.name.clone(), reading.generation);
+                // Also when the next life is there already: what was waited for was to come from this one.
+                Ok(reading)
+                    if reading.is_stale || reading.generation != *life.get_or_insert(reading.generation) =>
+                {
+                    let (signal, generation) = (self.name.clone(), life.unwrap_or(reading.generation));
                     return Err(SignalError::Ended { signal, generation });
                 }
                 Ok(reading) if is_it(&reading) => return Ok(reading),
@@ -394,8 +402,7 @@ impl<T: SignalValue> SignalReader<T> {
     /// Goes over to the newest life, once that has published something.
     #[cold]
     fn look_for_newer(&mut self) {
-        let is_old = |page: &Option<Arc<SignalPage>>| page.as_ref().is_none_or(|it| it.is_superseded());
-        if is_old(&self.source.newest()) && self.port.is_to_ask_for_signals() {
+        if standing_of(&self.source.newest()) == Standing::Superseded && self.port.is_to_ask_for_signals() {
             // What cannot be asked for stays as it is: the last value, marked as stale.
             if let Err(error) = ask_for(&self.port, self.source.manager()) {
                 log::debug!("{error}");
@@ -420,6 +427,12 @@ impl<T: SignalValue> SignalReader<T> {
             source => SignalError::Unreadable { signal, source },
         }
     }
+}
+
+/// What is to be expected of a page; one that there is not is no better than one of an earlier life.
+#[inline]
+fn standing_of(page: &Option<Arc<SignalPage>>) -> Standing {
+    page.as_ref().map_or(Standing::Superseded, |page| page.standing())
 }
 
 /// Whether a part of a set is of the type `T`, by path, fields and their order.

@@ -29,10 +29,8 @@ const MAGIC: usize = 0;
 const VERSION: usize = 1;
 const GENERATION: usize = 2;
 const WORDS: usize = 3;
-/// 1 as soon as the publisher has ended.
-const ENDED: usize = LINE;
-/// 1 as soon as a next life of the publisher has a page of its own.
-const SUPERSEDED: usize = LINE + 1;
+/// Whether anything is still to come: the number of a [`Standing`].
+const STANDING: usize = LINE;
 const FIRST_SET: usize = 2 * LINE;
 
 /// Why a page of signals was not accepted. Its descriptors are closed again; nothing was changed.
@@ -64,6 +62,17 @@ pub enum SignalPageError {
         /// How many the declared sets take.
         expected: u64,
     },
+}
+
+/// What is to be expected of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// More may be published.
+    Open,
+    /// Its publisher has ended: nothing more comes.
+    Ended,
+    /// A next life of its publisher has a page of its own.
+    Superseded,
 }
 
 /// Where each set lies: first word and number of words of its latch.
@@ -134,7 +143,7 @@ impl SignalPage {
     fn over(values: Values, bells: OwnedFd, places: Places) -> Result<Self, SignalPageError> {
         let (_, bells) = Segment::open_shared(bells, places.bell_bytes())?;
         let mut page = Self { values, bells: Bells::Shared(bells), places, generation: 0 };
-        let word = |at: usize| page.words()[at].load(Ordering::Relaxed);
+        let word = |at: usize| page.words(at, 1)[0].load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         let (found, version, count) = (word(MAGIC), word(VERSION), word(WORDS));
         if found != SIGNALS_MAGIC {
@@ -162,7 +171,7 @@ impl SignalPage {
 
     /// Writes about itself what others look at when they map it.
     fn describe(&self) {
-        let words = self.words();
+        let words = self.words(0, LINE);
         words[VERSION].store(SIGNALS_VERSION, Ordering::Relaxed);
         words[GENERATION].store(u64::from(self.generation), Ordering::Relaxed);
         words[WORDS].store(self.places.words as u64, Ordering::Relaxed);
@@ -175,18 +184,19 @@ impl SignalPage {
         self.generation
     }
 
-    /// Whether its publisher has ended: nothing more will be published here.
+    /// What is to be expected of it, as the coordinator says.
     #[must_use]
     #[inline]
-    pub fn is_ended(&self) -> bool {
-        self.words()[ENDED].load(Ordering::Relaxed) != 0
+    pub fn standing(&self) -> Standing {
+        match self.words(STANDING, 1)[0].load(Ordering::Relaxed) {
+            0 => Standing::Open,
+            1 => Standing::Ended,
+            _ => Standing::Superseded,
+        }
     }
 
-    /// Whether a next life of its publisher has a page of its own.
-    #[must_use]
-    #[inline]
-    pub fn is_superseded(&self) -> bool {
-        self.words()[SUPERSEDED].load(Ordering::Relaxed) != 0
+    fn set_standing(&self, standing: Standing) {
+        self.words(STANDING, 1)[0].store(standing as u64, Ordering::Release);
     }
 
     /// How often that set was published.
@@ -220,14 +230,14 @@ impl SignalPage {
     #[inline]
     pub(super) fn latch(&self, set: usize) -> &[AtomicU64] {
         let (start, count) = self.places.sets[set];
-        &self.words()[start..start + count]
+        self.words(start, count)
     }
 
     #[inline]
-    fn words(&self) -> &[AtomicU64] {
+    fn words(&self, start: usize, count: usize) -> &[AtomicU64] {
         match &self.values {
-            Values::Shared(memory) => memory.views(0, self.places.words),
-            Values::Local(words) => words,
+            Values::Shared(memory) => memory.views(start * size_of::<u64>(), count),
+            Values::Local(words) => &words[start..start + count],
         }
     }
 
@@ -308,14 +318,14 @@ impl SignalMemory {
 
     /// The publisher has ended: its last values stay, and whoever waits for news is woken.
     pub fn mark_ended(&self) {
-        self.page.words()[ENDED].store(1, Ordering::Relaxed);
+        self.page.set_standing(Standing::Ended);
         fence(Ordering::SeqCst);
         self.page.rouse();
     }
 
     /// The publisher's next life has a page of its own.
     pub fn mark_superseded(&self) {
-        self.page.words()[SUPERSEDED].store(1, Ordering::Release);
+        self.page.set_standing(Standing::Superseded);
     }
 }
 

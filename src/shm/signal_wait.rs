@@ -10,7 +10,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 use rustix::thread::futex;
 
-use super::signal_page::SignalPage;
+use super::signal_page::{SignalPage, Standing};
 use super::wait::WaitError;
 
 /// Why a sleep ended.
@@ -41,6 +41,10 @@ impl SignalPage {
         is_to_stop: &dyn Fn() -> bool,
     ) -> Result<Roused, WaitError> {
         let [sleeps, bell] = self.bell(set) else { return Ok(Roused::Stopped) };
+        if self.count(set) != seen {
+            // Nobody is to be woken for it.
+            return Ok(Roused::News);
+        }
         loop {
             // Acquire: who sees the bell as it was rung sees also why, and that nobody is said to sleep any more.
             let rung = bell.load(Ordering::Acquire);
@@ -50,7 +54,7 @@ impl SignalPage {
             if self.count(set) != seen {
                 return Ok(Roused::News);
             }
-            if self.is_ended() {
+            if self.standing() != Standing::Open {
                 return Ok(Roused::Ended);
             }
             if is_to_stop() {

@@ -11,6 +11,9 @@ use super::schema::{Field, Node, Schema, Shape, TypeSchema, Variant};
 /// How deep values may nest: far more than anybody publishes, far less than a stack holds.
 const MAX_DEPTH: usize = 16;
 
+/// How many values a set may have, those that only hold others counted too. What is larger belongs into a stream.
+pub const MAX_SIGNAL_VALUES: usize = 1 << 16;
+
 /// A value that can be published: a number, a truth value, an array of them, or a type that derives
 /// [`Signals`](derive@crate::Signals).
 #[diagnostic::on_unimplemented(
@@ -147,14 +150,15 @@ pub struct Placed<'a> {
 impl TypeSchema {
     /// How many words a value of this type takes as a set of signals; nothing when it cannot be one.
     pub fn signal_words(&self) -> Option<usize> {
-        words_of(self, &self.root, 0)
+        let mut left = MAX_SIGNAL_VALUES;
+        words_of(self, &self.root, 0, &mut left)
     }
 
     /// The signals of this set in the order of its words; none when it is no set.
     pub fn signals(&self) -> Vec<Placed<'_>> {
-        let mut first = 0;
+        let (mut first, mut left) = (0, MAX_SIGNAL_VALUES);
         let placed = self.fields().iter().map(|field| {
-            let words = words_of(self, &field.node, 0)?;
+            let words = words_of(self, &field.node, 0, &mut left)?;
             let placed = Placed { field, first, words };
             first += words;
             Some(placed)
@@ -171,11 +175,10 @@ impl TypeSchema {
 }
 
 /// How many words a value takes; nothing when a value of this type cannot be published.
-fn words_of(schema: &TypeSchema, node: &Node, depth: usize) -> Option<usize> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    let add = |sum: usize, node: &Node| sum.checked_add(words_of(schema, node, depth + 1)?);
+/// `left` is how many values may still come: a type that another program describes may be nested as it likes.
+fn words_of(schema: &TypeSchema, node: &Node, depth: usize, left: &mut usize) -> Option<usize> {
+    *left = left.checked_sub(1).filter(|_| depth <= MAX_DEPTH)?;
+    let add = |sum: usize, node: &Node| sum.checked_add(words_of(schema, node, depth + 1, left)?);
     match node {
         Node::Bool | Node::F32 | Node::F64 => Some(1),
         Node::U8 | Node::U16 | Node::U32 | Node::U64 => Some(1),
@@ -184,7 +187,7 @@ fn words_of(schema: &TypeSchema, node: &Node, depth: usize) -> Option<usize> {
         named => match &schema.definition(named)?.shape {
             Shape::Struct(fields) => fields.iter().map(|field| &field.node).try_fold(0, add),
             Shape::Enum(variants) => variants.iter().all(is_plain).then_some(1),
-            Shape::Newtype(inner) => words_of(schema, inner, depth + 1),
+            Shape::Newtype(inner) => words_of(schema, inner, depth + 1, left),
             Shape::Unit | Shape::Tuple(_) => None,
         },
     }
@@ -242,6 +245,7 @@ fn number(value: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::Definition;
     use super::*;
 
     fn words<T: SignalValue>(value: T) -> Vec<u64> {
@@ -292,5 +296,29 @@ mod tests {
         assert_eq!(TypeSchema::of::<Vec<f64>>().signal_words(), None);
         assert_eq!(TypeSchema::of::<String>().signal_words(), None);
         assert_eq!(TypeSchema::of::<Option<f64>>().signal_words(), None);
+        assert_eq!(TypeSchema::of::<[f64; MAX_SIGNAL_VALUES]>().signal_words(), None);
+        assert_eq!(TypeSchema::of::<[f64; 1000]>().signal_words(), Some(1000));
+    }
+
+    #[test]
+    fn a_type_that_grows_with_every_level_is_not_followed_to_its_end() {
+        let field = |node: Node| Field {
+            name: "more".to_owned(),
+            node,
+            doc: String::new(),
+            unit: None,
+            min: None,
+            max: None,
+            optional: false,
+            default: None,
+        };
+        let level = |number: usize| {
+            let below = Node::Named((number + 1).to_string());
+            let shape = Shape::Struct(vec![field(below); 100]);
+            (number.to_string(), Definition { path: number.to_string(), doc: String::new(), shape })
+        };
+        let definitions = (0..MAX_DEPTH).map(level).collect();
+        let schema = TypeSchema { root: Node::Named("0".to_owned()), definitions, guarded: false };
+        assert_eq!((schema.signal_words(), schema.signals()), (None, Vec::new()));
     }
 }

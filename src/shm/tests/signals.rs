@@ -2,7 +2,9 @@
 //! and whoever dies or lies at the other end harms nobody.
 
 use super::super::latch::{self, TakeError, Word};
-use super::super::{Roused, SegmentOpenError, SignalMemory, SignalPage, SignalPageError, SignalWriter};
+use super::super::{
+    Roused, SegmentOpenError, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing,
+};
 use super::actor::{Actor, Link, Place};
 use super::roles::Role;
 use super::{WATCHDOG, copy, hesitate, storm};
@@ -78,7 +80,7 @@ fn what_is_put_is_taken_as_a_whole_or_in_part() {
             other.put(&-1.5_f64, 1);
         }
         assert_eq!(page.take::<f64>(0, 0).expect("published").value, -1.5);
-        assert_eq!((page.count(0), page.count(RELATED), page.is_ended()), (20, 20, false));
+        assert_eq!((page.count(0), page.count(RELATED), page.standing()), (20, 20, Standing::Open));
     });
 }
 
@@ -158,9 +160,9 @@ fn a_sleep_ends_in_time_when_it_is_told_to_and_with_the_publisher() {
             let sleeper = scope.spawn(|| wait(None, &|| false));
             memory.mark_ended();
             assert_eq!(sleeper.join().expect("it does not panic"), Ok(Roused::Ended));
-            assert!(page.is_ended() && !page.is_superseded());
+            assert_eq!(page.standing(), Standing::Ended);
             memory.mark_superseded();
-            assert!(page.is_superseded());
+            assert_eq!(page.standing(), Standing::Superseded);
         });
         drop(writer);
     });
