@@ -20,6 +20,7 @@ mod leases;
 mod lines;
 mod listening;
 mod local_port;
+mod looking;
 mod main_loop;
 pub(crate) mod manifest;
 mod ordering;

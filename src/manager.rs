@@ -8,11 +8,13 @@
 mod cancels;
 mod dispatch;
 mod filing;
+mod inbox;
 mod inputs;
 mod lease;
 mod link;
 mod link_port;
 mod link_thread;
+mod listening;
 mod logging;
 mod safety;
 mod setup;

@@ -9,6 +9,7 @@ pub mod cancellations;
 mod chain;
 pub mod chunks;
 mod claim;
+mod deadlines;
 pub mod in_flight;
 pub mod orders;
 pub mod pending_broadcast;

@@ -44,7 +44,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub use clock::monotonic_ns;
+pub use clock::{monotonic_ns, monotonic_ns_of};
 pub use cursor::{CursorCounts, CursorMemory, CursorOpenError, CursorState, ReadMode};
 pub use event::{Doorbell, DoorbellError};
 pub use frame::{FormatError, Frame, FrameFormat, FrameMeta, PixelType};

@@ -28,7 +28,7 @@ pub use command::{
 };
 pub use ending::{BroadcastOutcome, Ending, NotDone, Progress, Undelivered, UndeliveredReason, answer};
 pub use envelope::{
-    Envelope, EnvelopeError, Header, Hop, Kind, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, Target,
+    Envelope, EnvelopeError, Header, Hop, Hops, Kind, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, Target,
 };
 pub use failure::{Failure, FailureKind};
 pub use glob::{Filter, Glob};

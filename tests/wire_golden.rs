@@ -154,7 +154,8 @@ fn envelopes(lines: &mut Lines) {
         correlation: 77,
         time_left_us: 5_000_000,
         target: Target::Named("stage_x".into()),
-        chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }],
+        chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }]
+            .into(),
         ..Header::new(kind)
     };
     let kinds = [
@@ -182,6 +183,8 @@ fn envelopes(lines: &mut Lines) {
 
 fn coordinator_words(lines: &mut Lines) {
     let configure = Configure {
+        version: "0.1.0".into(),
+        agreed: vec![("rig::MoveTo".into(), CommandId(9))],
         rig: "microscope".into(),
         manager: "motor".into(),
         kind: "motor.sim".into(),
@@ -216,8 +219,7 @@ fn coordinator_words(lines: &mut Lines) {
 }
 
 fn manager_words(lines: &mut Lines) {
-    let commands = vec![("rig::MoveTo".to_owned(), CommandId(0x0807_0605_0403_0201))];
-    lines.value("", &ManagerWord::Hello { version: "0.1.0".into(), commands });
+    lines.value("", &ManagerWord::Hello { version: "0.1.0".into() });
     lines.value("", &ManagerWord::Mapped { stream: "video".into() });
     lines.value("", &ManagerWord::Ready);
     lines.value("", &ManagerWord::SetupFailed(Failure::text("no device")));
@@ -239,6 +241,8 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Busy);
     lines.value("", &ManagerWord::GivesUp { why: "`MoveTo` panicked".into() });
     lines.value("", &ManagerWord::NotSafe { reason, why: "no answer".into() });
+    let theirs = CommandId(0x0807_0605_0403_0201);
+    lines.value("", &ManagerWord::Differs { command: "rig::MoveTo".into(), theirs });
     lines.value("", &ManagerWord::SignalsMapped);
 }
 

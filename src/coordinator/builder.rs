@@ -22,7 +22,7 @@ use super::rig::{Parts, Rig};
 use super::run_log::RunLog;
 use super::scope_thread;
 use super::socket::place::{default_runtime_dir, socket_path};
-use super::socket::{Catalogue, RigSocket};
+use super::socket::{Catalogue, MakeCatalogue, RigSocket};
 use super::state_folder::StateFolder;
 use super::surroundings;
 use super::trace::Trace;
@@ -219,14 +219,16 @@ impl RigBuilder {
         }
         let plan = self.started(proof.plan)?;
         close_inherited_on_exec();
+        let guarding = guarding::start(&plan)?;
         let folders = Folders::take(&plan)?;
         let table = proof.registry.bind(&plan);
         let known = proof.registry.specs();
-        let catalogue = Catalogue::new(&table, &known);
         let (run_dir, socket) = (folders.run_dir.clone(), folders.socket.clone());
         let mut blueprint = drawing::draw(&plan, &table, &known, run_dir, socket);
         blueprint.heeds_managers = self.alone.is_none();
-        self.start(blueprint, folders, catalogue)
+        let registry = proof.registry;
+        let catalogue = Box::new(move || Catalogue::new(&table, &registry.specs()));
+        self.start(blueprint, folders, guarding, catalogue)
     }
 
     /// What of the plan is started.
@@ -238,10 +240,13 @@ impl RigBuilder {
         })
     }
 
-    fn start(self, blueprint: Blueprint, folders: Folders, catalogue: Catalogue) -> Result<Rig, LaunchError> {
-        let temporary = folders.temporary.iter().map(|folder| folder.path().to_owned());
-        let litter = temporary.chain([folders.socket.clone()]).collect();
-        let guarding = guarding::start(&blueprint, litter)?;
+    fn start(
+        self,
+        blueprint: Blueprint,
+        folders: Folders,
+        guarding: Option<guarding::Starting>,
+        catalogue: MakeCatalogue,
+    ) -> Result<Rig, LaunchError> {
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
@@ -268,10 +273,10 @@ impl RigBuilder {
             log_level: self.log_level,
             signals: self.signals,
             hooks: self.hooks,
-            guarding,
             launched,
         };
-        let main_loop = MainLoop::new(parts)?;
+        let mut main_loop = MainLoop::new(parts)?;
+        main_loop.guarding = guarding.map(|it| it.finish(&core, folders.litter())).transpose()?;
         let socket = RigSocket::open(Arc::clone(&core), &core.blueprint.socket, catalogue)?;
         let (scope_thread, scope_ended) =
             scope_thread::start(Arc::clone(&core), instances, context).map_err(LaunchError::System)?;
@@ -335,6 +340,12 @@ struct Folders {
 }
 
 impl Folders {
+    /// What is to be removed should this process be killed.
+    fn litter(&self) -> impl Iterator<Item = PathBuf> {
+        let temporary = self.temporary.iter().map(|folder| folder.path().to_owned());
+        temporary.chain([self.socket.clone()])
+    }
+
     /// Takes the state folder and makes the run's folder. What nobody named is temporary.
     fn take(plan: &RigPlan) -> Result<Self, LaunchError> {
         let temporary = match (&plan.state_dir, &plan.run_dir) {

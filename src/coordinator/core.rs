@@ -9,12 +9,13 @@ use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::blueprint::Blueprint;
 use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
-use super::router::{Caller, Effect, Router, Station, TracedEnding};
+use super::router::{Caller, Effect, Moment, Router, Station, TracedEnding};
 use super::run_log::Notes;
 use super::signals::SignalTable;
 use super::status::RigStatus;
@@ -24,7 +25,9 @@ use crate::remote::scope::Ping;
 use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
-use crate::wire::{CodecId, Command, CommandId, Ending, Header, ManagerName, NotDone, Refusal, Undelivered};
+use crate::wire::{
+    CodecId, Command, CommandId, Ending, Header, Hops, ManagerName, NotDone, Refusal, Undelivered,
+};
 
 /// How many commands may wait for the scope's thread.
 const SCOPE_DEPTH: u32 = 1024;
@@ -67,7 +70,9 @@ pub(crate) struct CoreState {
     pub(super) notes: Notes,
     /// How often everything was stopped.
     stops: u64,
-    pub(super) slots: HashMap<u64, Arc<Slot>>,
+    /// Empty between events; its memory is used again.
+    effects: Vec<Effect>,
+    pub(super) slots: HashMap<u64, Arc<Slot>, RandomState>,
     pub(super) next_call: u64,
     /// What the scope's thread waits for.
     pub(super) scope_waits: Option<Arc<Slot>>,
@@ -157,7 +162,8 @@ impl Core {
             traced: Vec::new(),
             notes: Notes::default(),
             stops: 0,
-            slots: HashMap::new(),
+            effects: Vec::new(),
+            slots: HashMap::default(),
             next_call: 1,
             scope_waits: None,
             is_scope_busy: false,
@@ -184,33 +190,40 @@ impl Core {
 
     /// Does what the router wants done. Call it after every event, under the same lock.
     pub(crate) fn perform(&self, state: &mut CoreState) -> Answers {
+        self.perform_at(state, &Moment::now())
+    }
+
+    /// The same, for an event of that moment.
+    pub(super) fn perform_at(&self, state: &mut CoreState, now: &Moment) -> Answers {
         let mut answers = Answers::default();
-        self.perform_for(state, &mut answers);
+        self.perform_for(state, &mut answers, now);
         self.arm(state);
         answers
     }
 
     /// As [`perform`](Self::perform), for who does several things under one lock and arms the time after the last.
-    pub(super) fn perform_for(&self, state: &mut CoreState, answers: &mut Answers) {
+    pub(super) fn perform_for(&self, state: &mut CoreState, answers: &mut Answers, now: &Moment) {
+        let mut effects = std::mem::take(&mut state.effects);
         loop {
-            let effects = state.router.take_effects();
+            state.router.swap_effects(&mut effects);
             if effects.is_empty() {
-                return;
+                break;
             }
-            for effect in effects {
-                self.perform_one(state, effect, answers);
+            for effect in effects.drain(..) {
+                self.perform_one(state, effect, answers, now);
             }
         }
+        state.effects = effects;
     }
 
-    fn perform_one(&self, state: &mut CoreState, effect: Effect, answers: &mut Answers) {
+    fn perform_one(&self, state: &mut CoreState, effect: Effect, answers: &mut Answers, now: &Moment) {
         match effect {
             Effect::Flush(index) if index == state.router.scope_index() => {
                 self.scope_queued.notify_all();
             }
             Effect::Flush(index) => {
                 let CoreState { router, peers, pages, .. } = state;
-                if peers[index].flush(index, router, pages, &self.poller) {
+                if peers[index].flush(index, router, pages, &self.poller, now) {
                     let look_at = state.peers[index].look_at;
                     self.arm_for(state, look_at);
                 }
@@ -329,7 +342,7 @@ impl Core {
         let generation = state.router.station(index).generation;
         let caller = Caller::Manager { index, generation, correlation: header.correlation };
         let CoreState { router, pages, .. } = state;
-        if let Err(refusal) = router.submit(caller, header, payload, Instant::now(), pages) {
+        if let Err(refusal) = router.submit(caller, header, payload, &Moment::now(), pages) {
             router.refuse(index, header, refusal);
         }
     }
@@ -343,7 +356,7 @@ impl Core {
         payload: &[u8],
     ) -> Result<(), Refusal> {
         let CoreState { router, pages, .. } = state;
-        router.submit(Caller::Startup(manager), header, payload, Instant::now(), pages)
+        router.submit(Caller::Startup(manager), header, payload, &Moment::now(), pages)
     }
 
     /// Whether that start-up command of a manager moves or emits something.
@@ -376,7 +389,7 @@ impl Core {
         }
         loop {
             let scope = state.router.scope_index();
-            if let Some(bytes) = state.router.next_for(scope, Instant::now()).map(<[u8]>::to_vec) {
+            if let Some(bytes) = state.router.next_for(scope, &Moment::now()).map(<[u8]>::to_vec) {
                 let CoreState { router, pages, .. } = &mut *state;
                 router.sent(scope, pages);
                 state.is_scope_busy = true;
@@ -424,18 +437,14 @@ impl Core {
 
     /// Asks the main loop for something; a rig that has closed answers nothing.
     pub(super) fn ask(&self, request: Request) {
-        let mut state = self.lock();
+        self.ask_within(&mut self.lock(), request);
+    }
+
+    /// The same for who holds the lock.
+    pub(super) fn ask_within(&self, state: &mut CoreState, request: Request) {
         if !state.is_closed {
             state.requests.push(request);
             self.wake.ring();
-        }
-    }
-
-    /// A manager has said something: who hopes for that is told.
-    pub(super) fn note_sign_of_life(&self, index: usize) {
-        let is_hoped_for = std::mem::take(&mut self.lock().peers[index].is_hoped_for);
-        if is_hoped_for {
-            self.ask(Request::Lives(index));
         }
     }
 
@@ -467,9 +476,9 @@ fn scope_name() -> ManagerName {
 fn closed() -> Answer {
     Answer::One {
         ending: Ending::NotDone(NotDone::Refused(Refusal::Closed)),
-        by: String::new(),
+        by: Arc::default(),
         generation: crate::wire::Generation(0),
-        chain: Vec::new(),
+        chain: Hops::new(),
     }
 }
 

@@ -1,13 +1,18 @@
 //! A thread that waits for an answer takes it out of the lane itself: no other thread has to be woken first.
 //!
-//! It looks for a moment, offering its processor to whoever is to answer, and then sleeps where the manager wakes it.
-//! One thread at a time does so for a manager; the others are told by it, or by the main loop.
+//! It looks for a moment, offering its processor to whoever is to answer, and then sleeps where the manager wakes it. With
+//! several managers to answer there is no such place: then the main loop takes over. One thread at a time does so for a
+//! manager; the others are told by it, or by the main loop.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::core::{Core, Request};
+use super::looking::Lane;
+use super::peers::Looker;
 use super::router::Caller;
 use super::routing::{Came, Way};
 use crate::remote::{Need, Slot};
@@ -17,11 +22,10 @@ use crate::transport::Line;
 /// How many envelopes are routed under one lock.
 const TURN: usize = 16;
 
-/// A manager's lane, as the thread that takes from it has it.
+/// Managers' lanes, as the thread that takes from them has them.
 struct Driver<'a> {
     core: &'a Core,
-    index: usize,
-    line: Arc<Line>,
+    lanes: SmallVec<[Lane; 1]>,
 }
 
 /// Wakes the thread that sleeps on a lane when its answer comes another way.
@@ -34,7 +38,7 @@ impl Wake for Alarm {
 }
 
 impl Core {
-    /// Waits for the answer of a call of this process, and takes it out of its manager's lane where it can.
+    /// Waits for the answer of a call of this process, and takes it out of its managers' lanes where it can.
     pub(super) fn wait_for_answer(&self, call: u64, slot: &Slot, until: Instant) {
         if let Some(driver) = self.driver_for(call)
             && driver.wait(slot, until)
@@ -44,80 +48,90 @@ impl Core {
         slot.wait_until(Need::Answer, until, &|| false);
     }
 
-    /// The lane of the manager that is to answer, unless there is none or another thread has it.
+    /// The lanes of the managers that are to answer, unless there are none or other threads have them.
     fn driver_for(&self, call: u64) -> Option<Driver<'_>> {
         let mut state = self.lock();
-        let index = state.router.station_of(Caller::Local(call))?;
-        let peer = state.peers.get_mut(index).filter(|peer| !peer.has_driver)?;
-        let line = peer.line.clone().filter(|line| line.lookout().is_some())?;
-        peer.has_driver = true;
-        line.wake_up();
-        Some(Driver { core: self, index, line })
+        let stations = state.router.stations_of(Caller::Local(call));
+        let lane = |index: usize| Some((index, state.peers.get_mut(index)?.look_as(Looker::Caller)?));
+        let lanes: SmallVec<_> = stations.into_iter().filter_map(lane).collect();
+        // A driver that is dropped takes the lock.
+        drop(state);
+        if lanes.is_empty() { None } else { Some(Driver { core: self, lanes }) }
     }
 }
 
 impl Driver<'_> {
     /// Says whether the wait is over; if not, somebody else is to take the answer.
     fn wait(&self, slot: &Slot, until: Instant) -> bool {
-        let Some(lookout) = self.line.lookout() else { return false };
         let is_there = || slot.has(Need::Answer);
+        let has_news = || self.lanes.iter().any(|(_, line)| line.has_records());
         let mut buffer = [0; MAX_RECORD_BYTES];
+        // Whoever slept when it was called needs more than a moment, and gets this processor sooner when nobody looks.
+        let mut is_to_look = !self.lanes.iter().any(|(_, line)| line.has_called());
         loop {
             if is_there() {
                 return true;
             }
-            if self.line.is_shut() {
+            if self.lanes.iter().any(|(_, line)| line.is_shut()) {
                 return false;
             }
-            if lookout.has_records() {
-                if !self.route(&mut buffer) {
+            if has_news() {
+                if !self.lanes.iter().all(|lane| self.route(lane, &mut buffer)) {
                     return false;
                 }
                 continue;
             }
-            if look_for_a_moment(|| is_there() || lookout.has_records()) {
+            if std::mem::replace(&mut is_to_look, true) && look_for_a_moment(|| is_there() || has_news()) {
                 continue;
             }
-            let now = Instant::now();
-            if now >= until {
+            let [(_, line)] = self.lanes.as_slice() else { return false };
+            if Instant::now() >= until {
                 return true;
             }
-            lookout.lie_down();
-            // Asked for after lying down: whoever answers or shuts the line from now on wakes this thread.
-            let is_answered = slot.wake(&Waker::from(Arc::new(Alarm(Arc::clone(&self.line)))));
-            if !is_answered && !self.line.is_shut() && !lookout.has_records() {
-                lookout.doze(until - now);
-            }
-            lookout.begin_looking();
+            doze(line, slot, until);
         }
     }
 
-    /// Routes what is in the lane; says whether it could.
-    fn route(&self, buffer: &mut [u8]) -> bool {
+    /// Routes what is in a lane; says whether it could.
+    fn route(&self, (index, line): &Lane, buffer: &mut [u8]) -> bool {
+        if !line.has_records() {
+            return true;
+        }
         let mut left = TURN;
-        let came = self.core.route_from(self.index, buffer, &mut left, Way::Lane);
-        self.core.note_sign_of_life(self.index);
-        match came {
+        match self.core.route_from(*index, buffer, &mut left, Way::Lane) {
             // With nothing taken, something goes before it that is the main loop's: a packet, or a throttle.
             Came::All | Came::Turn => left < TURN,
             Came::Word(_) | Came::Broken(_) => {
-                self.core.ask(Request::HearOut(self.index));
+                self.core.ask(Request::HearOut(*index));
                 false
             }
         }
     }
 }
 
+/// Sleeps where the manager wakes whoever waits for what it says.
+fn doze(line: &Arc<Line>, slot: &Slot, until: Instant) {
+    let Some(lookout) = line.lookout() else { return };
+    lookout.lie_down();
+    // Asked for after lying down: whoever answers or shuts the line from now on wakes this thread.
+    let is_answered = slot.wake(&Waker::from(Arc::new(Alarm(Arc::clone(line)))));
+    if !is_answered && !line.is_shut() && !lookout.has_records() {
+        lookout.doze(until.saturating_duration_since(Instant::now()));
+    }
+    lookout.begin_looking();
+}
+
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
         let mut state = self.core.lock();
-        let peer = &mut state.peers[self.index];
-        // Its next life has a line of its own.
-        if peer.line.as_ref().is_some_and(|line| Arc::ptr_eq(line, &self.line)) {
-            peer.has_driver = false;
-            if !self.line.fall_asleep() {
-                drop(state);
-                self.core.ask(Request::HearOut(self.index));
+        for (index, line) in &self.lanes {
+            let peer = &mut state.peers[*index];
+            // Its next life has a line of its own.
+            if peer.line.as_ref().is_some_and(|its| Arc::ptr_eq(its, line)) {
+                peer.looker = Looker::Nobody;
+                if !line.fall_asleep() {
+                    self.core.ask_within(&mut state, Request::HearOut(*index));
+                }
             }
         }
     }

@@ -13,13 +13,15 @@ use log::Level;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open};
 
-use super::blueprint::Blueprint;
+use super::core::Core;
+use super::drawing;
 use super::launch_error::LaunchError;
 use super::main_loop::{MainLoop, Source};
 use super::process::describe_exit;
+use crate::config::RigPlan;
 use crate::guardian::{Begin, Record, RecordError, SafeCommand, Watch};
 use crate::transport::poller::timespec;
-use crate::transport::{Child, ChildProcess, Interest, Pipe, PipeError, Poller, this_program_plays_managers};
+use crate::transport::{Child, ChildProcess, Interest, Pipe, PipeError, this_program_plays_managers};
 
 /// How much longer than its safe deadline a manager is given when the coordinator was killed.
 const GRACE: Duration = Duration::from_millis(100);
@@ -35,43 +37,63 @@ pub(super) struct Guarding {
     backlog: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
 }
 
-/// A guardian that is being started, while the rig's memory is made.
-pub(super) struct Starting(JoinHandle<Result<Guarding, LaunchError>>);
+/// A guardian that is being started, while the rig's folders and memory are made.
+pub(super) struct Starting(Option<JoinHandle<Result<Guarding, LaunchError>>>);
 
-impl Starting {
-    /// Waits until it is there, and puts it under watch.
-    pub(super) fn finish(self, poller: &Poller) -> Result<Guarding, LaunchError> {
-        let guarding = self.0.join().expect("starting a guardian does not panic")?;
-        let added = poller.add(&guarding.process.pidfd, Source::Guardian.token(), Interest::Read);
-        added.map_err(|errno| LaunchError::System(errno.into()))?;
-        Ok(guarding)
-    }
-}
-
-/// Begins to start the guardian of a rig; none for a rig without managers. `litter` is to be removed should this process
-/// be killed.
-pub(super) fn start(blueprint: &Blueprint, litter: Vec<PathBuf>) -> Result<Option<Starting>, LaunchError> {
-    let Some(manager) = blueprint.managers.first() else { return Ok(None) };
-    let child = child_of(&manager.child);
-    let run_dir = std::path::absolute(&blueprint.run_dir).map_err(LaunchError::System)?;
-    let mark = format!("{}.", blueprint.mark);
-    let begin = Begin { grace: GRACE, mark, log: run_dir.join("guardian.log") };
+/// Begins to start the guardian of a rig; none for a rig without managers.
+pub(super) fn start(plan: &RigPlan) -> Result<Option<Starting>, LaunchError> {
+    let Some(manager) = plan.managers.first() else { return Ok(None) };
+    let child = child_like(drawing::child_of(manager));
     let start = move || {
         let (pipe, process) = child.spawn_guardian().map_err(LaunchError::Guardian)?;
-        let mut guarding = Guarding { process, pipe: Some(pipe), backlog: VecDeque::new() };
+        Ok(Guarding { process, pipe: Some(pipe), backlog: VecDeque::new() })
+    };
+    let thread = thread::Builder::new().name("labrig-guarding".to_owned()).spawn(start);
+    thread.map(|thread| Some(Starting(Some(thread)))).map_err(LaunchError::System)
+}
+
+impl Starting {
+    /// Waits until it is there, tells it what it guards, and puts it under watch. `litter` is to be removed should this
+    /// process be killed.
+    pub(super) fn finish(
+        mut self,
+        core: &Core,
+        litter: impl Iterator<Item = PathBuf>,
+    ) -> Result<Guarding, LaunchError> {
+        let mut guarding = self.join()?;
+        let blueprint = &core.blueprint;
+        let run_dir = std::path::absolute(&blueprint.run_dir).map_err(LaunchError::System)?;
+        let mark = format!("{}.", blueprint.mark);
+        let begin = Begin { grace: GRACE, mark, log: run_dir.join("guardian.log") };
         let own = pidfd_open(getpid(), PidfdFlags::empty());
         let own = own.map_err(|errno| LaunchError::System(errno.into()))?;
         guarding.tell(&Record::Begin(begin), vec![own]).map_err(LaunchError::GuardianRecord)?;
-        litter.iter().try_for_each(|path| guarding.remove_when_killed(path))?;
+        for path in litter {
+            guarding.remove_when_killed(&path)?;
+        }
+        let added = core.poller.add(&guarding.process.pidfd, Source::Guardian.token(), Interest::Read);
+        added.map_err(|errno| LaunchError::System(errno.into()))?;
         Ok(guarding)
-    };
-    let thread = thread::Builder::new().name("labrig-guarding".to_owned()).spawn(start);
-    thread.map(|thread| Some(Starting(thread))).map_err(LaunchError::System)
+    }
+
+    fn join(&mut self) -> Result<Guarding, LaunchError> {
+        let thread = self.0.take().expect("it is waited for once, here or when it is dropped");
+        thread.join().expect("starting a guardian does not panic")
+    }
+}
+
+/// A start that has failed meanwhile leaves no guardian behind.
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            drop(self.join());
+        }
+    }
 }
 
 /// This program, unless it is one, such as a test's harness, that cannot play a guardian: then that of a manager.
-fn child_of(manager: &Child) -> Child {
-    let like = if this_program_plays_managers() { Child::default() } else { manager.clone() };
+fn child_like(manager: Child) -> Child {
+    let like = if this_program_plays_managers() { Child::default() } else { manager };
     let label = "labrig:guardian".to_owned();
     Child { label, working_dir: None, nice: None, cpus: Vec::new(), mark: None, ..like }
 }

@@ -10,13 +10,14 @@ use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::peers::Peer;
 use super::process::Phase;
+use super::router::Moment;
 use super::routing::{Broken, Came, Way};
 use crate::transport::Ready;
 use crate::wire::control::ManagerWord;
 use crate::wire::{EnvelopeError, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one line before the others have their turn.
-const TURN: usize = 64;
+pub(super) const TURN: usize = 64;
 /// How long a manager whose pipe has ended may take to end itself, beyond the time its safe state may take.
 const AFTER_PIPE_END: Duration = Duration::from_secs(1);
 
@@ -30,15 +31,15 @@ impl MainLoop {
             self.pay_signals();
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
-            peers[index].fill(index, router, pages, &self.core.poller);
+            peers[index].fill(index, router, pages, &self.core.poller, &Moment::now());
         }
         if ready.readable {
             self.read_line(index, TURN);
         }
     }
 
-    /// Takes what a manager has sent, until there is nothing more or it has had its turn.
-    pub(super) fn read_line(&mut self, index: usize, most: usize) {
+    /// Takes what a manager has sent, until there is nothing more or it has had its turn; says how much that was.
+    pub(super) fn read_line(&mut self, index: usize, most: usize) -> usize {
         let mut left = most;
         let mut buffer = std::mem::take(&mut self.buffer);
         let before = left;
@@ -64,6 +65,7 @@ impl MainLoop {
         if left < before && self.processes[index].history.supervisor.hopes().is_some() {
             self.look_again_soon(index);
         }
+        before - left
     }
 
     /// Goes on with those who had more to say when their turn was over.
@@ -75,8 +77,12 @@ impl MainLoop {
 
     pub(super) fn hear(&mut self, index: usize, word: ManagerWord) {
         match word {
-            ManagerWord::Hello { version, commands } => {
-                let step = self.hello(index, &version, &commands);
+            ManagerWord::Hello { version } => {
+                let step = self.hello(index, &version);
+                self.check(step);
+            }
+            ManagerWord::Differs { command, theirs } => {
+                let step = self.differs(index, command, theirs);
                 self.check(step);
             }
             ManagerWord::Mapped { stream } => {

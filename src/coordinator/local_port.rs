@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use super::core::{Core, CoreState, Request};
-use super::router::Caller;
+use super::router::{Caller, Moment};
 use crate::remote::{Need, OnUndelivered, Outgoing, Port, Slot, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
 use crate::wire::{CommandSpec, Header, Hop, Kind, Progress, Refusal, codec};
@@ -50,9 +50,11 @@ impl Core {
         payload: &[u8],
         slot: Option<Arc<Slot>>,
     ) -> Result<u64, Refusal> {
-        if header.kind == Kind::Call && !self.is_scope_thread() {
+        let is_scope = (header.kind == Kind::Call || slot.is_some()) && self.is_scope_thread();
+        if header.kind == Kind::Call && !is_scope {
             header.kind = Kind::Request;
         }
+        let now = Moment::now();
         let mut state = self.lock();
         if state.is_closed {
             return Err(Refusal::Closed);
@@ -61,17 +63,17 @@ impl Core {
         state.next_call += 1;
         let wants_answer = slot.is_some();
         if let Some(slot) = slot {
-            if self.is_scope_thread() {
+            if is_scope {
                 self.scope_desk.work().note_asked(&slot);
             }
             state.slots.insert(call, slot);
         }
         let CoreState { router, pages, .. } = &mut *state;
-        let offered = router.submit(Caller::Local(call), &header, payload, Instant::now(), pages);
+        let offered = router.submit(Caller::Local(call), &header, payload, &now, pages);
         if offered.is_err() && wants_answer {
             state.slots.remove(&call);
         }
-        let answers = self.perform(&mut state);
+        let answers = self.perform_at(&mut state, &now);
         drop(state);
         answers.hand_over();
         if let Err(refusal) = &offered {
@@ -82,9 +84,9 @@ impl Core {
 }
 
 impl Port for Core {
-    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
+    fn submit(&self, outgoing: Outgoing<'_>) -> Result<u64, Refusal> {
         let Outgoing { header, spec, payload, slot } = outgoing;
-        self.offer(header, &payload, slot).map_err(|refusal| self.named(refusal, spec))
+        self.offer(header, payload, slot).map_err(|refusal| self.named(refusal, spec))
     }
 
     fn wait(&self, wait: Wait<'_>) -> Waited {

@@ -15,9 +15,10 @@ use log::Level;
 use super::blueprint::ManagerBlueprint;
 use super::core::{Core, Request, TRACED_AT_ONCE};
 use super::events::{RigEvent, Told};
-use super::guarding::{self, Guarding};
+use super::guarding::Guarding;
 use super::hooks::{Closing, Hooks};
 use super::launch_error::LaunchError;
+use super::looking::Lane;
 use super::ordering::{Asker, Stop};
 use super::peers::Peer;
 use super::process::{Phase, Process};
@@ -101,6 +102,7 @@ pub(super) struct MainLoop {
     pub(super) closing: Option<Closing>,
     /// Whether somebody could not be told of a stream, because its pipe was full.
     pub(super) owes_streams: bool,
+    /// There before the first manager is.
     pub(super) guarding: Option<Guarding>,
     pub(super) losses: Vec<Loss>,
     /// What went wrong with the rig itself.
@@ -108,10 +110,14 @@ pub(super) struct MainLoop {
     pub(super) launched: Option<Sender<Result<(), LaunchError>>>,
     pub(super) failure: Option<LaunchError>,
     pub(super) begun_at: Instant,
+    /// When it was to wake by itself when it went to sleep; none when never.
+    pub(super) sleeps_until: Option<Instant>,
     pub(super) buffer: Vec<u8>,
     pub(super) told: Told,
     /// Those that may have more to say without their pipe telling.
     pub(super) unheard: Vec<usize>,
+    /// Those that are looked at for a moment.
+    pub(super) lanes: Vec<Lane>,
 }
 
 /// What a loop is made with.
@@ -122,13 +128,35 @@ pub(super) struct Parts {
     pub(super) log_level: u8,
     pub(super) signals: Option<UnixStream>,
     pub(super) hooks: Hooks,
-    pub(super) guarding: Option<guarding::Starting>,
     pub(super) launched: Sender<Result<(), LaunchError>>,
+}
+
+/// How long after it was armed for the first time the loop looks whether that is over already.
+const SETTLING: Duration = Duration::from_millis(250);
+
+/// When the loop wakes by itself, if it was to wake at `before`, others have armed it for `armed`, and something is
+/// `due` at the earliest.
+///
+/// What it was armed for is mostly over long before its time: a call is answered, and what was sent is done. So it looks
+/// once, soon, and an idle rig sleeps for ever from then on. Until then it stays armed: the next call expires later, and
+/// need not wake this loop only to arm it again.
+fn wake_up(
+    now: Instant,
+    before: Option<Instant>,
+    armed: Option<Instant>,
+    due: Option<Instant>,
+) -> Option<Instant> {
+    let earliest = |at: Option<Instant>| due.into_iter().chain(at).min();
+    match before {
+        Some(at) if at <= now => due,
+        Some(_) => earliest(before),
+        None => earliest(armed.filter(|at| *at > now)).map(|at| at.min(now + SETTLING)),
+    }
 }
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, hooks, guarding, launched } = parts;
+        let Parts { core, log, trace, log_level, signals, hooks, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -141,7 +169,6 @@ impl MainLoop {
         let managers = core.blueprint.managers.iter();
         let signal_lives = managers.clone().map(|_| SignalLives::default()).collect();
         let processes = managers.map(|it| Process::new(&it.supervision, it.safe_deadline)).collect();
-        let guarding = guarding.map(|it| it.finish(poller)).transpose()?;
         Ok(Self {
             core,
             processes,
@@ -160,13 +187,15 @@ impl MainLoop {
             owes_streams: false,
             launched: Some(launched),
             failure: None,
-            guarding,
+            guarding: None,
             losses: Vec::new(),
             faults: Vec::new(),
             begun_at: Instant::now(),
+            sleeps_until: None,
             buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
             told: Told::default(),
             unheard: Vec::new(),
+            lanes: Vec::new(),
         })
     }
 
@@ -176,7 +205,7 @@ impl MainLoop {
         self.pass_barrier();
         while !self.is_over() {
             self.write_notes();
-            let patience = self.patience();
+            let patience = if self.look_at_lanes() { Some(Duration::ZERO) } else { self.patience() };
             if patience != Some(Duration::ZERO) {
                 self.log.flush();
                 self.write_trace(false);
@@ -262,6 +291,8 @@ impl MainLoop {
 
     /// The launching thread is told, once.
     pub(super) fn launched(&mut self, outcome: Result<(), LaunchError>) {
+        // What the start was armed for is over, and it may have taken long.
+        self.sleeps_until = None;
         if let Some(launched) = self.launched.take()
             && launched.send(outcome).is_err()
         {
@@ -306,11 +337,10 @@ impl MainLoop {
         }
         let times = |peer: &Peer| [peer.look_at, peer.renew_at, peer.throttled_until];
         let pages = state.peers.iter().flat_map(times).flatten().min();
-        // A wake-up that was armed for a call which has ended meanwhile is kept: the next call expires later,
-        // and need not wake this loop only to arm it again. An idle rig wakes once more, then never.
-        let armed = state.armed.filter(|at| *at > now);
-        let next = own.into_iter().chain(pages).chain(state.router.next_deadline()).chain(armed).min();
+        let due = own.into_iter().chain(pages).chain(state.router.next_deadline()).min();
+        let next = wake_up(now, self.sleeps_until, state.armed, due);
         state.armed = next;
+        self.sleeps_until = next;
         next.map(|at| at.saturating_duration_since(now))
     }
 
@@ -417,5 +447,41 @@ impl MainLoop {
             (None, Some(_)) => self.end_waiting_before_quit(),
             (None, None) => self.begin_quit("told by a signal"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In milliseconds from some moment; it is 1000 now.
+    fn check_wake_up(
+        before: Option<u64>,
+        armed: Option<u64>,
+        due: impl Into<Option<u64>>,
+        expected: impl Into<Option<u64>>,
+    ) {
+        let begun = Instant::now();
+        let at = |ms: u64| begun + Duration::from_millis(ms);
+        let found = wake_up(at(1000), before.map(at), armed.map(at), due.into().map(at));
+        assert_eq!(found.map(|at| (at - begun).as_millis() as u64), expected.into(), "{before:?} {armed:?}");
+    }
+
+    #[test]
+    fn a_loop_that_slept_for_ever_looks_soon_whether_what_it_was_armed_for_is_over() {
+        check_wake_up(None, None, None, None);
+        check_wake_up(None, Some(6000), 6000, 1250);
+        check_wake_up(None, Some(6000), None, 1250);
+        check_wake_up(None, Some(1100), 1100, 1100);
+        check_wake_up(None, Some(900), None, None);
+    }
+
+    #[test]
+    fn until_then_it_stays_armed_and_then_it_sleeps_as_long_as_it_can() {
+        check_wake_up(Some(1250), Some(1250), None, 1250);
+        check_wake_up(Some(1250), Some(1250), 6000, 1250);
+        check_wake_up(Some(1250), Some(1250), 1100, 1100);
+        check_wake_up(Some(1000), Some(1000), 6000, 6000);
+        check_wake_up(Some(1000), Some(1000), None, None);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::blueprint::ManagerBlueprint;
 use super::rate::Bucket;
-use super::router::{Gauge, Router};
+use super::router::{Gauge, Moment, Router};
 use crate::shm::{Doorbell, StatusPage, Urgent, monotonic_ns};
 use crate::transport::{Interest, Line, PipeError, Poller, Token};
 use crate::wire::SafeReason;
@@ -21,8 +21,10 @@ pub(crate) struct Peer {
     pub(crate) bucket: Option<Bucket>,
     /// Until when its line is left unread, because it said too much.
     pub(crate) throttled_until: Option<Instant>,
-    /// Whether a thread that waits for it takes what is in its lane.
-    pub(crate) has_driver: bool,
+    /// Who looks at its lane.
+    pub(crate) looker: Looker,
+    /// Whether something has come by its line, if that has a lane, since the main loop asked.
+    pub(crate) has_come: bool,
     /// Whether the main loop wants to know at once that it says something.
     pub(crate) is_hoped_for: bool,
     /// The lane that overtakes the pipe, in one life of the manager.
@@ -33,6 +35,18 @@ pub(crate) struct Peer {
     pub(crate) look_at: Option<Instant>,
     /// When its lease is renewed next; none while it needs none.
     pub(crate) renew_at: Option<Instant>,
+}
+
+/// Who looks at a manager's lane, so that nobody need be called when something is put into it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) enum Looker {
+    /// The main loop is called.
+    #[default]
+    Nobody,
+    /// The main loop, for a moment.
+    MainLoop,
+    /// A thread that waits for an answer.
+    Caller,
 }
 
 /// The words of a manager's page that are not to wait behind commands, and the bell that tells of them.
@@ -70,6 +84,19 @@ impl Peer {
             period: plan.supervision.watchdog,
             ..Self::default()
         }
+    }
+
+    /// Lets somebody look at its lane who has the better right to: whoever waits for an answer before the main loop. There
+    /// may be no lane.
+    pub(super) fn look_as(&mut self, looker: Looker) -> Option<Arc<Line>> {
+        let may = match looker {
+            Looker::Caller => self.looker != Looker::Caller,
+            _ => self.looker == Looker::Nobody,
+        };
+        let line = self.line.as_ref().filter(|line| may && line.lookout().is_some())?;
+        self.looker = looker;
+        line.wake_up();
+        Some(Arc::clone(line))
     }
 
     /// From now on its page is looked at; says whether it was not before.
@@ -161,8 +188,9 @@ impl Peer {
         router: &mut Router,
         gauge: &dyn Gauge,
         poller: &Poller,
+        now: &Moment,
     ) -> bool {
-        !self.is_full && self.fill(index, router, gauge, poller)
+        !self.is_full && self.fill(index, router, gauge, poller, now)
     }
 
     /// The pipe has room: moves what is queued into it, until it is full. Says whether its page is to be looked
@@ -173,9 +201,9 @@ impl Peer {
         router: &mut Router,
         gauge: &dyn Gauge,
         poller: &Poller,
+        now: &Moment,
     ) -> bool {
         let Some(line) = &self.line else { return false };
-        let now = Instant::now();
         let (mut is_full, mut has_sent) = (false, false);
         while let Some(bytes) = router.next_for(index, now) {
             match line.send(bytes) {
@@ -199,7 +227,7 @@ impl Peer {
             self.is_full = is_full;
             self.watch(poller);
         }
-        has_sent && self.look_at.is_none() && self.begin_watch(now)
+        has_sent && self.look_at.is_none() && self.begin_watch(now.get())
     }
 
     /// Has the poller tell of room.

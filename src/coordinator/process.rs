@@ -71,6 +71,8 @@ pub(crate) struct Process {
     pub(crate) terminate_at: Option<Instant>,
     /// What is remembered from look to look at its page; none when nobody is to look.
     pub(crate) watch: Option<Watch>,
+    /// When it last said that it is busy while nobody watched.
+    pub(crate) said_busy_at: Option<Instant>,
     /// When it last said that it is in its safe state and goes on.
     pub(crate) safe_at: Option<Instant>,
     /// The last stop that it knew of then.
@@ -144,6 +146,7 @@ impl Process {
             kill_at: None,
             terminate_at: None,
             watch: watchdog.map(Watch::new),
+            said_busy_at: None,
             safe_at: None,
             safe_stop: 0,
             is_frozen: false,

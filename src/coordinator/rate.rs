@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::router::Moment;
 use crate::config::RateLimits;
 
 /// Fills at the allowed rate up to one second's worth, and empties with what arrives.
@@ -24,13 +25,13 @@ impl Bucket {
     }
 
     /// Takes one envelope out; says how long to leave the pipe unread when too much has come.
-    pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
+    pub(crate) fn take(&mut self, bytes: usize, now: &Moment) -> Option<Duration> {
         self.envelopes -= 1.0;
         self.bytes -= bytes as f64;
         if self.envelopes >= 0.0 && self.bytes >= 0.0 {
             return None;
         }
-        self.fill(now);
+        self.fill(now.get());
         let missing = |level: f64, per_s: u64| (-level).max(0.0) / per_s as f64;
         let wait = missing(self.envelopes, self.limits.envelopes_per_s)
             .max(missing(self.bytes, self.limits.bytes_per_s));
@@ -54,7 +55,7 @@ mod tests {
     fn check_waits(limits: RateLimits, bytes: usize, count: usize) -> usize {
         let now = Instant::now();
         let mut bucket = Bucket::new(limits, now);
-        (0..count).filter(|_| bucket.take(bytes, now).is_some()).count()
+        (0..count).filter(|_| bucket.take(bytes, &Moment::at(now)).is_some()).count()
     }
 
     #[test]
@@ -74,8 +75,8 @@ mod tests {
     fn time_fills_the_bucket_again() {
         let now = Instant::now();
         let mut bucket = Bucket::new(RateLimits { envelopes_per_s: 1, bytes_per_s: 1_000 }, now);
-        assert!(bucket.take(1, now).is_none());
-        let wait = bucket.take(1, now).expect("the bucket is empty");
-        assert!(bucket.take(1, now + wait + Duration::from_secs(2)).is_none());
+        assert!(bucket.take(1, &Moment::at(now)).is_none());
+        let wait = bucket.take(1, &Moment::at(now)).expect("the bucket is empty");
+        assert!(bucket.take(1, &Moment::at(now + wait + Duration::from_secs(2))).is_none());
     }
 }

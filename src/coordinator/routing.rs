@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Answers, Core, CoreState};
-use super::router::{Caller, Router};
+use super::core::{Answers, Core, CoreState, Request};
+use super::peers::Looker;
+use super::router::{Caller, Moment, Router};
 use crate::transport::PipeError;
 use crate::wire::control::{self, ManagerWord};
 use crate::wire::{Envelope, EnvelopeError, Kind};
@@ -52,7 +53,12 @@ impl Core {
     pub(super) fn route_from(&self, index: usize, buffer: &mut [u8], left: &mut usize, way: Way) -> Came {
         let mut answers = Answers::default();
         let mut state = self.lock();
+        let before = *left;
         let came = self.route_all(&mut state, index, buffer, left, way, &mut answers);
+        if *left < before && std::mem::take(&mut state.peers[index].is_hoped_for) {
+            state.requests.push(Request::Lives(index));
+            self.wake.ring();
+        }
         self.arm(&mut state);
         drop(state);
         answers.hand_over();
@@ -69,7 +75,7 @@ impl Core {
         answers: &mut Answers,
     ) -> Came {
         let Some(line) = state.peers[index].line.clone() else { return Came::All };
-        let is_alone = !state.peers[index].has_driver;
+        let is_alone = state.peers[index].looker == Looker::Nobody;
         if is_alone {
             line.wake_up();
         }
@@ -86,7 +92,7 @@ impl Core {
             };
             let packet = match received {
                 Ok(packet) => packet,
-                // With a driver, that one looks before it sleeps.
+                // Whoever looks does so before it sleeps.
                 Err(PipeError::NotReady) if !is_alone || line.fall_asleep() => return Came::All,
                 // A record has come meanwhile; or, for who takes nothing else, after a packet.
                 Err(PipeError::NotReady) if way == Way::Lane => return Came::Turn,
@@ -104,10 +110,11 @@ impl Core {
             if packet.length == 0 {
                 continue;
             }
+            state.peers[index].has_come |= line.lookout().is_some();
             let taken = Envelope::open(&buffer[..packet.length])
                 .and_then(|envelope| self.take_envelope(state, index, &envelope));
             match taken {
-                Ok(None) => self.perform_for(state, answers),
+                Ok(None) => self.perform_for(state, answers, &Moment::now()),
                 Ok(Some(word)) => return Came::Word(word),
                 Err(error) => return Came::Broken(error.into()),
             }
@@ -134,9 +141,10 @@ impl Core {
 
     /// Leaves a line unread for a while when too much comes out of it.
     fn throttle(&self, state: &mut CoreState, index: usize, bytes: usize) {
-        let now = Instant::now();
+        let now = Moment::now();
         let peer = &mut state.peers[index];
-        let Some(wait) = peer.bucket.as_mut().and_then(|bucket| bucket.take(bytes, now)) else { return };
+        let Some(wait) = peer.bucket.as_mut().and_then(|bucket| bucket.take(bytes, &now)) else { return };
+        let now = now.get();
         peer.throttled_until = Some(now + wait);
         peer.watch(&self.poller);
         state.throttles[index] += 1;

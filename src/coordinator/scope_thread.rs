@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -78,10 +79,12 @@ impl ScopeThread {
             let command = header.command.to_string();
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
-        self.context.enter(Hop::SCOPE, header);
+        let now = Instant::now();
+        self.context.enter(Hop::SCOPE, header, now);
         let incoming = Incoming { payload: envelope.payload, codec: header.codec };
         let (instance, context) = (&mut self.instances[at], &mut self.context);
-        let finished = self.core.scope_desk.run(header, || {}, || instance.handle(index, incoming, context));
+        let finished =
+            self.core.scope_desk.run(header, now, || {}, || instance.handle(index, incoming, context));
         self.context.leave();
         finished
     }

@@ -22,7 +22,7 @@ use std::thread::{self, JoinHandle};
 
 use super::core::Core;
 use super::launch_error::LaunchError;
-pub(crate) use commands::Catalogue;
+pub(crate) use commands::{Catalogue, MakeCatalogue};
 use mailbox::Mailbox;
 use place::Place;
 use server::Server;
@@ -39,7 +39,7 @@ impl RigSocket {
     ///
     /// # Errors
     /// [`LaunchError::Socket`] when the socket cannot be made, and what the system refuses else.
-    pub(super) fn open(core: Arc<Core>, path: &Path, catalogue: Catalogue) -> Result<Self, LaunchError> {
+    pub(super) fn open(core: Arc<Core>, path: &Path, catalogue: MakeCatalogue) -> Result<Self, LaunchError> {
         let place = Place::take(path)?;
         let mailbox = Arc::new(Mailbox::new()?);
         let system = |errno: rustix::io::Errno| LaunchError::System(io::Error::from(errno));

@@ -1,4 +1,4 @@
-//! Starting the managers: spawn, hello, configure, set up, start-up commands, and one barrier for all.
+//! Starting the managers: spawn, configure, hello, set up, start-up commands, and one barrier for all.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -57,7 +57,12 @@ impl MainLoop {
         process.urgent = Some(urgent);
         process.started_at = Some(Instant::now());
         process.phase = Phase::Starting;
-        self.guard(index)
+        self.guard(index)?;
+        match self.configure(index) {
+            // It has ended already, which its pidfd tells, and how.
+            Ok(()) | Err(PipeError::Closed) => Ok(()),
+            Err(error) => Err(self.pipe_failed(index, &error)),
+        }
     }
 
     /// Puts a new process under watch.
@@ -93,13 +98,8 @@ impl MainLoop {
         Ok(())
     }
 
-    /// A manager's first word: versions and fingerprints are compared, then it is told who it is.
-    pub(super) fn hello(
-        &mut self,
-        index: usize,
-        version: &str,
-        commands: &[(String, CommandId)],
-    ) -> Result<(), LaunchError> {
+    /// A manager's first word: versions are compared. Who it is has been in its pipe before it began.
+    pub(super) fn hello(&mut self, index: usize, version: &str) -> Result<(), LaunchError> {
         if self.processes[index].phase != Phase::Starting {
             return Ok(());
         }
@@ -107,20 +107,25 @@ impl MainLoop {
             let ours = format!("labrig {}", env!("CARGO_PKG_VERSION"));
             return Err(self.version_differs(index, format!("labrig {version}"), ours));
         }
-        let expected = &self.plan(index).commands;
-        for (path, theirs) in commands {
-            if let Some(ours) = expected.get(path).filter(|ours| *ours != theirs) {
-                return Err(LaunchError::CommandDiffers {
-                    manager: self.name(index),
-                    command: path.clone(),
-                    theirs: theirs.to_string(),
-                    ours: ours.to_string(),
-                });
-            }
-        }
-        self.configure(index).map_err(|error| self.pipe_failed(index, &error))?;
         self.processes[index].phase = Phase::SettingUp;
         Ok(())
+    }
+
+    /// A manager's program is another one than that with which the rig was proved.
+    pub(super) fn differs(
+        &mut self,
+        index: usize,
+        command: String,
+        theirs: CommandId,
+    ) -> Result<(), LaunchError> {
+        let ours = self.plan(index).commands.get(&command).filter(|_| self.processes[index].is_starting());
+        let Some(ours) = ours.map(CommandId::to_string) else { return Ok(()) };
+        Err(LaunchError::CommandDiffers {
+            manager: self.name(index),
+            command,
+            theirs: theirs.to_string(),
+            ours,
+        })
     }
 
     fn version_differs(&self, index: usize, theirs: String, ours: String) -> LaunchError {
@@ -140,6 +145,7 @@ impl MainLoop {
         LaunchError::Died { manager, how: error.to_string(), last_lines }
     }
 
+    /// Tells a manager who it is, and gives it its memory.
     fn configure(&mut self, index: usize) -> Result<(), PipeError> {
         let word = control::seal(&CoordinatorWord::Configure(self.configuration(index)));
         let core = Arc::clone(&self.core);
@@ -167,7 +173,10 @@ impl MainLoop {
     fn configuration(&self, index: usize) -> Configure {
         let blueprint = &self.core.blueprint;
         let plan = &blueprint.managers[index];
+        let agreed = plan.commands.iter().map(|(path, id)| (path.clone(), *id));
         Configure {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            agreed: agreed.collect(),
             rig: blueprint.rig.clone(),
             manager: plan.name.to_string(),
             kind: plan.kind.clone(),

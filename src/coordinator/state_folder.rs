@@ -99,7 +99,9 @@ impl StateFolder {
         let own = Holder::own(rig);
         lock.set_len(0).map_err(error)?;
         lock.seek(SeekFrom::Start(0)).map_err(error)?;
-        writeln!(lock, "{}\n{}\n{}\n{}", own.pid, own.rig, own.since, own.started).map_err(error)?;
+        // In one piece, as whoever reads it takes no lock.
+        let text = format!("{}\n{}\n{}\n{}\n", own.pid, own.rig, own.since, own.started);
+        lock.write_all(text.as_bytes()).map_err(error)?;
         Ok(Self { lock, left_by: before })
     }
 

@@ -93,6 +93,9 @@ fn found_in_path(program: &Path) -> Option<PathBuf> {
 
 /// Only what the machine does not have is a fault here; what else the system refuses is told at the start.
 fn processors(manager: &ManagerPlan) -> Option<Fault> {
+    if manager.environment.cpus.is_empty() {
+        return None;
+    }
     let online = fs::read_to_string("/sys/devices/system/cpu/online").ok()?;
     let online = online.trim();
     let is_there = |cpu: &u32| ranges(online).any(|(first, last)| (first..=last).contains(cpu));

@@ -1,7 +1,8 @@
 //! The watchdog: who hangs is seen from the status pages, and stopped processes are seen by their signal.
 //!
-//! A page is looked at only while its manager has something to do: from when it is sent something, says that
-//! it is busy, or starts, until nothing has changed on it for a whole period. So an idle rig wakes nobody.
+//! A page is looked at only while its manager has something to do: from when it is sent something, says that it is busy,
+//! or starts, until it has done all that it was sent, or, where it begins steps by itself, until none was begun for a
+//! whole period. So an idle rig wakes nobody.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -44,6 +45,7 @@ impl Drop for ChildSignals {
 impl MainLoop {
     /// Begins to look at a manager's page, if it is not looked at already.
     pub(super) fn watch(&mut self, index: usize) {
+        self.processes[index].said_busy_at = Some(Instant::now());
         self.core.lock().peers[index].begin_watch(Instant::now());
     }
 
@@ -57,10 +59,18 @@ impl MainLoop {
         }
     }
 
-    /// Looks at every page whose time has come.
+    /// Looks at every page whose time has come; and at all of them when this loop has woken by itself, as whoever is
+    /// at rest need not be looked at again.
     pub(super) fn look_at_pages(&mut self, now: Instant) {
+        let is_time = self.sleeps_until.is_some_and(|at| at <= now);
         let state = self.core.lock();
-        let is_due = |index: &usize| state.peers[*index].look_at.is_some_and(|at| at <= now);
+        let is_due = |index: &usize| {
+            let peer = &state.peers[*index];
+            // Having said that it is busy, it relies on being watched for a whole period.
+            let said = self.processes[*index].said_busy_at.zip(peer.period).map(|(at, period)| at + period);
+            let is_time = is_time && said.is_none_or(|until| until <= now);
+            peer.look_at.is_some_and(|at| at <= now || is_time)
+        };
         let due: Vec<_> = (0..state.peers.len()).filter(is_due).collect();
         drop(state);
         due.into_iter().for_each(|index| self.look_at(index, now));

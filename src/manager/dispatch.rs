@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
+
+use foldhash::fast::RandomState;
 
 use super::cancels::Cancels;
-use super::link::{Arrived, Link};
+use super::inbox::Arrived;
+use super::link::Link;
 use super::safety::Safety;
 use super::steps::Steps;
 use crate::registry::{Context, Finished, Incoming, Instance};
 use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
-use crate::shm::StatusPage;
+use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
 use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
@@ -20,7 +24,7 @@ pub(super) struct Dispatch {
     cancels: Arc<Cancels>,
     safety: Arc<Safety>,
     index: u16,
-    handlers: HashMap<CommandId, (usize, &'static CommandSpec)>,
+    handlers: HashMap<CommandId, (usize, &'static CommandSpec), RandomState>,
     self_checks: Vec<&'static str>,
     /// Whether anything that it handles moves or emits something; its self-checks count as that then.
     is_hazardous: bool,
@@ -37,7 +41,7 @@ impl Dispatch {
         instance: &dyn Instance,
     ) -> Self {
         let specs = instance.commands().into_iter().enumerate();
-        let handlers: HashMap<_, _> = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
+        let handlers: HashMap<_, _, _> = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
         let self_checks = instance.self_checks();
         let is_hazardous = handlers.values().any(|(_, spec)| spec.hazardous);
         Self { link, page, cancels, safety, index, handlers, self_checks, is_hazardous, taken: 0 }
@@ -56,8 +60,10 @@ impl Dispatch {
         if self.safety.has_called_off(self.taken) {
             return self.call_off(header);
         }
-        self.page.begin(self.taken, header.command.0, self.link.desk().vitals().allowance_ns());
-        let finished = self.run(instance, context, arrived);
+        let now = Instant::now();
+        let allowance = self.link.desk().vitals().allowance_ns();
+        self.page.begin(self.taken, header.command.0, allowance, monotonic_ns_of(now));
+        let finished = self.run(instance, context, arrived, now);
         if let Err(NotDone::Failed(failure)) = &finished.end {
             steps.note_failure(&self.name_of(header.command), failure);
         }
@@ -70,20 +76,26 @@ impl Dispatch {
 
     /// A stop was ordered before the command began: it never does. Of one-way commands the coordinator has told.
     fn call_off(&self, header: &Header) {
-        self.page.begin(self.taken, header.command.0, None);
+        self.page.begin(self.taken, header.command.0, None, monotonic_ns());
         if header.kind == Kind::Request {
             self.answer(header, Finished::without_running(NotDone::Cancelled));
         }
         self.page.finish(self.taken);
     }
 
-    fn run(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
+    fn run(
+        &self,
+        instance: &mut dyn Instance,
+        context: &mut Context,
+        arrived: &Arrived,
+        now: Instant,
+    ) -> Finished {
         let header = &arrived.header;
         if header.command == Ping::spec().id {
-            return self.link.desk().run(header, || self.cancels.take(), || Ok(Vec::new()));
+            return self.link.desk().run(header, now, || self.cancels.take(), || Ok(Vec::new()));
         }
         if header.command == SelfCheck::spec().id {
-            return self.self_check(instance, context, arrived);
+            return self.self_check(instance, context, arrived, now);
         }
         let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
             let command = self.name_of(header.command);
@@ -93,7 +105,7 @@ impl Dispatch {
             log::warn!("`{}` does not run: it was sent before the coordinator froze", spec.name);
             return Finished::without_running(NotDone::Cancelled);
         }
-        context.enter(self.index, header);
+        context.enter(self.index, header, now);
         let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
         let handle = || {
             if spec.hazardous {
@@ -101,20 +113,26 @@ impl Dispatch {
             }
             instance.handle(handler, incoming, context)
         };
-        let finished = self.link.desk().run(header, || self.cancels.take(), handle);
+        let finished = self.link.desk().run(header, now, || self.cancels.take(), handle);
         context.leave();
         finished
     }
 
     /// Runs what is called by its name: nothing but what the kind has marked as a self-check.
-    fn self_check(&self, instance: &mut dyn Instance, context: &mut Context, arrived: &Arrived) -> Finished {
+    fn self_check(
+        &self,
+        instance: &mut dyn Instance,
+        context: &mut Context,
+        arrived: &Arrived,
+        now: Instant,
+    ) -> Finished {
         let header = &arrived.header;
         let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
         if self.is_hazardous && !self.safety.may_leave() {
             log::warn!("a self-check does not run: it was sent before the coordinator froze");
             return Finished::without_running(NotDone::Cancelled);
         }
-        context.enter(self.index, header);
+        context.enter(self.index, header, now);
         let run = || {
             let asked = incoming.command::<SelfCheck>()?;
             let index = self.self_checks.iter().position(|name| *name == asked.name);
@@ -125,7 +143,7 @@ impl Dispatch {
             instance.self_check(index, context)?;
             incoming.reply::<SelfCheck>(&())
         };
-        let finished = self.link.desk().run(header, || self.cancels.take(), run);
+        let finished = self.link.desk().run(header, now, || self.cancels.take(), run);
         context.leave();
         finished
     }
@@ -139,9 +157,9 @@ impl Dispatch {
 
     fn answer(&self, asked: &Header, finished: Finished) {
         let (header, payload, stream) = finished.answer(asked);
-        let Some(source) = stream else { return send(&self.link, &header, &payload) };
+        let Some(source) = stream else { return self.link.answer(&header, &payload) };
         let link = Arc::clone(&self.link);
-        let send = Arc::new(move |header: &Header, payload: &[u8]| send(&link, header, payload));
+        let send = Arc::new(move |header: &Header, payload: &[u8]| link.answer(header, payload));
         self.link.desk().streams().open(&header, &payload, source, send);
         self.link.call_attention();
     }
@@ -168,12 +186,5 @@ impl Dispatch {
     /// The command's name, or its fingerprint when it is none of ours.
     fn name_of(&self, command: CommandId) -> String {
         self.handlers.get(&command).map_or_else(|| command.to_string(), |(_, spec)| spec.name.clone())
-    }
-}
-
-fn send(link: &Link, header: &Header, payload: &[u8]) {
-    let bytes = header.seal(payload);
-    if let Err(error) = link.send(&bytes) {
-        log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
     }
 }

@@ -1,32 +1,31 @@
 //! What becomes of that which arrives: news of calls go to their slots, everything else to the worker.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use super::link::{Arrived, Link};
+use super::link::Link;
 use crate::remote::{Answer, Slot, StreamNews, callbacks};
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::{
-    BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Kind, NotDone, Progress, Refusal, Schema,
-    Target, TypeSchema, Undelivered, codec,
+    BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Hops, Kind, NotDone, Progress, Refusal,
+    Schema, Target, TypeSchema, Undelivered, codec,
 };
 
 impl Link {
-    pub(super) fn file(
+    /// Files what has arrived, unless it is for the worker: then it is given back.
+    pub(super) fn file<'a>(
         &self,
-        envelope: Envelope<'_>,
-        mut descriptors: Vec<OwnedFd>,
-    ) -> Result<(), EnvelopeError> {
+        envelope: Envelope<'a>,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<Option<Envelope<'a>>, EnvelopeError> {
         match envelope.header.kind {
             Kind::Done | Kind::Ended | Kind::Report => self.file_answer(envelope)?,
             Kind::Opened => self.file_opening(envelope)?,
             Kind::Progress | Kind::Chunk => self.file_news(&envelope)?,
-            Kind::Control if self.heed(envelope.payload, &mut descriptors) => {}
-            _ => {
-                let Envelope { header, payload } = envelope;
-                self.deliver(Arrived { header, payload: payload.to_vec(), descriptors });
-            }
+            Kind::Control if self.heed(envelope.payload, descriptors) => {}
+            _ => return Ok(Some(envelope)),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A call has ended, or the stream that answered it.
@@ -71,7 +70,7 @@ impl Link {
 
     /// Words that need not wait for the worker; says whether it was one of those.
     fn heed(&self, payload: &[u8], descriptors: &mut Vec<OwnedFd>) -> bool {
-        match control::open::<CoordinatorWord>(payload) {
+        match control::open_coordinators(payload) {
             Ok(CoordinatorWord::Grant { correlation, chunks }) => {
                 self.desk().streams().grant(correlation, chunks);
             }
@@ -96,7 +95,7 @@ impl Link {
 /// The rig has ended: so has whatever a slot waits for.
 pub(super) fn close(slot: &Slot) {
     let ending = Ending::NotDone(NotDone::Refused(Refusal::Closed));
-    let (by, generation, chain) = (String::new(), Generation(0), Vec::new());
+    let (by, generation, chain) = (Arc::default(), Generation(0), Hops::new());
     if let Err(answer) = slot.fill(Answer::One { ending, by, generation, chain }) {
         slot.push(StreamNews::End(end_of(answer)));
     }
@@ -112,8 +111,8 @@ fn end_of(answer: Answer) -> Result<(), NotDone> {
 fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
     let Envelope { header, payload } = envelope;
     let by = match header.target {
-        Target::Named(name) => name,
-        Target::Route => String::new(),
+        Target::Named(name) => name.into(),
+        Target::Route => Arc::default(),
     };
     let ending = match header.kind {
         Kind::Report => return Ok(Answer::Many(read::<Vec<BroadcastOutcome>>(payload)?)),

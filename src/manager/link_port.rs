@@ -14,13 +14,13 @@ use crate::wire::{Generation, Header, Hop, Kind, Progress, Refusal, codec};
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Port for Link {
-    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {
+    fn submit(&self, outgoing: Outgoing<'_>) -> Result<u64, Refusal> {
         let Outgoing { mut header, spec, payload, slot } = outgoing;
         if header.kind == Kind::Call && !self.is_worker() {
             header.kind = Kind::Request;
         }
         let mut state = self.lock();
-        if state.is_closed {
+        if self.is_closed() {
             return Err(Refusal::Closed);
         }
         header.correlation = state.next_call;
@@ -32,7 +32,11 @@ impl Port for Link {
             state.calls.insert(header.correlation, slot);
         }
         drop(state);
-        let sent = self.send_until(&header.seal(&payload), Some(Instant::now() + SEND_PATIENCE));
+        let patience = || Some(Instant::now() + SEND_PATIENCE);
+        let sent = header.lend_sealed(payload, |bytes| match self.line().send(bytes) {
+            Err(PipeError::NotReady) => self.send_until(bytes, patience()),
+            sent => sent,
+        });
         sent.map(|()| header.correlation).map_err(|error| {
             self.lock().calls.remove(&header.correlation);
             match error {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::cancels::Cancels;
 use super::dispatch::Dispatch;
+use super::inbox::{Arrived, Inbox};
 use super::inputs::Inputs;
-use super::link::{Arrived, Link, Woken};
+use super::link::Link;
 use super::link_thread::LinkThread;
+use super::listening::Woken;
 use super::logging;
 use super::safety::Safety;
 use super::signals::catch_signals;
@@ -26,7 +28,7 @@ use crate::shm::{
 };
 use crate::transport::Pipe;
 use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedSet};
-use crate::wire::{CommandId, Generation, Kind, MAX_ENVELOPE_BYTES};
+use crate::wire::{CommandSpec, Generation, Kind};
 
 /// The manager never became ready; the coordinator knows why, or is gone.
 pub(super) struct SetupFailed;
@@ -45,17 +47,20 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let signals = catch_signals().map_err(complain)?;
     let bells = [Doorbell::create().map_err(complain)?, Doorbell::create().map_err(complain)?];
     let link = Arc::new(Link::new(pipe, bells));
-    let mut buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
-    link.tell(&hello());
+    let mut inbox = Inbox::new();
+    link.tell(&ManagerWord::Hello { version: env!("CARGO_PKG_VERSION").to_owned() });
     let mut streams = Streams::default();
     let (configure, mut descriptors) = loop {
-        let (word, descriptors) = next_word(&link, &mut buffer)?;
+        let (word, descriptors) = next_word(&link, &mut inbox)?;
         match word {
             CoordinatorWord::Configure(configure) => break (configure, descriptors.into_iter()),
             CoordinatorWord::Quit => return Err(SetupFailed),
             other => streams.take(other, descriptors, &link).map_err(|failure| fail(&link, failure))?,
         }
     };
+    if !agrees(&configure, &link) {
+        return Err(await_end(&link, &mut inbox));
+    }
     logging::install(Arc::clone(&link), configure.log_level);
     link.introduce(configure.clone());
     let (page, urgent) = descriptors
@@ -95,7 +100,7 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let dispatch =
         Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), configure.index, &*instance);
     link.tell(&ManagerWord::Ready);
-    Ok(Worker::new(link, instance, context, dispatch, streams, safety, buffer))
+    Ok(Worker::new(link, instance, context, dispatch, streams, safety, inbox))
 }
 
 fn complain(error: impl std::fmt::Display) -> SetupFailed {
@@ -109,25 +114,36 @@ fn fail(link: &Link, error: SetupError) -> SetupFailed {
     SetupFailed
 }
 
-fn hello() -> ManagerWord {
-    let kinds = crate::registry::registration::manifest().kinds;
-    let commands: BTreeMap<String, CommandId> = kinds
-        .into_iter()
-        .flat_map(|kind| kind.handlers)
-        .map(|handler| (handler.command.path, handler.command.id))
-        .collect();
-    ManagerWord::Hello {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        commands: commands.into_iter().collect(),
+/// Whether this program is the one with which the rig was proved; the coordinator is told in what it is not.
+fn agrees(configure: &Configure, link: &Link) -> bool {
+    // The coordinator finds the other version in our first word.
+    if configure.version != env!("CARGO_PKG_VERSION") {
+        return false;
     }
+    let own = KindRegistration::find(&configure.kind).map(|kind| (kind.commands)()).unwrap_or_default();
+    let differs =
+        |spec: &&&CommandSpec| configure.agreed.iter().any(|(path, id)| *path == spec.path && *id != spec.id);
+    let Some(other) = own.iter().find(differs) else { return true };
+    link.tell(&ManagerWord::Differs { command: other.path.clone(), theirs: other.id });
+    false
+}
+
+/// Nothing is opened: the coordinator ends this process.
+fn await_end(link: &Link, inbox: &mut Inbox) -> SetupFailed {
+    while let Ok((word, _)) = next_word(link, inbox) {
+        if word == CoordinatorWord::Quit {
+            break;
+        }
+    }
+    SetupFailed
 }
 
 /// Waits for the next word; commands cannot come before the manager is ready.
-fn next_word(link: &Link, buffer: &mut [u8]) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
+fn next_word(link: &Link, inbox: &mut Inbox) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
     loop {
-        match link.wait_as_worker(buffer, &[], None) {
+        match link.wait_as_worker(inbox, &[], None) {
             Woken::Arrived(Arrived { header, payload, descriptors }) if header.kind == Kind::Control => {
-                let word = control::open(&payload).map_err(|error| fail(link, error.into()))?;
+                let word = control::open_coordinators(&payload).map_err(|error| fail(link, error.into()))?;
                 return Ok((word, descriptors));
             }
             Woken::Arrived(_) | Woken::Other => {}
@@ -217,10 +233,46 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::manager::tests::Kindness;
     use crate::shm::{CursorMemory, ReadMode, RingMemory};
+    use crate::wire::{CommandId, Envelope};
 
     fn owned(descriptor: impl AsFd) -> OwnedFd {
         descriptor.as_fd().try_clone_to_owned().expect("a descriptor can be doubled")
+    }
+
+    /// A manager of labrig's own motor is told so; what it says is not as it should be, if anything.
+    fn check_agreement(version: &str, agreed: (&str, CommandId), expected: bool, said: Option<ManagerWord>) {
+        let (pipe, coordinator) = Pipe::pair().expect("a pipe");
+        let bell = || Doorbell::create().expect("a bell");
+        let link = Link::new(pipe, [bell(), bell()]);
+        let agreed = vec![(agreed.0.to_owned(), agreed.1)];
+        let configure = Configure {
+            version: version.to_owned(),
+            agreed,
+            kind: "motor.sim".to_owned(),
+            ..crate::manager::tests::configure(Kindness::default())
+        };
+        assert_eq!(agrees(&configure, &link), expected, "{version} {:?}", configure.agreed);
+        let mut buffer = vec![0; crate::wire::MAX_ENVELOPE_BYTES];
+        let heard = coordinator.receive(&mut buffer).ok().map(|packet| {
+            let envelope = Envelope::open(&buffer[..packet.length]).expect("an envelope");
+            control::open::<ManagerWord>(envelope.payload).expect("a word")
+        });
+        assert_eq!(heard, said);
+    }
+
+    #[test]
+    fn a_program_that_differs_from_the_one_that_was_proved_opens_nothing_and_says_in_what() {
+        let ours = env!("CARGO_PKG_VERSION");
+        let own = (KindRegistration::find("motor.sim").expect("labrig's own motor").commands)();
+        let (path, id) = (own[0].path.as_str(), own[0].id);
+        let other = CommandId(id.0 ^ 1);
+        check_agreement(ours, (path, id), true, None);
+        check_agreement(ours, ("rig::Unknown", other), true, None);
+        let differs = ManagerWord::Differs { command: path.to_owned(), theirs: id };
+        check_agreement(ours, (path, other), false, Some(differs));
+        check_agreement("9.8.7", (path, id), false, None);
     }
 
     #[test]

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cancels::Cancels;
 use super::dispatch::Dispatch;
-use super::link::{Link, wait_for};
+use super::inbox::Inbox;
+use super::link::Link;
 use super::link_thread::LinkThread;
+use super::listening::wait_for;
 use super::safety::Safety;
 use super::setup::{Streams, context_of};
 use super::signals::Signals;
@@ -81,7 +83,7 @@ enum Seen {
 
 /// How a manager is to be.
 #[derive(Clone, Copy, Default)]
-struct Kindness {
+pub(super) struct Kindness {
     has_handle: bool,
     /// How often entering the safe state panics.
     safe_panics: u32,
@@ -247,12 +249,13 @@ fn worker(pipe: Pipe, page: Arc<StatusPage>, urgent: Doorbell, signals: Signals,
     }
     page.set_safe(true);
     let dispatch = Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), 0, &puppet);
-    let buffer = vec![0; MAX_ENVELOPE_BYTES + 1];
-    Worker::new(link, Box::new(puppet), context, dispatch, streams, safety, buffer)
+    Worker::new(link, Box::new(puppet), context, dispatch, streams, safety, Inbox::new())
 }
 
-fn configure(like: Kindness) -> Configure {
+pub(super) fn configure(like: Kindness) -> Configure {
     Configure {
+        version: env!("CARGO_PKG_VERSION").into(),
+        agreed: Vec::new(),
         rig: "bench".to_owned(),
         manager: "puppet".to_owned(),
         kind: "puppet".to_owned(),

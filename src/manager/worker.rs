@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dispatch::Dispatch;
-use super::link::{Arrived, Link, Woken};
+use super::inbox::{Arrived, Inbox};
+use super::link::Link;
+use super::listening::Woken;
 use super::safety::Safety;
 use super::setup::Streams;
 use super::steps::Steps;
@@ -33,7 +35,7 @@ pub(super) struct Worker {
     streams: Streams,
     safety: Arc<Safety>,
     steps: Steps,
-    buffer: Vec<u8>,
+    inbox: Inbox,
     timers: Vec<Due>,
     has_started: bool,
     quit: bool,
@@ -47,7 +49,7 @@ impl Worker {
         dispatch: Dispatch,
         streams: Streams,
         safety: Arc<Safety>,
-        buffer: Vec<u8>,
+        inbox: Inbox,
     ) -> Self {
         let (steps, timers) = (Steps::new(&link), Vec::new());
         Self {
@@ -58,7 +60,7 @@ impl Worker {
             streams,
             safety,
             steps,
-            buffer,
+            inbox,
             timers,
             has_started: false,
             quit: false,
@@ -96,7 +98,7 @@ impl Worker {
     }
 
     fn take_command(&mut self) -> bool {
-        let Some(arrived) = self.link.take_arrived(&mut self.buffer) else { return false };
+        let Some(arrived) = self.link.take_arrived(&mut self.inbox) else { return false };
         self.handle(arrived);
         true
     }
@@ -107,12 +109,13 @@ impl Worker {
             _ => {
                 self.obey_orders();
                 self.dispatch.handle(&mut *self.instance, &mut self.context, &mut self.steps, &arrived);
+                self.inbox.done_with(arrived);
             }
         }
     }
 
     fn obey(&mut self, arrived: Arrived) {
-        match control::open::<CoordinatorWord>(&arrived.payload) {
+        match control::open_coordinators(&arrived.payload) {
             Ok(CoordinatorWord::Start) => self.start(),
             Ok(CoordinatorWord::Quit) => self.quit = true,
             Ok(word) => {
@@ -135,6 +138,9 @@ impl Worker {
 
     /// Runs every timer that is due. A timer that was missed several times runs once.
     fn run_timers(&mut self) -> bool {
+        if self.timers.is_empty() {
+            return false;
+        }
         let now = Instant::now();
         let mut ran = false;
         for (index, timer) in self.timers.iter_mut().enumerate().filter(|(_, timer)| timer.at <= now) {
@@ -159,7 +165,7 @@ impl Worker {
         }
         let until = self.timers.iter().map(|timer| timer.at).min();
         let doorbells = if self.has_started { self.streams.inputs.doorbells() } else { Vec::new() };
-        let woken = self.link.wait_as_worker(&mut self.buffer, &doorbells, until);
+        let woken = self.link.wait_as_worker(&mut self.inbox, &doorbells, until);
         drop(doorbells);
         if self.has_started {
             self.streams.inputs.finish_wait();
@@ -197,7 +203,7 @@ impl Worker {
     fn drain(&mut self) {
         while !self.is_interrupted() {
             self.obey_orders();
-            while let Some(arrived) = self.link.take_arrived(&mut self.buffer) {
+            while let Some(arrived) = self.link.take_arrived(&mut self.inbox) {
                 self.put_off(arrived);
             }
             if self.look() {
@@ -228,7 +234,7 @@ impl Worker {
             return;
         }
         let doorbells = self.streams.inputs.doorbells();
-        let woken = self.link.wait_as_worker(&mut self.buffer, &doorbells, None);
+        let woken = self.link.wait_as_worker(&mut self.inbox, &doorbells, None);
         drop(doorbells);
         self.streams.inputs.finish_wait();
         if let Woken::Arrived(arrived) = woken {

@@ -157,20 +157,18 @@ impl Context {
     }
 
     /// A command begins: calls from its handler remember what led to them, and end with it.
-    pub(crate) fn enter(&mut self, who: u16, header: &Header) {
-        let mut chain = header.chain.clone();
-        chain.push(Hop { who, command: header.command });
+    pub(crate) fn enter(&mut self, who: u16, header: &Header, now: Instant) {
         let deadline = match header.time_left_us {
             0 => None,
-            left => Instant::now().checked_add(Duration::from_micros(left)),
+            left => now.checked_add(Duration::from_micros(left)),
         };
-        self.scope = self.base.within(chain, deadline);
+        self.scope.enter(&header.chain, Hop { who, command: header.command }, deadline);
         self.call = header.correlation;
         self.told_progress_at.set(None);
     }
 
     pub(crate) fn leave(&mut self) {
-        self.scope = self.base.clone();
+        self.scope.leave();
         self.call = 0;
     }
 

@@ -65,12 +65,13 @@ impl Desk {
         self.streams.cancel_all();
     }
 
-    /// Runs the handler of a command, unless that was cancelled. `heed` hears of cancellations that are on their
+    /// Runs the handler of a command that begins now, unless that was cancelled. `heed` hears of cancellations that are on their
     /// way: before the handler, so that it does not run in vain, and after it, so that what it gave up for is no
     /// failure of its own.
     pub(crate) fn run(
         &self,
         asked: &Header,
+        begun: Instant,
         heed: impl Fn(),
         handle: impl FnOnce() -> HandlerEnd,
     ) -> Finished {
@@ -79,9 +80,9 @@ impl Desk {
             self.work.finish();
             return Finished::without_running(NotDone::Cancelled);
         }
-        let begun = Instant::now();
         let (end, stream) = collect_outgoing(|| panics::catch(handle));
-        let took = begun.elapsed();
+        // Nobody is told how long a one-way command took.
+        let took = if asked.kind == Kind::Send { Duration::ZERO } else { begun.elapsed() };
         heed();
         let was_cancelled = self.work.finish();
         let end = end.map_err(|failure| self.not_done(failure, was_cancelled));

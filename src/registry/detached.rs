@@ -30,7 +30,7 @@ struct Nowhere;
 impl SignalPort for Nowhere {}
 
 impl Port for Nowhere {
-    fn submit(&self, _: Outgoing) -> Result<u64, Refusal> {
+    fn submit(&self, _: Outgoing<'_>) -> Result<u64, Refusal> {
         Err(Refusal::Closed)
     }
 

@@ -21,6 +21,8 @@ pub struct KindRegistration {
     pub kind: &'static str,
     /// Describes it without touching a device.
     pub describe: fn() -> KindDescription,
+    /// The commands that it handles, without describing all else.
+    pub commands: fn() -> Vec<&'static CommandSpec>,
     /// Sets a manager of it up, from its config table as JSON.
     pub start: StartManager,
 }
@@ -30,7 +32,12 @@ inventory::collect!(KindRegistration);
 impl KindRegistration {
     /// The registration of `M`.
     pub const fn of<M: Handles>() -> Self {
-        Self { kind: M::KIND, describe: KindDescription::of::<M>, start: start::<M> }
+        Self {
+            kind: M::KIND,
+            describe: KindDescription::of::<M>,
+            commands: || specs(&M::table()),
+            start: start::<M>,
+        }
     }
 
     /// The kind of that name, when it is linked into this program.
@@ -124,11 +131,11 @@ struct Running<M> {
     table: HandlerTable<M>,
 }
 
-impl<M> Running<M> {
-    fn specs(&self) -> Vec<&'static CommandSpec> {
-        self.table.handlers.iter().map(|handler| (handler.command)()).collect()
-    }
+fn specs<M>(table: &HandlerTable<M>) -> Vec<&'static CommandSpec> {
+    table.handlers.iter().map(|handler| (handler.command)()).collect()
+}
 
+impl<M> Running<M> {
     fn invoke(&mut self, index: usize, incoming: Incoming<'_>, context: &mut Context) -> HandlerEnd {
         (self.table.handlers[index].invoke)(&mut self.owner, incoming, context)
     }
@@ -136,7 +143,7 @@ impl<M> Running<M> {
 
 impl<M: Handles> Instance for Running<M> {
     fn commands(&self) -> Vec<&'static CommandSpec> {
-        self.specs()
+        specs(&self.table)
     }
 
     fn handle(&mut self, index: usize, incoming: Incoming<'_>, context: &mut Context) -> HandlerEnd {
@@ -174,7 +181,7 @@ impl<M: Handles> Instance for Running<M> {
 
 impl<S: ScopeHandles> ScopeInstance for Running<S> {
     fn commands(&self) -> Vec<&'static CommandSpec> {
-        self.specs()
+        specs(&self.table)
     }
 
     fn handle(&mut self, index: usize, incoming: Incoming<'_>, context: &mut Context) -> HandlerEnd {

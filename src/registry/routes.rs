@@ -9,6 +9,7 @@ mod signals;
 pub use signals::{SignalEntry, UnknownSignal, type_name};
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -104,7 +105,8 @@ pub struct RouteTable {
 struct Bound {
     name: ManagerName,
     pool: Option<ManagerName>,
-    handlers: Vec<HandlerDescription>,
+    /// Those of its kind, which all managers of that kind share.
+    handlers: Arc<[HandlerDescription]>,
     config: Value,
     startup: Vec<StartupCommand>,
     self_checks: Vec<SelfCheckDescription>,
@@ -115,7 +117,11 @@ impl RouteTable {
     pub(super) fn new(view: &View<'_>) -> Self {
         let routes = routes(view);
         let by_id = routes.iter().enumerate().map(|(index, route)| (route.spec.id, index)).collect();
-        let managers = (0..view.plan.managers.len()).map(|index| bound(view, index)).collect();
+        let mut managers: Vec<_> = (0..view.plan.managers.len()).map(|index| bound(view, index)).collect();
+        for started in &view.started {
+            let handlers: Arc<[_]> = started.kind.handlers.clone().into();
+            started.managers.iter().for_each(|it| managers[*it].handlers = Arc::clone(&handlers));
+        }
         Self { managers, routes, by_id, streams: streams(view) }
     }
 
@@ -235,7 +241,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
     Bound {
         name: manager.name.clone(),
         pool: manager.pool.clone(),
-        handlers: kind.map(|kind| kind.handlers.clone()).unwrap_or_default(),
+        handlers: Arc::default(),
         config: config.unwrap_or(Value::Null),
         startup: startup_of(view, index),
         self_checks: kind.map(|kind| kind.self_checks.clone()).unwrap_or_default(),

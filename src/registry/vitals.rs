@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_sign_of_life_pushes_the_limit_and_never_pulls_it() {
         let (page, vitals) = vitals(WATCHDOG_MS);
-        page.begin(1, 7, vitals.allowance_ns());
+        page.begin(1, 7, vitals.allowance_ns(), monotonic_ns());
         assert_eq!(allowance(&page), Some(WATCHDOG_NS));
         vitals.push();
         assert!(allowance(&page) > Some(WATCHDOG_NS));
@@ -224,7 +224,7 @@ mod tests {
     fn what_has_no_limit_is_given_none() {
         for watchdog_ms in [0, WATCHDOG_MS] {
             let (page, vitals) = vitals(watchdog_ms);
-            page.begin(1, 7, None);
+            page.begin(1, 7, None, monotonic_ns());
             vitals.push();
             vitals.extend(HOUR);
             drop(vitals.pause());
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn time_that_is_waited_does_not_count() {
         let (page, vitals) = vitals(WATCHDOG_MS);
-        page.begin(1, 7, vitals.allowance_ns());
+        page.begin(1, 7, vitals.allowance_ns(), monotonic_ns());
         let outer = vitals.pause();
         let inner = vitals.pause();
         assert_eq!(allowance(&page), None);
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn the_waits_of_other_threads_change_nothing() {
         let (page, vitals) = vitals(WATCHDOG_MS);
-        page.begin(1, 7, vitals.allowance_ns());
+        page.begin(1, 7, vitals.allowance_ns(), monotonic_ns());
         let seen = thread::scope(|threads| {
             let other = threads.spawn(|| {
                 let _paused = vitals.pause();

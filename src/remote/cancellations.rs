@@ -75,7 +75,9 @@ impl Cancellations {
         let was_cancelled = state.early.remove(&call);
         state.last_begun = call;
         // What is smaller will not come any more.
-        state.early = state.early.split_off(&call);
+        if !state.early.is_empty() {
+            state.early = state.early.split_off(&call);
+        }
         if was_cancelled {
             self.is_cancelled.store(true, Ordering::Release);
         }

@@ -3,14 +3,18 @@
 //! Pure: the owner says what time it is. An entry leaves by its answer, by its deadline, or with the
 //! station it waits for; whichever comes first takes it, and the others find nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Instant;
+
+use foldhash::fast::RandomState;
+
+use super::deadlines::Deadlines;
 
 /// Calls in flight, each with what its owner wants to remember of it.
 #[derive(Debug)]
 pub struct InFlight<C> {
-    calls: HashMap<u64, Entry<C>>,
-    deadlines: BTreeSet<(Instant, u64)>,
+    calls: HashMap<u64, Entry<C>, RandomState>,
+    deadlines: Deadlines,
     next: u64,
     limit: usize,
     high_water: usize,
@@ -25,7 +29,7 @@ struct Entry<C> {
 impl<C> InFlight<C> {
     /// An empty table for at most `limit` calls.
     pub fn new(limit: usize) -> Self {
-        Self { calls: HashMap::new(), deadlines: BTreeSet::new(), next: 1, limit, high_water: 0 }
+        Self { calls: HashMap::default(), deadlines: Deadlines::default(), next: 1, limit, high_water: 0 }
     }
 
     /// Enters a call and says under which number, or gives it back when the table is full.
@@ -40,7 +44,9 @@ impl<C> InFlight<C> {
         }
         let id = self.next;
         self.next += 1;
-        self.deadlines.extend(deadline.map(|at| (at, id)));
+        if let Some(at) = deadline {
+            self.deadlines.insert(at, id);
+        }
         self.calls.insert(id, Entry { call, deadline });
         self.high_water = self.high_water.max(self.calls.len());
         Ok(id)
@@ -59,7 +65,7 @@ impl<C> InFlight<C> {
     pub fn complete(&mut self, id: u64) -> Option<C> {
         let entry = self.calls.remove(&id)?;
         if let Some(at) = entry.deadline {
-            self.deadlines.remove(&(at, id));
+            self.deadlines.remove(at, id);
         }
         Some(entry.call)
     }
@@ -68,9 +74,11 @@ impl<C> InFlight<C> {
     pub fn set_deadline(&mut self, id: u64, deadline: Option<Instant>) -> bool {
         let Some(entry) = self.calls.get_mut(&id) else { return false };
         if let Some(at) = std::mem::replace(&mut entry.deadline, deadline) {
-            self.deadlines.remove(&(at, id));
+            self.deadlines.remove(at, id);
         }
-        self.deadlines.extend(deadline.map(|at| (at, id)));
+        if let Some(at) = deadline {
+            self.deadlines.insert(at, id);
+        }
         true
     }
 
@@ -86,9 +94,11 @@ impl<C> InFlight<C> {
 
     /// Takes out every call whose deadline has passed.
     pub fn expire(&mut self, now: Instant) -> Vec<(u64, C)> {
-        let passed: Vec<u64> =
-            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
-        passed.into_iter().filter_map(|id| Some((id, self.complete(id)?))).collect()
+        let mut expired = Vec::new();
+        while let Some(id) = self.deadlines.pop(now) {
+            expired.extend(self.calls.remove(&id).map(|entry| (id, entry.call)));
+        }
+        expired
     }
 
     /// Takes out every call that `leaves` says, oldest first.
@@ -116,7 +126,7 @@ impl<C> InFlight<C> {
 
     /// When the next call expires.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.next()
     }
 
     /// How many calls are in flight.

@@ -11,13 +11,13 @@ use crate::wire::{CommandSpec, Header, Hop, Progress, Refusal, Undelivered};
 
 /// A command on its way out.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct Outgoing<'a> {
     /// The envelope's header; the port chooses the correlation.
     pub header: Header,
     /// What is known of the command.
     pub spec: &'static CommandSpec,
     /// The encoded command.
-    pub payload: Vec<u8>,
+    pub payload: &'a [u8],
     /// Where the news come in; none for one-way sends.
     pub slot: Option<Arc<Slot>>,
 }
@@ -56,7 +56,7 @@ pub trait Port: SignalPort + Send + Sync {
     ///
     /// # Errors
     /// [`Refusal`], when it is known here and now that the command will not run.
-    fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal>;
+    fn submit(&self, outgoing: Outgoing<'_>) -> Result<u64, Refusal>;
 
     /// Sleeps until there is what is waited for, or it is too late. On a thread that runs handlers, the rig is
     /// told of it, and answers with a refusal when it would be for ever.

@@ -14,8 +14,9 @@ use super::stream::{FrameStream, StreamError};
 use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, SignalValue,
-    Signals, Target, Undelivered, codec,
+    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal,
+    SignalValue, Signals, Target, Undelivered,
+    codec::{self, EncodeError},
 };
 
 /// How much longer a blocking call waits than it may take: its deadline is kept where it is routed, and the
@@ -27,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Scope {
     port: Arc<dyn Port>,
     /// The calls that led to the handler that sends, outermost first.
-    chain: Vec<Hop>,
+    chain: Hops,
     /// What is left of the time of the call being handled.
     deadline: Option<Instant>,
     asked_for: AskedFor,
@@ -44,12 +45,21 @@ enum AskedFor {
 impl Scope {
     /// A scope over a port.
     pub(crate) fn new(port: Arc<dyn Port>) -> Self {
-        Self { port, chain: Vec::new(), deadline: None, asked_for: AskedFor::Nothing }
+        Self { port, chain: Hops::new(), deadline: None, asked_for: AskedFor::Nothing }
     }
 
-    /// The scope from which a handler sends: calls remember what led to them, and end with it.
-    pub(crate) fn within(&self, chain: Vec<Hop>, deadline: Option<Instant>) -> Self {
-        Self { chain, deadline, ..self.clone() }
+    /// A handler begins that sends from here: its calls remember what led to them, and end with it.
+    pub(crate) fn enter(&mut self, led: &[Hop], own: Hop, deadline: Option<Instant>) {
+        self.chain.clear();
+        self.chain.extend_from_slice(led);
+        self.chain.push(own);
+        self.deadline = deadline;
+    }
+
+    /// The handler has ended.
+    pub(crate) fn leave(&mut self) {
+        self.chain.clear();
+        self.deadline = None;
     }
 
     /// The same scope for calls that may take so long, from when they are sent: longer or shorter than the
@@ -236,7 +246,6 @@ impl Scope {
         command: &C,
         slot: Option<&Arc<Slot>>,
     ) -> Result<u64, Refusal> {
-        let payload = encoded(spec, command)?;
         if self.chain.len() >= MAX_CHAIN {
             let name = spec.name.clone();
             return Err(Refusal::TooDeep { command: name, depth: self.chain.len(), limit: MAX_CHAIN });
@@ -245,7 +254,10 @@ impl Scope {
         let time_left_us = limit.map_or(0, in_us);
         let chain = self.chain.clone();
         let header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
-        self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
+        codec::lend_postcard(command, |payload| {
+            let payload = sendable(spec, payload)?;
+            self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
+        })
     }
 
     /// How long a call of that command may take: what the sender asked for, else what its type says, else what
@@ -271,10 +283,9 @@ fn in_us(limit: Duration) -> u64 {
     u64::try_from(limit.min(LONGEST).as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
-fn encoded<C: Command>(spec: &CommandSpec, command: &C) -> Result<Vec<u8>, Refusal> {
+fn sendable<'a>(spec: &CommandSpec, payload: Result<&'a [u8], EncodeError>) -> Result<&'a [u8], Refusal> {
     let name = || spec.name.clone();
-    let payload = codec::to_postcard(command)
-        .map_err(|error| Refusal::NotEncodable { command: name(), reason: error.reason })?;
+    let payload = payload.map_err(|error| Refusal::NotEncodable { command: name(), reason: error.reason })?;
     match payload.len() {
         bytes if bytes > MAX_PAYLOAD_BYTES => {
             Err(Refusal::TooLarge { command: name(), bytes, limit: MAX_PAYLOAD_BYTES })

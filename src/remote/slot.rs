@@ -12,7 +12,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::callbacks;
-use crate::wire::{BroadcastOutcome, Ending, Generation, Hop, NotDone, Progress, Refusal};
+use crate::wire::{BroadcastOutcome, Ending, Generation, Hops, NotDone, Progress, Refusal};
 
 /// What a call is answered with.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,11 +22,11 @@ pub enum Answer {
         /// How it ended; for a stream, that it was opened.
         ending: Ending,
         /// Who ended it; empty when it never got to anyone.
-        by: String,
+        by: Arc<str>,
         /// Which life of it.
         generation: Generation,
         /// The calls that led there, outermost first.
-        chain: Vec<Hop>,
+        chain: Hops,
     },
     /// A broadcast.
     Many(Vec<BroadcastOutcome>),
@@ -257,7 +257,7 @@ mod tests {
             ending: Ending::Done(vec![byte]),
             by: "motor".into(),
             generation: Generation(1),
-            chain: Vec::new(),
+            chain: Hops::new(),
         }
     }
 

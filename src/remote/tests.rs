@@ -14,7 +14,7 @@ use super::signal::SignalPort;
 use super::slot::{Answer, Slot};
 use super::stream::{StreamError, StreamParts};
 use crate::shm::ReadMode;
-use crate::wire::{Ending, Generation, Header, Hop, NotDone, Progress, Refusal, codec};
+use crate::wire::{Ending, Generation, Header, Hop, Hops, NotDone, Progress, Refusal, codec};
 
 mod awaiting;
 mod broadcasts;
@@ -80,8 +80,8 @@ impl ByHand {
     }
 
     fn end(&self, call: u64, ending: Ending) {
-        let (by, generation) = ("motor".to_owned(), Generation(1));
-        let answer = Answer::One { ending, by, generation, chain: Vec::new() };
+        let (by, generation) = ("motor".into(), Generation(1));
+        let answer = Answer::One { ending, by, generation, chain: Hops::new() };
         self.slot(call).fill(answer).expect("the first answer");
     }
 

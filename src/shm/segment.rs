@@ -202,8 +202,8 @@ impl Segment {
         };
         let shared = Self::create(name, bytes as u64)?;
         fcntl_add_seals(&shared.fd, SealFlags::SEAL).map_err(|errno| refused("fcntl(F_ADD_SEALS)", errno))?;
-        let memory =
-            Mapping::of(shared.fd(), bytes, Access::ReadWrite).map_err(|errno| refused("mmap", errno))?;
+        let memory = Mapping::by_and_by(shared.fd(), bytes, Access::ReadWrite)
+            .map_err(|errno| refused("mmap", errno))?;
         Ok((shared, memory))
     }
 
@@ -213,16 +213,21 @@ impl Segment {
         if shared.bytes != bytes {
             return Err(SegmentOpenError::WrongSize { found: shared.bytes as u64, expected: bytes as u64 });
         }
-        let memory = shared.map_writable(bytes)?;
+        shared.refuse_if_closed_to_writers()?;
+        let memory = Mapping::by_and_by(shared.fd(), bytes, Access::ReadWrite)
+            .map_err(|errno| SegmentOpenError::Refused { call: "mmap", errno })?;
         Ok((shared, memory))
     }
 
     /// Maps the first `bytes` of it for reading and writing.
     pub(super) fn map_writable(&self, bytes: usize) -> Result<Mapping, SegmentOpenError> {
-        if seals_of(&self.fd)?.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE) {
-            return Err(SegmentOpenError::ClosedToWriters);
-        }
+        self.refuse_if_closed_to_writers()?;
         self.map(bytes, Access::ReadWrite)
+    }
+
+    fn refuse_if_closed_to_writers(&self) -> Result<(), SegmentOpenError> {
+        let closes = SealFlags::FUTURE_WRITE | SealFlags::WRITE;
+        if seals_of(&self.fd)?.intersects(closes) { Err(SegmentOpenError::ClosedToWriters) } else { Ok(()) }
     }
 
     /// Maps all of it for reading, and insists that no new writer can appear any more.

@@ -254,15 +254,15 @@ impl StatusPage {
     }
 
     /// The manager takes an envelope: call it right before the handler. Once this has returned, a coordinator that
-    /// finds the manager dead knows that the command may have run.
-    pub fn begin(&self, ordinal: u64, command: u64, allowance_ns: Option<u64>) {
+    /// finds the manager dead knows that the command may have run. `now_ns` is of [`monotonic_ns`].
+    pub fn begin(&self, ordinal: u64, command: u64, allowance_ns: Option<u64>, now_ns: u64) {
         let words = self.activity_words();
         words.taken.store(ordinal, Ordering::Relaxed);
         // Who sees one of the words below sees `taken` too: see `activity`.
         fence(Ordering::Release);
         words.current_command.store(command, Ordering::Relaxed);
         words.allowance_ns.store(allowance_ns.unwrap_or(0), Ordering::Relaxed);
-        words.busy_since_ns.store(monotonic_ns(), Ordering::Release);
+        words.busy_since_ns.store(now_ns, Ordering::Release);
         // A release store lets later instructions move before it; nothing of the handler may.
         fence(Ordering::SeqCst);
     }

@@ -39,7 +39,7 @@ fn copy(fd: impl AsFd) -> OwnedFd {
 }
 
 /// How many items a storm has: few by default, many where the machine is left alone with it.
-fn storm(few: u64, many: u64) -> u64 {
+pub(super) fn storm(few: u64, many: u64) -> u64 {
     if std::env::var_os("LABRIG_STORM").is_some() { many } else { few }
 }
 

@@ -173,19 +173,29 @@ fn a_manager_that_takes_nothing_of_what_it_was_sent_is_stuck_after_a_period() {
 #[test]
 fn what_came_into_the_pipe_between_two_looks_waits_since_the_second() {
     check_watch(&[
-        (1_000, 7, IDLE, "fine until 1100"),
+        (1_000, 7, IDLE, "quiet"),
         (1_099, 8, IDLE, "fine until 1199"),
         (1_199, 8, IDLE, "1 wait for 100"),
     ]);
 }
 
 #[test]
-fn an_idle_manager_is_looked_at_for_one_whole_period_and_then_no_more() {
+fn a_manager_that_has_done_all_it_was_sent_is_not_looked_at_again() {
+    let set_up = Activity { steps: 1, ..IDLE };
     check_watch(&[
-        (1_000, 7, IDLE, "fine until 1100"),
-        (1_050, 7, Activity { steps: 1, ..IDLE }, "fine until 1150"),
-        (1_149, 7, Activity { steps: 1, ..IDLE }, "fine until 1150"),
-        (1_150, 7, Activity { steps: 1, ..IDLE }, "quiet"),
+        (1_000, 7, set_up, "quiet"),
+        (1_050, 8, busy(8, 1_050, Some(100)), "fine until 1150"),
+        (1_060, 8, Activity { taken: 8, ..set_up }, "fine until 1160"),
+        (1_061, 8, Activity { taken: 8, done: 8, ..set_up }, "quiet"),
+    ]);
+}
+
+#[test]
+fn one_that_begins_steps_by_itself_is_looked_at_again() {
+    check_watch(&[
+        (1_000, 7, Activity { steps: 2, ..IDLE }, "fine until 1100"),
+        (1_100, 7, Activity { steps: 9, ..IDLE }, "fine until 1200"),
+        (1_200, 7, Activity { steps: 9, ..IDLE }, "quiet"),
     ]);
 }
 

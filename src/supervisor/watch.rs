@@ -20,7 +20,8 @@ pub(crate) struct Look {
 /// What follows from a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It has had nothing to do for a whole period: nobody need look again until it has.
+    /// It has done all that it was sent and begins nothing by itself, or has had nothing to do for a whole period:
+    /// nobody need look again until it has.
     Quiet,
     /// All is well; look again then.
     FineUntil(u64),
@@ -86,6 +87,9 @@ impl Watch {
         let before = self.seen.filter(|seen| seen.marks == marks && activity.busy_since_ns.is_none());
         let since_ns = before.map_or(now_ns, |seen| seen.since_ns);
         let waited_ns = before.and_then(|seen| seen.waiting_since_ns).unwrap_or(now_ns);
+        // Its set-up is the first step of each life.
+        let has_stepped = activity.steps > self.seen.map_or(1, |seen| seen.marks[2]);
+        let is_at_rest = activity.done >= activity.taken && !has_stepped;
         let waiting_since_ns = (waiting > 0).then_some(waited_ns);
         self.seen = Some(Seen { marks, since_ns, waiting_since_ns });
         let until = |from: u64| from.saturating_add(self.period_ns);
@@ -100,7 +104,7 @@ impl Watch {
                 Verdict::Stuck(Because::TakesNothing { waiting, since_ns: now_ns - from })
             }
             (None, Some(from)) => Verdict::FineUntil(until(from)),
-            (None, None) if now_ns >= until(since_ns) => Verdict::Quiet,
+            (None, None) if is_at_rest || now_ns >= until(since_ns) => Verdict::Quiet,
             (None, None) => Verdict::FineUntil(until(since_ns)),
         }
     }

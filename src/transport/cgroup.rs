@@ -4,41 +4,74 @@
 //! usual outside of containers and delegated services, nothing is lost but certainty about processes that
 //! hide: see [`Offspring`](super::Offspring).
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
+use rustix::fs::{Access, access};
 use rustix::process::Pid;
 
 /// A control group of one child, below that of this process; removed when it is dropped, if nobody is left.
 #[derive(Debug)]
 pub struct Cgroup {
     folder: PathBuf,
-    /// The child is being put there. The first such move in a while takes some 20 ms in the kernel.
-    entering: Option<JoinHandle<()>>,
+    /// Ends when the child is there, or cannot be.
+    entering: Option<Receiver<()>>,
+}
+
+/// A child that is to be put into a group of its own.
+struct Entry {
+    folder: PathBuf,
+    pid: Pid,
+    /// Dropped when that is done.
+    _done: Sender<()>,
+}
+
+/// Those that are to be put into their groups, and whether a thread is at it.
+///
+/// The first move in a while waits some 10 ms for all processors, and nobody else can make or remove a group meanwhile.
+/// So one thread does all of it, and whoever starts children waits for none.
+#[derive(Default)]
+struct Entries {
+    waiting: VecDeque<Entry>,
+    has_thread: bool,
+}
+
+static ENTRIES: LazyLock<Mutex<Entries>> = LazyLock::new(Mutex::default);
+
+fn entries() -> MutexGuard<'static, Entries> {
+    // Nothing that can panic is done under this lock.
+    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Cgroup {
-    /// Makes a group of that name and begins to put the process there; none where that is not possible.
+    /// Begins to put the process into a group of that name; none where that is not possible.
     pub fn enclose(name: &str, pid: Pid) -> Option<Self> {
-        let folder = own_folder()?.join(name);
-        match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                log::debug!("no control group `{}`: {error}", folder.display());
-                return None;
-            }
-            _ => {}
+        static OWN: LazyLock<Option<PathBuf>> = LazyLock::new(own_folder);
+        let own = OWN.as_ref()?;
+        if let Err(errno) = access(own, Access::WRITE_OK | Access::EXEC_OK) {
+            log::debug!("no control groups in `{}`: {errno}", own.display());
+            return None;
         }
-        let procs = folder.join("cgroup.procs");
-        let enter = move || {
-            if let Err(error) = fs::write(&procs, pid.as_raw_nonzero().to_string()) {
-                log::debug!("process {pid} is not put into `{}`: {error}", procs.display());
+        let folder = own.join(name);
+        let (done, entering) = channel();
+        let mut entries = entries();
+        entries.waiting.push_back(Entry { folder: folder.clone(), pid, _done: done });
+        if !entries.has_thread {
+            let thread = thread::Builder::new().name("labrig-cgroup".to_owned()).spawn(enter_all);
+            match thread {
+                Ok(_) => entries.has_thread = true,
+                Err(error) => {
+                    log::debug!("no thread for control groups: {error}");
+                    entries.waiting.clear();
+                }
             }
-        };
-        let entering = std::thread::Builder::new().name("labrig-cgroup".to_owned()).spawn(enter);
-        let entering = entering.map_err(|error| log::debug!("no thread for a control group: {error}")).ok();
-        Some(Self { folder, entering })
+        }
+        Some(Self { folder, entering: Some(entering) })
     }
 
     /// The group in that folder, which another process has made.
@@ -81,8 +114,9 @@ impl Cgroup {
 
     /// Waits until the child is in it, or cannot be: a child that was reaped may have given its number to another.
     pub(super) fn settle(&mut self) {
-        if self.entering.take().is_some_and(|entering| entering.join().is_err()) {
-            log::error!("the thread that fills `{}` has panicked", self.folder.display());
+        if let Some(entering) = self.entering.take() {
+            // Nothing is ever sent: the channel's end is the news.
+            let _ = entering.recv();
         }
     }
 }
@@ -92,6 +126,34 @@ impl Drop for Cgroup {
         self.settle();
         if !self.remove() {
             log::debug!("`{}` is not empty yet", self.folder.display());
+        }
+    }
+}
+
+/// Puts everybody who waits into their groups, as a thread of its own.
+fn enter_all() {
+    loop {
+        let mut entries = entries();
+        let Some(entry) = entries.waiting.pop_front() else {
+            entries.has_thread = false;
+            return;
+        };
+        drop(entries);
+        entry.enter();
+    }
+}
+
+impl Entry {
+    fn enter(&self) {
+        match fs::create_dir(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return log::debug!("no control group `{}`: {error}", self.folder.display());
+            }
+            _ => {}
+        }
+        let procs = self.folder.join("cgroup.procs");
+        if let Err(error) = fs::write(&procs, self.pid.as_raw_nonzero().to_string()) {
+            log::debug!("process {} is not put into `{}`: {error}", self.pid, procs.display());
         }
     }
 }

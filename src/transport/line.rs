@@ -27,6 +27,8 @@ pub struct Line {
     /// How many packets were received by the pipe, without the one that is held back.
     received: AtomicU32,
     is_shut: AtomicBool,
+    /// Whether the other side slept when something was last put into its lane.
+    has_called: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,7 @@ impl Line {
             lookout: OnceLock::new(),
             received: AtomicU32::new(0),
             is_shut: AtomicBool::new(false),
+            has_called: AtomicBool::new(false),
         }
     }
 
@@ -84,8 +87,11 @@ impl Line {
         if bytes.len() <= MAX_RECORD_BYTES {
             let sent = out.sent;
             match out.lane.as_mut().map(|lane| lane.put(bytes, sent)) {
-                Some(Put::Seen) => return Ok(()),
-                Some(Put::Unseen) => return out.call(&self.pipe),
+                Some(Put::Seen) => return Ok(self.has_called.store(false, Ordering::Relaxed)),
+                Some(Put::Unseen) => {
+                    self.has_called.store(true, Ordering::Relaxed);
+                    return out.call(&self.pipe);
+                }
                 Some(Put::Full) | None => {}
             }
         }
@@ -187,6 +193,11 @@ impl Line {
         self.lookout.get().into_iter().for_each(Lookout::rouse);
     }
 
+    /// Whether the other side slept, and was called, when something was last put into its lane.
+    pub fn has_called(&self) -> bool {
+        self.has_called.load(Ordering::Relaxed)
+    }
+
     /// Whether it was shut here.
     pub fn is_shut(&self) -> bool {
         self.is_shut.load(Ordering::SeqCst)
@@ -250,122 +261,4 @@ impl Out {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shm::{LanePair, look_for_a_moment};
-    use rustix::event::{PollFd, PollFlags, poll};
-    use std::thread;
-
-    /// The coordinator's end and the manager's.
-    fn wide() -> (Line, Line) {
-        let (ours, theirs) = Pipe::pair().expect("a pair");
-        let (ours, theirs) = (Line::new(ours), Line::new(theirs));
-        let lanes = LanePair::create().expect("memory");
-        ours.widen(lanes.of_coordinator());
-        theirs.widen(lanes.of_manager());
-        (ours, theirs)
-    }
-
-    fn received(line: &Line) -> Vec<u8> {
-        let mut buffer = vec![0; 8192];
-        loop {
-            match line.receive(&mut buffer) {
-                Ok(Packet { length: 0, .. }) => {}
-                Ok(packet) => return buffer[..packet.length].to_vec(),
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_small_and_what_is_large_arrives_in_the_order_in_which_it_was_sent() {
-        let (ours, theirs) = wide();
-        let message = |number: u8| vec![number; if number.is_multiple_of(3) { 5000 } else { 50 }];
-        (0..30).for_each(|number| ours.send(&message(number)).expect("room"));
-        (0..30).for_each(|number| assert_eq!(received(&theirs), message(number)));
-        let nothing = theirs.receive(&mut [0; 8192]).expect_err("nothing is left");
-        assert_eq!(nothing, PipeError::NotReady);
-    }
-
-    #[test]
-    fn the_last_words_in_a_lane_are_heard_after_the_end_of_the_pipe() {
-        let (ours, theirs) = wide();
-        theirs.wake_up();
-        ours.send(b"small").expect("room");
-        ours.send(&[7; 5000]).expect("room");
-        ours.send(b"last").expect("room");
-        drop(ours);
-        assert_eq!(received(&theirs), b"small");
-        assert_eq!(received(&theirs), [7; 5000]);
-        assert_eq!(received(&theirs), b"last");
-        assert_eq!(theirs.receive(&mut [0; 8192]).expect_err("the end"), PipeError::Closed);
-    }
-
-    #[test]
-    fn a_line_that_is_shut_has_ended_for_the_other_side_though_somebody_holds_it() {
-        let (ours, theirs) = wide();
-        theirs.wake_up();
-        ours.send(b"last").expect("room");
-        ours.shut();
-        assert!(ours.is_shut());
-        assert_eq!(received(&theirs), b"last");
-        assert_eq!(theirs.receive(&mut [0; 8192]).expect_err("the end"), PipeError::Closed);
-        assert_eq!(theirs.send(&[7; 5000]), Err(PipeError::Closed));
-    }
-
-    #[test]
-    fn a_record_that_claims_to_follow_packets_that_were_never_sent_ends_the_line() {
-        let (ours, theirs) = wide();
-        let Some(lane) = &mut ours.out.lock().lane else { panic!("it has lanes") };
-        let _ = lane.put(b"x", 5);
-        let found = theirs.receive(&mut [0; 8192]).expect_err("a lie");
-        assert_eq!(found, PipeError::Lane(LaneError::NoPackets));
-    }
-
-    /// Sleeps as a manager's worker does: it looks for a moment, says so, looks once more, and waits for its pipe.
-    fn sleep(line: &Line) {
-        if !look_for_a_moment(|| line.has_news()) && line.fall_asleep() {
-            let mut pipe = [PollFd::new(line, PollFlags::IN)];
-            poll(&mut pipe, None).expect("it is called");
-        }
-        line.wake_up();
-    }
-
-    #[test]
-    fn nothing_is_slept_through_or_overtaken_in_a_great_many() {
-        const COUNT: u64 = 100_000;
-        let (ours, theirs) = wide();
-        let send = || {
-            for number in 0..COUNT {
-                (0..number % 512).for_each(|_| std::hint::spin_loop());
-                // Now and then one that goes by the pipe, and now and then a pause in which the other falls asleep.
-                let words = if number % 97 == 0 { 500 } else { 1 + number % 20 };
-                let message = number.to_le_bytes().repeat(words as usize);
-                while let Err(error) = ours.send(&message) {
-                    assert_eq!(error, PipeError::NotReady);
-                    thread::yield_now();
-                }
-            }
-        };
-        let receive = move || {
-            let (mut expected, mut buffer) = (0, vec![0; 8192]);
-            while expected < COUNT {
-                match theirs.receive(&mut buffer) {
-                    Ok(Packet { length: 0, .. }) => {}
-                    Ok(packet) => {
-                        let words = buffer[..packet.length].as_chunks::<8>().0;
-                        assert!(words.iter().all(|word| u64::from_le_bytes(*word) == expected), "{expected}");
-                        expected += 1;
-                    }
-                    Err(PipeError::NotReady) => sleep(&theirs),
-                    Err(error) => panic!("after {expected}: {error}"),
-                }
-            }
-        };
-        thread::scope(|scope| {
-            // Should it fail, its end of the pipe is closed, and nobody sends for ever.
-            scope.spawn(receive);
-            send();
-        });
-    }
-}
+mod tests;

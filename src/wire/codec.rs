@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,11 @@ use super::schema::TypeSchema;
 
 /// How deep values may nest.
 pub const MAX_DEPTH: usize = 64;
+
+/// Room for most values without growing.
+const FIRST_ROOM: usize = 64;
+/// How much memory a thread keeps for writing values, in bytes.
+const MOST_LENT: usize = 64 * 1024;
 
 /// Which codec wrote a payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +100,8 @@ pub enum DecodeError {
 thread_local! {
     /// Why a value's own serialisation has failed last.
     static REASON: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// Memory for values that are written and not kept.
+    static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Notes why a value refuses to be written or read, for `custom` errors: postcard keeps no words of them.
@@ -118,7 +126,51 @@ fn in_own_words(error: &serde_json::Error) -> String {
 /// # Errors
 /// [`EncodeError`] when the value's own serialisation fails.
 pub fn to_postcard<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    postcard::to_extend(value, Vec::new()).map_err(|error| EncodeError { reason: in_words(&error) })
+    let mut bytes = Vec::with_capacity(FIRST_ROOM);
+    write_postcard(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a value by postcard and lends its bytes, whose memory is this thread's and used again.
+pub(crate) fn lend_postcard<T: Serialize + ?Sized, X>(
+    value: &T,
+    read: impl FnOnce(Result<&[u8], EncodeError>) -> X,
+) -> X {
+    // Nothing is left there while a value is written that writes others.
+    let mut bytes = LENT.take();
+    bytes.clear();
+    let written = write_postcard(value, &mut bytes);
+    let outcome = read(written.map(|()| bytes.as_slice()));
+    if bytes.capacity() <= MOST_LENT {
+        LENT.set(bytes);
+    }
+    outcome
+}
+
+fn write_postcard<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let written = postcard::serialize_with_flavor(value, Appended(bytes));
+    written.map_err(|error| EncodeError { reason: in_words(&error) })
+}
+
+/// Where postcard writes to: behind what is there.
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads a value that postcard wrote. All bytes are used, depth is bounded, and memory is only reserved

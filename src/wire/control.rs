@@ -18,7 +18,8 @@ use super::schema::{Schema, TypeSchema};
 /// order given there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub enum CoordinatorWord {
-    /// Who you are. Descriptors: status page, urgent doorbell.
+    /// Who you are; it is in the pipe before the manager's program begins. Descriptors: status page, urgent doorbell,
+    /// and the lanes where there are any.
     Configure(Configure),
     /// You produce this stream. Descriptors: ring, space doorbell.
     Produce {
@@ -80,6 +81,10 @@ pub struct PublishedSet {
 /// Who a manager is, and how it is to behave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub struct Configure {
+    /// The coordinator's version of labrig; a manager of another one does nothing.
+    pub version: String,
+    /// The commands that its kind handles, as the rig was proved with them: path and fingerprint.
+    pub agreed: Vec<(String, CommandId)>,
     /// The rig's name.
     pub rig: String,
     /// The manager's name.
@@ -117,12 +122,10 @@ pub struct Configure {
 /// What a manager tells its coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub enum ManagerWord {
-    /// The first word: the commands this program knows, path and fingerprint.
+    /// The first word.
     Hello {
         /// The version of labrig it was built with.
         version: String,
-        /// The commands that its kinds handle.
-        commands: Vec<(String, CommandId)>,
     },
     /// The ring of this stream is mapped: it can be sealed and handed to readers.
     Mapped {
@@ -213,6 +216,13 @@ pub enum ManagerWord {
         /// How the code failed.
         why: String,
     },
+    /// A command of its kind is another one here than the rig was proved with. Nothing is opened.
+    Differs {
+        /// The path of the command's type.
+        command: String,
+        /// Its fingerprint here.
+        theirs: CommandId,
+    },
     /// The page for its signals is mapped: it can be sealed and handed to readers.
     SignalsMapped,
 }
@@ -224,6 +234,21 @@ pub fn seal<W: Serialize>(word: &W) -> Vec<u8> {
     Header::new(Kind::Control).seal(&payload)
 }
 
+/// Reads a word of the coordinator, without walking its bytes first: for that the shape of all words would have to be
+/// drawn up in each manager while it starts. No word nests, every element of a list in one takes a byte, and serde reserves
+/// at most 1 MiB ahead, so that not even a coordinator that lies could do harm by it.
+///
+/// # Errors
+/// [`EnvelopeError::Payload`] when the payload is not one.
+pub fn open_coordinators(payload: &[u8]) -> Result<CoordinatorWord, EnvelopeError> {
+    let said = |reason: String| EnvelopeError::Payload { reason };
+    match postcard::take_from_bytes(payload) {
+        Ok((word, [])) => Ok(word),
+        Ok((_, rest)) => Err(said(format!("{} bytes left over after a word of the coordinator", rest.len()))),
+        Err(error) => Err(said(format!("bytes are not a word of the coordinator: {error}"))),
+    }
+}
+
 /// Reads a word.
 ///
 /// # Errors
@@ -231,4 +256,40 @@ pub fn seal<W: Serialize>(word: &W) -> Vec<u8> {
 pub fn open<W: DeserializeOwned + Schema + 'static>(payload: &[u8]) -> Result<W, EnvelopeError> {
     codec::from_postcard(payload, TypeSchema::known::<W>())
         .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_the_coordinator_is_read_as_any_other_without_being_walked_first() {
+        let words = [
+            CoordinatorWord::Start,
+            CoordinatorWord::Produce { stream: "video".to_owned() },
+            CoordinatorWord::Read {
+                stream: "video".to_owned(),
+                inputs: vec!["left".to_owned(); 3],
+                is_lossless: true,
+            },
+            CoordinatorWord::Grant { correlation: 700, chunks: 2 },
+        ];
+        for word in words {
+            let bytes = codec::to_postcard(&word).expect("plain values");
+            assert_eq!(open_coordinators(&bytes).as_ref(), Ok(&word));
+            for length in 0..bytes.len() {
+                let (plain, walked) =
+                    (open_coordinators(&bytes[..length]), open::<CoordinatorWord>(&bytes[..length]));
+                assert!(plain.is_err() && walked.is_err(), "{length} bytes of {word:?}");
+            }
+            assert!(open_coordinators(&[&bytes[..], &[0]].concat()).is_err(), "one byte more than {word:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_in_a_word_of_the_coordinator_that_claims_more_than_is_there_is_refused() {
+        // A stream's name, and then more inputs than there are bytes in the world.
+        let claimed = [&[3, 1, b'v'][..], &[0xff; 9], &[1]].concat();
+        assert!(open_coordinators(&claimed).is_err());
+    }
 }

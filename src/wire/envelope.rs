@@ -9,11 +9,15 @@
 //! 32 length of name  33 hops × (who:2 command:8)  name  payload
 //! ```
 
+use std::cell::Cell;
+
+use smallvec::SmallVec;
+
 use super::codec::CodecId;
 use super::ids::{CommandId, Generation};
 
 /// The version of this layout and of everything said in control envelopes.
-pub const PROTOCOL_VERSION: u8 = 5;
+pub const PROTOCOL_VERSION: u8 = 6;
 
 /// The largest envelope, header included: what one sequenced packet surely takes.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
@@ -73,20 +77,20 @@ impl Kind {
     }
 
     fn from_number(number: u8) -> Option<Self> {
-        let kinds = [
-            Self::Request,
-            Self::Send,
-            Self::Broadcast,
-            Self::Done,
-            Self::Ended,
-            Self::Report,
-            Self::Control,
-            Self::Call,
-            Self::Progress,
-            Self::Opened,
-            Self::Chunk,
-        ];
-        kinds.into_iter().find(|kind| kind.number() == number)
+        Some(match number {
+            1 => Self::Request,
+            2 => Self::Send,
+            3 => Self::Broadcast,
+            4 => Self::Done,
+            5 => Self::Ended,
+            6 => Self::Report,
+            7 => Self::Control,
+            8 => Self::Call,
+            9 => Self::Progress,
+            10 => Self::Opened,
+            11 => Self::Chunk,
+            _ => return None,
+        })
     }
 
     /// Whether a manager is told to do something, and answers.
@@ -132,6 +136,9 @@ impl Hop {
     }
 }
 
+/// The calls that led to a call, outermost first. Most often there is one.
+pub type Hops = SmallVec<[Hop; 1]>;
+
 /// Everything about an envelope except its payload.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
@@ -150,7 +157,7 @@ pub struct Header {
     /// Where it goes, or who answered.
     pub target: Target,
     /// The calls that led here, outermost first.
-    pub chain: Vec<Hop>,
+    pub chain: Hops,
 }
 
 impl Header {
@@ -164,32 +171,59 @@ impl Header {
             correlation: 0,
             time_left_us: 0,
             target: Target::Route,
-            chain: Vec::new(),
+            chain: Hops::new(),
         }
     }
 
     /// The bytes of an envelope with this header. A target's name that is too long for its field is cut, and
     /// stays too long for any manager's.
     pub fn seal(&self, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.seal_into(payload, &mut bytes);
+        bytes
+    }
+
+    /// The same, lent: the memory is this thread's, and used again.
+    pub(crate) fn lend_sealed<X>(&self, payload: &[u8], read: impl FnOnce(&[u8]) -> X) -> X {
+        thread_local! {
+            static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        let mut bytes = LENT.take();
+        bytes.clear();
+        self.seal_into(payload, &mut bytes);
+        let outcome = read(&bytes);
+        if bytes.capacity() <= MAX_ENVELOPE_BYTES {
+            LENT.set(bytes);
+        }
+        outcome
+    }
+
+    /// The same, behind what is in `bytes`, whose memory is used again.
+    pub fn seal_into(&self, payload: &[u8], bytes: &mut Vec<u8>) {
         let name = match &self.target {
             Target::Route => "",
             Target::Named(name) => &name[..name.floor_char_boundary(usize::from(u8::MAX))],
         };
-        let mut bytes =
-            Vec::with_capacity(FIXED_BYTES + self.chain.len() * HOP_BYTES + name.len() + payload.len());
-        bytes.extend([PROTOCOL_VERSION, self.kind.number(), self.codec.number(), self.chain.len() as u8]);
-        bytes.extend(self.generation.0.to_le_bytes());
-        bytes.extend(self.command.0.to_le_bytes());
-        bytes.extend(self.correlation.to_le_bytes());
-        bytes.extend(self.time_left_us.to_le_bytes());
-        bytes.push(name.len() as u8);
+        bytes.reserve(FIXED_BYTES + self.chain.len() * HOP_BYTES + name.len() + payload.len());
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[..4].copy_from_slice(&[
+            PROTOCOL_VERSION,
+            self.kind.number(),
+            self.codec.number(),
+            self.chain.len() as u8,
+        ]);
+        fixed[4..8].copy_from_slice(&self.generation.0.to_le_bytes());
+        fixed[8..16].copy_from_slice(&self.command.0.to_le_bytes());
+        fixed[16..24].copy_from_slice(&self.correlation.to_le_bytes());
+        fixed[24..32].copy_from_slice(&self.time_left_us.to_le_bytes());
+        fixed[32] = name.len() as u8;
+        bytes.extend_from_slice(&fixed);
         for hop in &self.chain {
-            bytes.extend(hop.who.to_le_bytes());
-            bytes.extend(hop.command.0.to_le_bytes());
+            bytes.extend_from_slice(&hop.who.to_le_bytes());
+            bytes.extend_from_slice(&hop.command.0.to_le_bytes());
         }
-        bytes.extend(name.as_bytes());
-        bytes.extend(payload);
-        bytes
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(payload);
     }
 }
 
@@ -281,7 +315,7 @@ impl<'a> Envelope<'a> {
             correlation: u64::from_le_bytes(reader.array()?),
             time_left_us: u64::from_le_bytes(reader.array()?),
             target: Target::Route,
-            chain: Vec::new(),
+            chain: Hops::new(),
         };
         let [name_bytes] = reader.array()?;
         header.chain = (0..hops).map(|_| reader.hop()).collect::<Result<_, _>>()?;
@@ -331,7 +365,7 @@ mod tests {
             correlation: 77,
             time_left_us: 5_000_000,
             target: Target::Named("stage_x".into()),
-            chain: vec![
+            chain: smallvec::smallvec![
                 Hop { who: 1, command: CommandId(9) },
                 Hop { who: Hop::SCOPE, command: CommandId(8) },
             ],
@@ -351,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_header_are_pinned() {
-        let bytes = Header { chain: Vec::new(), ..full_header() }.seal(&[0xee]);
+        let bytes = Header { chain: Hops::new(), ..full_header() }.seal(&[0xee]);
         let expected = [
             PROTOCOL_VERSION,
             1,

@@ -192,8 +192,8 @@ fn a_length_that_only_larger_elements_would_exceed_is_refused_without_memory() {
 
 #[test]
 fn claimed_lengths_in_words_and_answers_are_refused() {
-    let hello = |claimed| [vec![0, 1, b'v'], claim(claimed, &[])].concat();
-    check_refused::<ManagerWord>(&hello(u64::MAX), "claims");
+    let read = |claimed| [vec![3, 1, b'v'], claim(claimed, &[])].concat();
+    check_refused::<CoordinatorWord>(&read(u64::MAX), "claims");
     let typed = |claimed| [vec![0, 0, 1, b'p', 5], claim(claimed, &[])].concat();
     check_refused::<NotDone>(&typed(u64::MAX), "claims");
 }
@@ -321,7 +321,7 @@ fn full_header() -> Header {
         correlation: 9,
         time_left_us: 1_000,
         target: Target::Named("motor".into()),
-        chain: vec![Hop { who: 3, command: CommandId(4) }; 2],
+        chain: vec![Hop { who: 3, command: CommandId(4) }; 2].into(),
         ..Header::new(Kind::Request)
     }
 }

@@ -128,9 +128,9 @@ fn readings() -> Vec<Reading> {
 }
 
 fn words() -> Vec<ManagerWord> {
-    let commands = vec![("rig::MoveTo".to_owned(), CommandId(5))];
     vec![
-        ManagerWord::Hello { version: "0.1.0".into(), commands },
+        ManagerWord::Hello { version: "0.1.0".into() },
+        ManagerWord::Differs { command: "rig::MoveTo".into(), theirs: CommandId(5) },
         ManagerWord::SetupFailed(Failure::text("no device")),
         ManagerWord::Log { level: 3, target: "labrig".into(), message: "moved".into() },
         ManagerWord::Abandon { correlation: 70_000 },
@@ -149,7 +149,7 @@ fn check_envelope_storm(bytes: &[u8]) {
 fn envelopes() -> Vec<Vec<u8>> {
     let sealed = |kind| labrig::wire::Header {
         kind,
-        chain: vec![Hop { who: 1, command: CommandId(2) }],
+        chain: [Hop { who: 1, command: CommandId(2) }].into(),
         ..full_header()
     };
     let mut envelopes: Vec<_> = words().iter().map(control::seal).collect();

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use labrig::{Rig, Topology};
 
-use crate::support::{end_cleanly, program, project};
+use crate::support::{PATIENCE, end_cleanly, program, project};
+use crate::verbs::Running;
 
 /// How long the rig is watched; the figure is per second, so a longer look only makes it finer.
 const WATCHED: Duration = Duration::from_secs(10);
@@ -90,4 +91,30 @@ fn an_idle_coordinator_sleeps_too() {
     let pid = rustix::process::Pid::from_child(&coordinator);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
     assert_eq!(coordinator.wait().expect("it ends").code(), Some(0));
+}
+
+/// Whether the coordinator's main loop waits without a time, as the system sees it: that of an `epoll_pwait` is the
+/// fourth of its arguments.
+fn sleeps_for_ever(coordinator: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{coordinator}/task")).expect("the process lives").flatten();
+    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let main = tasks.into_iter().find(|task| read(task.path().join("comm")).trim() == "labrig-main");
+    let call = read(main.expect("the main loop runs").path().join("syscall"));
+    call.split(' ').nth(4).is_some_and(|patience| patience.ends_with("ffffffff"))
+}
+
+#[test]
+fn a_deadline_of_a_call_that_was_answered_wakes_nobody() {
+    let work = tempfile::tempdir().expect("a folder");
+    let config = "default_deadline_ms = 3600000\n[managers.x]\nkind = \"motor.sim\"\nwatchdog_ms = 3600000\n";
+    let rig = Running::start(work.path(), "lab", config);
+    for _ in 0..2 {
+        rig.check_json(&["call", "WhereIs"], 0);
+        let end = Instant::now() + PATIENCE;
+        while !sleeps_for_ever(rig.pid()) {
+            assert!(Instant::now() < end, "the main loop waits for something that is over");
+            std::thread::yield_now();
+        }
+    }
+    rig.quit();
 }

@@ -19,7 +19,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a rig and waits until it has begun.
-    fn start(folder: &Path, name: &str, config: &str) -> Self {
+    pub(super) fn start(folder: &Path, name: &str, config: &str) -> Self {
         Self::with_lease(folder, name, LONG_LEASE_MS, config)
     }
 
@@ -66,6 +66,11 @@ impl Running {
         let printed = self.check_verb(&[arguments, &["--json"]].concat(), code);
         let last = printed.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {printed}"))
+    }
+
+    /// The coordinator's process.
+    pub(super) fn pid(&self) -> u32 {
+        self.coordinator.id()
     }
 
     pub(super) fn signal(&self, signal: Signal) {

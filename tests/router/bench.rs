@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use labrig::coordinator::router::{
-    Caller, Effect, Gauge, Life, Remembered, Route, Router, Station, TracedEnding,
+    Caller, Effect, Gauge, Life, Moment, Remembered, Route, Router, Station, TracedEnding,
 };
 use labrig::remote::scope::Ping;
 use labrig::remote::{Answer, StreamNews};
@@ -220,7 +220,7 @@ impl Bench {
 
     pub(crate) fn offer(&mut self, sending: Sending) -> Result<(), Refusal> {
         let Sending { caller, header, payload } = sending;
-        self.router.submit(caller, &header, &payload, self.now, &self.progress)
+        self.router.submit(caller, &header, &payload, &Moment::at(self.now), &self.progress)
     }
 
     /// Offers what a router on a bench surely accepts.
@@ -230,7 +230,7 @@ impl Bench {
 
     /// Moves one envelope into the pipe of a station.
     pub(crate) fn pass(&mut self, index: usize) -> Option<Sent> {
-        let bytes = self.router.next_for(index, self.now)?.to_vec();
+        let bytes = self.router.next_for(index, &Moment::at(self.now))?.to_vec();
         self.router.sent(index, &self.progress);
         let envelope = Envelope::open(&bytes).expect("the router queues envelopes");
         Some(Sent { header: envelope.header, payload: envelope.payload.to_vec() })

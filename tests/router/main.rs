@@ -19,7 +19,7 @@ mod world;
 
 use std::time::Duration;
 
-use labrig::coordinator::router::{Caller, Life, MAX_IN_FLIGHT};
+use labrig::coordinator::router::{Caller, Life, MAX_IN_FLIGHT, Moment};
 use labrig::remote::scope::Ping;
 use labrig::wire::control::{self, CoordinatorWord};
 use labrig::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
@@ -343,7 +343,8 @@ fn the_time_left_is_that_of_the_moment_of_sending() {
     let mut bench = Bench::ready();
     bench.accept(request(EXPOSE).within(Duration::from_millis(100)));
     bench.now += Duration::from_millis(40);
-    let early = bench.router.next_for(CAMERA, bench.now).map(<[u8]>::to_vec).expect("it is queued");
+    let early =
+        bench.router.next_for(CAMERA, &Moment::at(bench.now)).map(<[u8]>::to_vec).expect("it is queued");
     bench.now += Duration::from_millis(50);
     let left = |bytes: &[u8]| Envelope::open(bytes).expect("an envelope").header.time_left_us;
     assert_eq!(left(&early), 60_000);
@@ -359,25 +360,26 @@ fn the_chain_says_who_called() {
     let check = |sending: Sending, expected: Vec<Hop>| {
         let mut bench = Bench::ready();
         bench.accept(sending);
-        assert_eq!(bench.pass(CAMERA).expect("it is sent").header.chain, expected);
+        assert_eq!(bench.pass(CAMERA).expect("it is sent").header.chain.into_vec(), expected);
     };
     check(request(EXPOSE), vec![hop(Hop::SCOPE)]);
     check(send(EXPOSE).by_manager(STAGE_X, 1), vec![hop(STAGE_X as u16)]);
     check(broadcast(SET_LIGHT).by_manager(STAGE_X, 1), vec![hop(STAGE_X as u16)]);
     let mut nested = request(EXPOSE).by_manager(STAGE_X, 1);
-    nested.header.chain = vec![hop(Hop::SCOPE), Hop { who: STAGE_X as u16, command: MOVE }];
-    check(nested.clone(), nested.header.chain);
+    let led_there = vec![hop(Hop::SCOPE), Hop { who: STAGE_X as u16, command: MOVE }];
+    nested.header.chain = led_there.clone().into();
+    check(nested, led_there);
     // Whoever says that somebody else called last is not believed, in nothing that it says.
     for (last, by) in [(STAGE_Y, STAGE_X), (SCOPE, STAGE_X)] {
         let mut lying = request(EXPOSE).by_manager(by, 1);
-        lying.header.chain = vec![hop(by as u16), hop(last as u16)];
+        lying.header.chain = vec![hop(by as u16), hop(last as u16)].into();
         check(lying, vec![hop(by as u16)]);
     }
     let mut lying = request(EXPOSE);
-    lying.header.chain = vec![hop(Hop::SCOPE), hop(CAMERA as u16)];
+    lying.header.chain = vec![hop(Hop::SCOPE), hop(CAMERA as u16)].into();
     check(lying, vec![hop(Hop::SCOPE)]);
     let mut scope_as_manager = request(EXPOSE).by_manager(STAGE_X, 1);
-    scope_as_manager.header.chain = vec![hop(Hop::SCOPE)];
+    scope_as_manager.header.chain = vec![hop(Hop::SCOPE)].into();
     check(scope_as_manager, vec![hop(STAGE_X as u16)]);
 }
 
@@ -385,9 +387,9 @@ fn the_chain_says_who_called() {
 fn a_chain_of_calls_has_an_end() {
     let hop = Hop { who: 0, command: MOVE };
     let mut sending = request(EXPOSE);
-    sending.header.chain = vec![hop; MAX_CHAIN];
+    sending.header.chain = vec![hop; MAX_CHAIN].into();
     check_goes_to(sending.clone(), &[CAMERA]);
-    sending.header.chain = vec![hop; MAX_CHAIN + 1];
+    sending.header.chain = vec![hop; MAX_CHAIN + 1].into();
     let (depth, limit) = (MAX_CHAIN + 1, MAX_CHAIN);
     check_refused(|_| {}, sending, &Refusal::TooDeep { command: text("Expose"), depth, limit });
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use labrig::coordinator::router::{Caller, Gauge, Life, Route, Router, Station};
+use labrig::coordinator::router::{Caller, Gauge, Life, Moment, Route, Router, Station};
 use labrig::remote::scope::Ping;
 use labrig::wire::{Command, CommandId, DeliveryKind, Envelope, Header, Kind, ManagerName, Overflow, Target};
 
@@ -34,10 +34,12 @@ pub(crate) fn run(alone: &Alone) {
     let mut router = router(alone.children);
     let mut done = Done(vec![0; alone.children]);
     let asked = Header { command: COMMAND, target: Target::Named(name(last)), ..Header::new(Kind::Request) };
-    let now = Instant::now();
+    let now = Moment::at(Instant::now());
     for id in 1..=alone.n {
-        router.submit(Caller::Local(id), &asked, &[7; 32], now, &done).expect("the router accepts a command");
-        let queued = router.next_for(last, now).expect("it is queued for the last manager");
+        router
+            .submit(Caller::Local(id), &asked, &[7; 32], &now, &done)
+            .expect("the router accepts a command");
+        let queued = router.next_for(last, &now).expect("it is queued for the last manager");
         let sent = Envelope::open(queued).expect("the router queues envelopes").header;
         router.sent(last, &done);
         done.0[last] += 1;

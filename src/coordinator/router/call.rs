@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Caller;
 use super::streaming::Window;
-use crate::wire::{CommandId, Ending, Generation, Hop, NotDone};
+use crate::wire::{CommandId, Ending, Generation, Hops, NotDone};
 
 /// What is remembered of a call in flight.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Call {
     pub(super) station: usize,
     pub(super) generation: Generation,
     pub(super) command: CommandId,
-    pub(super) chain: Vec<Hop>,
+    pub(super) chain: Hops,
     pub(super) accepted_at: Instant,
     pub(super) stand: Stand,
     /// Whether its station was told to cancel it.

@@ -16,12 +16,6 @@ impl Router {
         }
     }
 
-    /// Who is to answer the caller's one call: a manager, the scope or a pool; nobody when it has ended.
-    pub fn station_of(&self, caller: Caller) -> Option<usize> {
-        let Some(Asked::Call(id)) = self.asked.get(&caller) else { return None };
-        self.in_flight.get(*id).map(|call| call.station)
-    }
-
     pub(super) fn cancel_call(&mut self, id: u64) {
         let Some(call) = self.in_flight.get_mut(id) else { return };
         if call.was_sent() {

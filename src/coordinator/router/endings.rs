@@ -1,5 +1,6 @@
 //! How calls end: by an answer, or with their station.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::station::Ordered;
@@ -175,7 +176,7 @@ impl Router {
             let news = StreamNews::End(end);
             return self.effects.push(Effect::Stream { caller: call.caller, news });
         }
-        let by = self.stations[call.station].name.to_string();
+        let by = Arc::clone(&self.stations[call.station].shared_name);
         let answer = Answer::One { ending, by, generation: call.generation, chain: call.chain };
         self.hand_back(call.caller, answer, codec);
     }
@@ -191,7 +192,7 @@ impl Router {
             Ending::Done(reply) => (Kind::Done, reply),
             Ending::NotDone(why) => (Kind::Ended, write_not_done(&why)),
         };
-        let target = if by.is_empty() { Target::Route } else { Target::Named(by) };
+        let target = if by.is_empty() { Target::Route } else { Target::Named(by.to_string()) };
         let header = Header { codec, generation, correlation, target, chain, ..Header::new(kind) };
         self.answer_manager(index, life, &header, &payload);
     }

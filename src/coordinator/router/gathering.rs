@@ -1,11 +1,13 @@
 //! Broadcasts: one command to many stations, one report back.
 
+use std::sync::Arc;
+
 use super::terms::word_for;
 use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Part, Router, Station};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
-    BroadcastOutcome, CodecId, DeliveryKind, Ending, Failure, Generation, Header, Kind, NotDone, Refusal,
-    codec,
+    BroadcastOutcome, CodecId, DeliveryKind, Ending, Failure, Generation, Header, Hops, Kind, NotDone,
+    Refusal, codec,
 };
 
 /// A broadcast whose outcomes are being gathered.
@@ -125,7 +127,7 @@ impl Router {
         let Some(gathering) = self.gatherings.remove(&id) else { return };
         self.forget_asked(gathering.caller, Asked::Gathering(id));
         self.count(&ending);
-        let (by, generation, chain) = (String::new(), Generation(0), Vec::new());
+        let (by, generation, chain) = (Arc::default(), Generation(0), Hops::new());
         self.hand_back(gathering.caller, Answer::One { ending, by, generation, chain }, CodecId::Postcard);
     }
 }

@@ -7,12 +7,10 @@
 //! An instance that dies takes with it what it was given, but for calls that may run again: those go back to
 //! their place in the pool's queue.
 
-use std::time::Instant;
-
 use super::endings::quitting;
 use super::station::Ordered;
-use super::{Asked, Call, Effect, Life, Queued, Router, Stand, Station};
-use crate::wire::{Ending, Header, NotDone, Refusal, UndeliveredReason, envelope};
+use super::{Asked, Call, Effect, Life, Moment, Queued, Router, Stand, Station};
+use crate::wire::{Ending, Header, Hops, NotDone, Refusal, UndeliveredReason, envelope};
 
 /// Adds a station for each pool behind all others, with the queue that its first instance would have.
 pub(super) fn add_pools(stations: &mut Vec<Station>) {
@@ -76,7 +74,7 @@ impl Router {
     }
 
     /// When an instance is to be sent a one-way command next, it is asked for an answer to it.
-    pub(super) fn follow_one_way(&mut self, index: usize, now: Instant) {
+    pub(super) fn follow_one_way(&mut self, index: usize, now: &Moment) {
         let (generation, station) = (self.stations[index].generation, index);
         let Some((place, queued)) = self.stations[index].head() else { return };
         let (Some(ordered), None) = (queued.command, queued.call) else { return };
@@ -85,8 +83,8 @@ impl Router {
             station,
             generation,
             command: ordered.command,
-            chain: Vec::new(),
-            accepted_at: now,
+            chain: Hops::new(),
+            accepted_at: now.get(),
             stand: Stand::Queued(place),
             is_cancelled: false,
             stream: None,

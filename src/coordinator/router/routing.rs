@@ -1,8 +1,12 @@
 //! Which station a command is for, and what things are called.
 
-use super::{Router, Station};
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::{Route, Router, Station};
 use crate::remote::orders;
-use crate::wire::{CommandId, Header, ManagerName, Refusal, Target};
+use crate::wire::{CommandId, CommandSpec, Header, ManagerName, Refusal, Target};
 
 impl Router {
     /// The one station that is to handle a direct or scope command.
@@ -15,7 +19,9 @@ impl Router {
         let route = route.ok_or_else(|| Refusal::UnknownCommand { command: command() })?;
         match (&header.target, route.stations.as_slice()) {
             (Target::Named(_), serving) => match self.addressed(header)? {
-                index if self.members_of(index).any(|member| serving.contains(&member)) => Ok(index),
+                index if self.members_of(index).any(|member| serving.binary_search(&member).is_ok()) => {
+                    Ok(index)
+                }
                 index => Err(Refusal::NotServed {
                     manager: self.stations[index].name.clone(),
                     command: command(),
@@ -46,7 +52,7 @@ impl Router {
     fn addressed(&self, header: &Header) -> Result<usize, Refusal> {
         let absent = |manager| Refusal::Absent { manager, command: self.command_name(header.command) };
         let Target::Named(name) = &header.target else { return Err(absent(None)) };
-        let found = self.stations.iter().position(|station| station.name.as_str() == name);
+        let found = self.places.get(name.as_str()).copied();
         found.ok_or_else(|| absent(Some(name.clone())))
     }
 
@@ -58,14 +64,7 @@ impl Router {
     }
 
     pub(super) fn command_name(&self, command: CommandId) -> String {
-        match self.routes.get(&command) {
-            Some(route) => route.name.clone(),
-            None if command == self.ping.id => self.ping.name.clone(),
-            None if orders::order(command).is_some() => {
-                orders::order(command).map_or_else(String::new, |it| it.name.clone())
-            }
-            None => command.to_string(),
-        }
+        command_name(&self.routes, self.ping, command)
     }
 
     /// Where a command was to go, in words, whether or not there is such a place.
@@ -87,4 +86,16 @@ impl Router {
         let hears = |index: &usize| self.stations[*index].hears(&route.name, sender.name.as_str());
         route.stations.iter().copied().filter(hears).collect()
     }
+}
+
+/// What a command is called; one that nobody knows, by its fingerprint.
+pub(super) fn command_name(
+    routes: &HashMap<CommandId, Route, RandomState>,
+    ping: &CommandSpec,
+    command: CommandId,
+) -> String {
+    let route = routes.get(&command).map(|route| &route.name);
+    let own = || (command == ping.id).then_some(&ping.name);
+    let order = || orders::order(command).map(|order| &order.name);
+    route.or_else(own).or_else(order).cloned().unwrap_or_else(|| command.to_string())
 }

@@ -1,16 +1,21 @@
 //! A station's queue: bounded, in order, with the policy that each command declares.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::Caller;
+use super::queue::Queue;
+use super::{Caller, Moment};
 use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal, Undelivered};
 
 /// Where the generation stands in an envelope's bytes.
 const GENERATION: Range<usize> = 4..8;
 /// Where the time left stands there.
 const TIME_LEFT: Range<usize> = 24..32;
+
+/// Up to so many one-way commands in the pipe it does not matter which of them have ended.
+const FEW_IN_PIPE: usize = 256;
 
 /// What a station can be asked now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,11 +72,22 @@ pub(super) struct Entrant {
     pub(super) is_hazardous: bool,
 }
 
+/// What has gone into a station's pipe.
+pub(super) enum Advanced {
+    Nothing,
+    /// An answer or a control word, by its bytes.
+    Word(Vec<u8>),
+    /// A command, and its number among those that did.
+    Command(Queued, u64),
+}
+
 /// A manager, or the scope, as the router sees it.
 #[derive(Debug)]
 pub struct Station {
     /// Its name.
     pub name: ManagerName,
+    /// The same, as answers carry it.
+    pub(super) shared_name: Arc<str>,
     /// Which life of it.
     pub generation: Generation,
     pub(super) life: Life,
@@ -95,12 +111,15 @@ pub struct Station {
     filters: Vec<Filter>,
     /// How many commands have gone into its pipe in this life.
     sent: u64,
-    /// What waits for room in the pipe, by place, so that what is taken back is found at once.
-    queue: BTreeMap<u64, Queued>,
-    next_place: u64,
+    /// What waits for room in the pipe.
+    queue: Queue<Queued>,
     commands_queued: usize,
+    /// How many of them it had taken when that was last looked at.
+    seen_taken: u64,
     /// One-way commands in the pipe that it has not ended yet, as far as was last seen.
     in_pipe: VecDeque<(u64, Ordered)>,
+    /// With so many of them it is looked again.
+    look_at: usize,
     /// Whether it takes nothing that moves or emits.
     pub(super) is_inactive: bool,
     /// Whether nothing that it is asked moves or emits anything: its kind has no hazardous command.
@@ -118,6 +137,7 @@ impl Station {
     /// A station that has not started, for which `depth` commands may wait.
     pub fn new(name: ManagerName, depth: u32) -> Self {
         Self {
+            shared_name: name.as_str().into(),
             name,
             generation: Generation(1),
             life: Life::Starting,
@@ -131,10 +151,11 @@ impl Station {
             has_next: false,
             filters: Vec::new(),
             sent: 0,
-            queue: BTreeMap::new(),
-            next_place: 0,
+            queue: Queue::default(),
             commands_queued: 0,
+            seen_taken: 0,
             in_pipe: VecDeque::new(),
+            look_at: FEW_IN_PIPE,
             is_inactive: false,
             is_harmless: false,
             is_safe: true,
@@ -180,9 +201,9 @@ impl Station {
 
     /// Whether a command may be queued; says how many queued ones must give way. Nothing has changed yet.
     pub(super) fn admit(
-        &self,
+        &mut self,
         entrant: Entrant,
-        taken: u64,
+        taken: impl FnOnce() -> u64,
         name: &dyn Fn() -> String,
     ) -> Result<usize, Refusal> {
         let manager = || self.name.clone();
@@ -199,9 +220,14 @@ impl Station {
         if entrant.is_hazardous && self.is_inactive {
             return Err(Refusal::Inactive { manager: manager(), command: name() });
         }
-        let (waiting, depth) = (self.waiting(taken), u64::from(self.depth));
-        let displaceable =
-            || self.queue.values().filter(|queued| queued.gives_way_to(entrant.command)).count();
+        let depth = u64::from(self.depth);
+        let mut waiting = self.waiting(self.seen_taken);
+        if waiting >= depth {
+            // Only now: the word is the manager's, and each look takes it out of the hands of the processor that it runs on.
+            self.seen_taken = taken();
+            waiting = self.waiting(self.seen_taken);
+        }
+        let displaceable = || self.queue.iter().filter(|queued| queued.gives_way_to(entrant.command)).count();
         let displaced = match entrant.overflow {
             Overflow::KeepLatest => displaceable(),
             Overflow::DropOldest if waiting >= depth => displaceable().min(1),
@@ -215,33 +241,30 @@ impl Station {
 
     /// Takes the `most` oldest queued one-way commands of a type out.
     pub(super) fn displace(&mut self, command: CommandId, most: usize) -> Vec<Ordered> {
-        let mut displaced = Vec::new();
         if most == 0 {
-            return displaced;
+            return Vec::new();
         }
-        self.queue.retain(|_, queued| {
-            let goes = displaced.len() < most && queued.gives_way_to(command);
-            displaced.extend(queued.command.filter(|_| goes));
-            !goes
+        let mut left = most;
+        let displaced = self.queue.take_where(|queued| {
+            let goes = left > 0 && queued.gives_way_to(command);
+            left -= usize::from(goes);
+            goes
         });
         self.commands_queued -= displaced.len();
-        displaced
+        displaced.into_iter().filter_map(|queued| queued.command).collect()
     }
 
     /// Takes out what waits at that place.
     pub(super) fn withdraw(&mut self, place: u64) -> Option<Queued> {
-        let queued = self.queue.remove(&place)?;
+        let queued = self.queue.remove(place)?;
         self.commands_queued -= usize::from(queued.command.is_some());
         Some(queued)
     }
 
     /// Queues an envelope, and says at which place.
     pub(super) fn push(&mut self, queued: Queued) -> u64 {
-        let place = self.next_place;
-        self.next_place += 1;
         self.commands_queued += usize::from(queued.command.is_some());
-        self.queue.insert(place, queued);
-        place
+        self.queue.push(queued)
     }
 
     /// Queues what an earlier life was given, or a pool, for this life.
@@ -254,12 +277,12 @@ impl Station {
     /// Queues something where it was before.
     pub(super) fn put_back(&mut self, place: u64, queued: Queued) {
         self.commands_queued += usize::from(queued.command.is_some());
-        self.queue.insert(place, queued);
+        self.queue.put_back(place, queued);
     }
 
     /// What is next, and its place.
     pub(super) fn head(&mut self) -> Option<(u64, &mut Queued)> {
-        self.queue.iter_mut().next().map(|(place, queued)| (*place, queued))
+        self.queue.front_mut()
     }
 
     /// Whether it has nothing to do, as an instance of a pool.
@@ -274,7 +297,7 @@ impl Station {
 
     /// What waits at that place expires at another time than it was to.
     pub(super) fn set_deadline(&mut self, place: u64, deadline: Option<Instant>) {
-        if let Some(queued) = self.queue.get_mut(&place) {
+        if let Some(queued) = self.queue.get_mut(place) {
             queued.deadline = deadline;
             queued.bytes[TIME_LEFT].fill(0);
         }
@@ -288,15 +311,16 @@ impl Station {
     /// Queues news of a call that this station has made; of its progress, in the place of older news.
     pub(super) fn push_news(&mut self, tells: Tells, bytes: Vec<u8>) {
         let is_older = |queued: &&mut Queued| queued.tells == Some(tells);
-        match (tells, self.queue.values_mut().find(is_older)) {
-            (Tells::Progress(_), Some(older)) => older.bytes = bytes,
-            _ => drop(self.push(Queued::word(bytes, Some(tells)))),
+        let is_progress = matches!(tells, Tells::Progress(_));
+        match is_progress.then(|| self.queue.iter_mut().find(is_older)).flatten() {
+            Some(older) => older.bytes = bytes,
+            None => drop(self.push(Queued::word(bytes, Some(tells)))),
         }
     }
 
     /// How many chunks of the stream that answers a call of this station have not gone into its pipe.
     pub(super) fn chunks_waiting(&self, call: u64) -> u32 {
-        let waiting = self.queue.values().filter(|queued| queued.tells == Some(Tells::Chunk(call))).count();
+        let waiting = self.queue.iter().filter(|queued| queued.tells == Some(Tells::Chunk(call))).count();
         u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
@@ -306,32 +330,38 @@ impl Station {
     }
 
     /// The bytes at the front, with the time left as of now.
-    pub(super) fn front(&mut self, now: Instant) -> Option<&[u8]> {
-        let front = self.queue.first_entry()?.into_mut();
+    pub(super) fn front(&mut self, now: &Moment) -> Option<&[u8]> {
+        let (_, front) = self.queue.front_mut()?;
         if let Some(deadline) = front.deadline {
-            let left = deadline.saturating_duration_since(now).as_micros();
+            let left = deadline.saturating_duration_since(now.get()).as_micros();
             let left = u64::try_from(left).unwrap_or(u64::MAX).max(1);
             front.bytes[TIME_LEFT].copy_from_slice(&left.to_le_bytes());
         }
         Some(&front.bytes)
     }
 
-    /// The front has gone into the pipe. For a command: what went, and its number among those that did.
-    pub(super) fn advance(&mut self, done: u64) -> Option<(Queued, u64)> {
-        let (_, front) = self.queue.pop_first()?;
-        let command = front.command?;
+    /// The front has gone into the pipe; says what that was.
+    pub(super) fn advance(&mut self, done: impl FnOnce() -> u64) -> Advanced {
+        let Some(front) = self.queue.pop() else { return Advanced::Nothing };
+        let Some(command) = front.command else { return Advanced::Word(front.bytes) };
         self.commands_queued -= 1;
         self.sent += 1;
         if front.is_hazardous {
             self.last_hazard = self.sent;
         }
         if front.call.is_none() {
-            while self.in_pipe.front().is_some_and(|(ordinal, _)| *ordinal <= done) {
-                self.in_pipe.pop_front();
-            }
             self.in_pipe.push_back((self.sent, command));
+            if self.in_pipe.len() >= self.look_at {
+                self.forget_done(done());
+            }
         }
-        Some((front, self.sent))
+        Advanced::Command(front, self.sent)
+    }
+
+    fn forget_done(&mut self, done: u64) {
+        let first = self.in_pipe.partition_point(|(ordinal, _)| *ordinal <= done);
+        self.in_pipe.drain(..first);
+        self.look_at = FEW_IN_PIPE.max(2 * self.in_pipe.len());
     }
 
     /// Takes out every command that has not gone into the pipe; answers and words stay.
@@ -345,9 +375,9 @@ impl Station {
     }
 
     fn take_where(&mut self, goes: impl Fn(&Queued) -> bool) -> Vec<Queued> {
-        let places: Vec<u64> =
-            self.queue.iter().filter(|(_, queued)| goes(queued)).map(|(place, _)| *place).collect();
-        places.into_iter().filter_map(|place| self.withdraw(place)).collect()
+        let gone = self.queue.take_where(goes);
+        self.commands_queued -= gone.iter().filter(|queued| queued.command.is_some()).count();
+        gone
     }
 
     /// Empties everything when the station is gone. Gives the one-way command that it was at when it had taken
@@ -361,7 +391,7 @@ impl Station {
                 _ => {}
             }
         }
-        let queued = std::mem::take(&mut self.queue).into_values();
+        let queued = self.queue.take_where(|_| true).into_iter();
         lost.extend(queued.filter(|queued| queued.call.is_none()).filter_map(|it| it.command));
         self.commands_queued = 0;
         self.untold = None;
@@ -374,6 +404,8 @@ impl Station {
         self.life = Life::Starting;
         self.absent = None;
         self.sent = 0;
+        self.seen_taken = 0;
+        self.look_at = FEW_IN_PIPE;
         self.at_work.clear();
         self.is_safe = true;
         self.last_hazard = 0;
@@ -386,7 +418,7 @@ impl Station {
 
     /// Whether something hazardous waits here, or went into the pipe behind those that were taken.
     pub(super) fn has_hazards_ahead(&self, taken: u64) -> bool {
-        self.last_hazard > taken || self.queue.values().any(|queued| queued.is_hazardous)
+        self.last_hazard > taken || self.queue.iter().any(|queued| queued.is_hazardous)
     }
 
     /// Forgets the one-way commands that it has not taken, and gives them.

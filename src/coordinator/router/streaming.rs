@@ -3,6 +3,8 @@
 //! A station sends no more of a stream than it was granted, so that a reader which is slow or gone fills no
 //! queue: what was granted is remembered here and held against what comes.
 
+use std::sync::Arc;
+
 use super::endings::too_large;
 use super::station::Tells;
 use super::{Answer, Asked, Caller, Effect, Life, Router};
@@ -99,7 +101,7 @@ impl Router {
         let Some(call) = self.in_flight.get_mut(id).filter(|call| call.stream.is_none()) else { return };
         // What was to stop the handler came too late for that, and may have come too early for the stream.
         call.is_cancelled = false;
-        let (by, chain) = (self.stations[call.station].name.to_string(), call.chain.clone());
+        let (by, chain) = (Arc::clone(&self.stations[call.station].shared_name), call.chain.clone());
         if !matches!(caller, Caller::Local(_) | Caller::Manager { .. }) {
             let why = Failure::text("a stream answers a call of one caller, not a broadcast");
             return self.fail_stream(id, Ending::NotDone(NotDone::Failed(why)));
@@ -112,7 +114,7 @@ impl Router {
         self.unlink(caller, Asked::Call(id));
         match caller {
             Caller::Manager { index, generation: life, correlation } if self.is_present(caller) => {
-                let (codec, target) = (header.codec, Target::Named(by));
+                let (codec, target) = (header.codec, Target::Named(by.to_string()));
                 let header =
                     Header { codec, generation, correlation, target, chain, ..Header::new(Kind::Opened) };
                 self.answer_manager(index, life, &header, payload);

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::{Asked, Call, Caller, Router};
 use crate::wire::{CodecId, Ending, NotDone};
 
@@ -49,7 +51,7 @@ impl Router {
     /// be for ever, the call ends here instead, as [`NotDone::Deadlock`]; while it is queued, it does not run.
     pub fn begin_wait(&mut self, caller: Caller) {
         let Some((&asked, waiter)) = self.asked.get(&caller).zip(self.waiter(caller)) else { return };
-        let goals = self.stations_of(asked);
+        let goals = self.stations_for(asked);
         if goals.is_empty() {
             return;
         }
@@ -155,14 +157,19 @@ impl Router {
     /// inactive counts: somebody may arm it.
     fn awaited_by(&self, index: usize) -> Vec<usize> {
         if !self.is_pool(index) {
-            return self.waits.0[index].iter().flat_map(|asked| self.stations_of(*asked)).collect();
+            return self.waits.0[index].iter().flat_map(|asked| self.stations_for(*asked)).collect();
         }
         let members = self.stations[index].members.iter().copied();
         members.filter(|member| self.stations[*member].is_to_be_counted_on()).collect()
     }
 
+    /// Who is still to answer what a caller has asked for: managers, the scope or pools; nobody when it has ended.
+    pub fn stations_of(&self, caller: Caller) -> SmallVec<[usize; 1]> {
+        self.asked.get(&caller).map(|asked| self.stations_for(*asked)).unwrap_or_default()
+    }
+
     /// The stations that are still to answer.
-    fn stations_of(&self, asked: Asked) -> Vec<usize> {
+    fn stations_for(&self, asked: Asked) -> SmallVec<[usize; 1]> {
         let is_awaited = |call: &&Call| call.stream.is_none();
         let call = |id: &u64| self.in_flight.get(*id).filter(is_awaited).map(|call| call.station);
         match asked {

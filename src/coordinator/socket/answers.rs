@@ -214,7 +214,12 @@ mod tests {
     use crate::wire::ManagerName;
 
     fn check_told(reply: Reply, ending: Ending, expected: Result<Value, (&str, &str)>) {
-        let answer = Answer::One { ending, by: "motor".into(), generation: Generation(2), chain: Vec::new() };
+        let answer = Answer::One {
+            ending,
+            by: "motor".into(),
+            generation: Generation(2),
+            chain: crate::wire::Hops::new(),
+        };
         match (tell(reply, "MoveTo", &answer), expected) {
             (Ok(told), Ok(expected)) => assert_eq!(told, expected),
             (Err(problem), Err((kind, part))) => {

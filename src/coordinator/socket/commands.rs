@@ -21,6 +21,9 @@ pub(crate) struct Catalogue {
     pub(super) table: Value,
 }
 
+/// How the catalogue is made: when the first client comes, as most rigs have none while they start.
+pub(crate) type MakeCatalogue = Box<dyn FnOnce() -> Catalogue + Send>;
+
 /// A command that can be offered.
 #[derive(Debug)]
 pub(super) struct Prepared {

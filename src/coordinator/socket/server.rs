@@ -1,5 +1,6 @@
 //! The loop of the socket's thread: let in, read, hand out, write; one wait for everything.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::calls::Calls;
 use super::client::{Client, Line};
-use super::commands::Catalogue;
+use super::commands::{Catalogue, MakeCatalogue};
 use super::mailbox::{Mailbox, News};
 use super::place::Place;
 use crate::coordinator::core::Core;
@@ -36,7 +37,7 @@ const FIRST_CLIENT: u64 = 2;
 /// See the module's words.
 pub(super) struct Server {
     pub(super) core: Arc<Core>,
-    pub(super) catalogue: Catalogue,
+    pub(super) catalogue: LazyCell<Catalogue, MakeCatalogue>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) clients: HashMap<u64, Client>,
     pub(super) calls: Calls,
@@ -54,7 +55,7 @@ impl Server {
     pub(super) fn new(
         core: Arc<Core>,
         place: Place,
-        catalogue: Catalogue,
+        catalogue: MakeCatalogue,
         mailbox: Arc<Mailbox>,
     ) -> Result<Self, Errno> {
         let poller = Poller::new()?;
@@ -64,7 +65,7 @@ impl Server {
         core.events.rings(Box::new(move || bell.bell.ring()));
         Ok(Self {
             core,
-            catalogue,
+            catalogue: LazyCell::new(catalogue),
             mailbox,
             clients: HashMap::new(),
             calls: Calls::default(),

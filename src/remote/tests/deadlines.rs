@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::remote::CallError;
-use crate::wire::{Kind, Target, Undelivered, UndeliveredReason};
+use crate::wire::{CommandId, Hop, Kind, Target, Undelivered, UndeliveredReason};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,7 +19,9 @@ fn time_given(scope: impl FnOnce(&Scope) -> Scope) -> Duration {
 
 /// A handler's scope, with so much left of the call that it handles.
 fn handling(scope: &Scope, left: Duration) -> Scope {
-    scope.within(Vec::new(), Some(Instant::now() + left))
+    let mut scope = scope.clone();
+    scope.enter(&[], Hop { who: 1, command: CommandId(1) }, Some(Instant::now() + left));
+    scope
 }
 
 #[test]

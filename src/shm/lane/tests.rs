@@ -1,7 +1,17 @@
 //! Lanes that are full, wrap around, are slept on, and lie.
 
+mod hostile;
+mod model;
+mod proof;
+
+use super::words::LaneMemory;
 use super::*;
 use std::thread;
+
+/// A second look at the lane to the manager, also to damage it.
+fn words_to_manager(pair: &LanePair) -> SharedLane {
+    SharedLane::new(Arc::clone(&pair.memory), 0)
+}
 
 fn to_manager(pair: &LanePair) -> (LanePutter, LaneTaker) {
     (pair.of_coordinator().0, pair.of_manager().1)
@@ -107,9 +117,9 @@ fn no_record_is_slept_through_in_a_great_many() {
 fn a_lying_putter_is_found_out() {
     let check = |end: u64, head: u64| {
         let pair = LanePair::create().expect("memory");
-        let (putter, mut taker) = to_manager(&pair);
-        putter.lane.record_word(0).store(head, Ordering::Relaxed);
-        putter.lane.words().put.0.end.store(end, Ordering::Release);
+        let (_, mut taker) = to_manager(&pair);
+        words_to_manager(&pair).record(0).store(head, Ordering::Relaxed);
+        words_to_manager(&pair).end().store(end, Ordering::Release);
         let found = taker.take(&mut [0; MAX_RECORD_BYTES], 0);
         assert!(matches!(found, Err(LaneError::NoRecord { .. })), "{end} {head}: {found:?}");
     };
@@ -124,8 +134,8 @@ fn a_lying_putter_is_found_out() {
 fn a_lying_taker_finds_the_lane_full() {
     for start in [u64::MAX, 1 << 40, ROOM + 1] {
         let pair = LanePair::create().expect("memory");
-        let (mut putter, taker) = to_manager(&pair);
-        taker.lane.words().take.0.start.store(start, Ordering::Release);
+        let (mut putter, _) = to_manager(&pair);
+        words_to_manager(&pair).start().store(start, Ordering::Release);
         let count = (0..2 * ROOM).take_while(|_| putter.put(&[1; 56], 0) != Put::Full).count();
         assert!(count as u64 <= ROOM / 8, "{start}: {count} fitted");
     }

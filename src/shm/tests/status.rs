@@ -1,6 +1,8 @@
 //! The status page, between threads and through a second mapping.
 
-use super::super::{Doorbell, DoorbellError, SegmentOpenError, StatusPage, StatusPageError, Urgent};
+use super::super::{
+    Doorbell, DoorbellError, SegmentOpenError, StatusPage, StatusPageError, Urgent, monotonic_ns,
+};
 use super::copy;
 use std::os::fd::AsFd;
 use std::thread;
@@ -18,7 +20,7 @@ fn the_coordinator_sees_what_the_manager_does() {
     assert_eq!((manager.generation(), coordinator.activity().taken), (3, 0));
     manager.set_pid(42);
     manager.set_state_code(2);
-    manager.begin(1, 0xfeed, Some(500));
+    manager.begin(1, 0xfeed, Some(500), monotonic_ns());
     let busy = coordinator.activity();
     assert_eq!((busy.taken, busy.done, busy.current_command, busy.allowance_ns), (1, 0, 0xfeed, Some(500)));
     assert!(busy.busy_since_ns.is_some_and(|since| since <= super::super::monotonic_ns()));
@@ -70,7 +72,7 @@ fn an_activity_never_mixes_two_envelopes() {
     thread::scope(|scope| {
         scope.spawn(|| {
             for ordinal in 1..=last {
-                manager.begin(ordinal, ordinal * 3, Some(ordinal * 5));
+                manager.begin(ordinal, ordinal * 3, Some(ordinal * 5), monotonic_ns());
                 manager.finish(ordinal);
                 if ordinal % 16 == 0 {
                     thread::yield_now();

@@ -124,7 +124,7 @@ impl World {
 
     fn answered(&mut self, caller: Caller, answer: Answer) {
         match answer {
-            Answer::One { ending, by, .. } => self.ended(caller, ending, by),
+            Answer::One { ending, by, .. } => self.ended(caller, ending, by.to_string()),
             Answer::Many(outcomes) => self.reported(caller, outcomes),
         }
     }

@@ -1,5 +1,6 @@
 //! What stations do with what comes out of their pipes.
 
+use labrig::coordinator::router::Moment;
 use labrig::wire::{Failure, Generation, Header, Kind, NotDone};
 
 use super::super::bench::*;
@@ -263,7 +264,7 @@ impl World {
 
     /// Whether the station has been granted more than it knows.
     fn has_grants_on_the_way(&mut self, station: usize) -> bool {
-        let is_queued = self.bench.router.next_for(station, self.bench.now).is_some();
+        let is_queued = self.bench.router.next_for(station, &Moment::at(self.bench.now)).is_some();
         is_queued || !self.players[station].pipe.is_empty()
     }
 }

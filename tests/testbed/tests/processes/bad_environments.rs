@@ -119,7 +119,7 @@ fn impostor(folder: &Path, hello: &[u8]) -> String {
 }
 
 fn hello(version: &str) -> Vec<u8> {
-    control::seal(&ManagerWord::Hello { version: version.to_owned(), commands: Vec::new() })
+    control::seal(&ManagerWord::Hello { version: version.to_owned() })
 }
 
 #[test]

@@ -59,6 +59,8 @@ impl Manager {
     fn configure(&self, config: &str) -> Configure {
         let journal = serde_json::to_string(&self.journal).expect("a path");
         Configure {
+            version: env!("CARGO_PKG_VERSION").into(),
+            agreed: Vec::new(),
             rig: "test".into(),
             manager: "guarded".into(),
             kind: "guarded".into(),

@@ -1,0 +1,78 @@
+//! What has arrived for the worker: commands, and words of the coordinator, in order.
+//!
+//! The worker takes as much at a time as there is, so that what comes in quick succession is looked for, locked and woken
+//! for once. Memory of what it has done with is used again.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
+
+/// The most that the worker takes at a time.
+pub(super) const TURN: usize = 64;
+
+/// The largest memory of a payload that is kept, in bytes.
+const LARGEST_SPARE: usize = 4096;
+
+/// Something for the worker: a command, or a word of the coordinator.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) header: Header,
+    pub(super) payload: Vec<u8>,
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+/// See the module's words.
+pub(super) struct Inbox {
+    /// Older than whatever others have filed for the worker.
+    arrived: VecDeque<Arrived>,
+    spare: Vec<Vec<u8>>,
+    /// For whatever comes next.
+    pub(super) buffer: Vec<u8>,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        Self { arrived: VecDeque::new(), spare: Vec::new(), buffer: vec![0; MAX_ENVELOPE_BYTES + 1] }
+    }
+
+    /// The oldest.
+    pub(super) fn pop(&mut self) -> Option<Arrived> {
+        self.arrived.pop_front()
+    }
+
+    /// How much is there.
+    pub(super) fn len(&self) -> usize {
+        self.arrived.len()
+    }
+
+    /// Takes over what others have filed, when there is nothing older here.
+    pub(super) fn take_over(&mut self, filed: &mut VecDeque<Arrived>) {
+        if self.arrived.is_empty() {
+            std::mem::swap(&mut self.arrived, filed);
+        }
+    }
+
+    /// Puts something in.
+    pub(super) fn push(&mut self, envelope: Envelope<'_>, descriptors: Vec<OwnedFd>) {
+        let mut payload = self.spare.pop().unwrap_or_default();
+        payload.extend_from_slice(envelope.payload);
+        self.arrived.push_back(Arrived { header: envelope.header, payload, descriptors });
+    }
+
+    /// The worker has done with it.
+    pub(super) fn done_with(&mut self, arrived: Arrived) {
+        let mut payload = arrived.payload;
+        if self.spare.len() < TURN && payload.capacity() <= LARGEST_SPARE {
+            payload.clear();
+            self.spare.push(payload);
+        }
+    }
+}
+
+impl Arrived {
+    /// Something for the worker that another thread has taken from the line.
+    pub(super) fn of(envelope: Envelope<'_>, descriptors: Vec<OwnedFd>) -> Self {
+        Self { header: envelope.header, payload: envelope.payload.to_vec(), descriptors }
+    }
+}

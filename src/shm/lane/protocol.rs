@@ -1,0 +1,208 @@
+//! How records go through a lane, and how its taker is woken: the three who take part, over any memory.
+//!
+//! Owns every access to the words of a lane, in its order. The model in the tests tries all orders of events with this
+//! very code; whoever changes it runs that first.
+
+use super::words::{LaneMemory, Word};
+use super::{LaneError, MAX_RECORD_BYTES, Put, Taken};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Nobody looks: the taker is to be called by other means.
+pub(super) const ASLEEP: u32 = 0;
+/// The taker looks, or will before it sleeps.
+pub(super) const LOOKING: u32 = 1;
+/// The taker sleeps on this very word.
+pub(super) const DOZING: u32 = 2;
+/// As `ASLEEP`, and it has been called.
+pub(super) const CALLED: u32 = 3;
+
+/// Wakes a taker that dozes. What it has said since stands.
+fn rouse<M: LaneMemory>(lane: &M) {
+    if lane.state().change(DOZING, LOOKING).is_ok() {
+        lane.wake();
+    }
+}
+
+/// The end of a lane that puts records in.
+#[derive(Debug)]
+pub(super) struct Putter<M> {
+    lane: M,
+    /// How far records are written. What lies behind the lane's own `end` is not there yet.
+    end: u64,
+    /// How far the taker had come at the last look.
+    start: u64,
+}
+
+impl<M: LaneMemory> Putter<M> {
+    pub(super) fn new(lane: M) -> Self {
+        Self { lane, end: 0, start: 0 }
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8], beside: u32) -> Put {
+        if !self.write(bytes, beside) {
+            return Put::Full;
+        }
+        self.publish()
+    }
+
+    pub(super) fn note_beside(&self, count: u32) {
+        self.lane.beside().store(count, Ordering::Release);
+    }
+
+    /// Writes a record behind what is there; says whether there was room.
+    #[inline]
+    fn write(&mut self, bytes: &[u8], beside: u32) -> bool {
+        let needed = 1 + bytes.len().div_ceil(8) as u64;
+        if !self.has_room(needed) {
+            return false;
+        }
+        let head = bytes.len() as u64 | u64::from(beside) << 32;
+        self.lane.record(self.end).store(head, Ordering::Relaxed);
+        let (whole, rest) = bytes.as_chunks::<8>();
+        for (at, chunk) in (self.end + 1..).zip(whole) {
+            self.lane.record(at).store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            let at = self.end + needed - 1;
+            self.lane.record(at).store(u64::from_le_bytes(last), Ordering::Relaxed);
+        }
+        self.end += needed;
+        true
+    }
+
+    /// What was written is there from now on: the taker sees it, or is to be called.
+    #[inline]
+    fn publish(&self) -> Put {
+        self.lane.end().store(self.end, Ordering::Release);
+        self.lane.fence();
+        match self.lane.state().load(Ordering::Relaxed) {
+            LOOKING | CALLED => Put::Seen,
+            DOZING => {
+                rouse(&self.lane);
+                Put::Seen
+            }
+            _ => match self.lane.state().change(ASLEEP, CALLED) {
+                Ok(_) => Put::Unseen,
+                Err(DOZING) => {
+                    rouse(&self.lane);
+                    Put::Seen
+                }
+                Err(_) => Put::Seen,
+            },
+        }
+    }
+
+    #[inline]
+    fn has_room(&mut self, needed: u64) -> bool {
+        // A taker that lies about how far it has come finds the lane full, or loses what it has not taken.
+        let is_free = |start: u64, end: u64| end.wrapping_sub(start).saturating_add(needed) <= M::ROOM;
+        if !is_free(self.start, self.end) {
+            self.start = self.lane.start().load(Ordering::Acquire);
+        }
+        is_free(self.start, self.end)
+    }
+}
+
+/// The end of a lane that takes records out.
+#[derive(Debug)]
+pub(super) struct Taker<M: LaneMemory> {
+    lane: M,
+    /// As in the lane, for those who look; what is found there is not believed.
+    start: Arc<M::Long>,
+    /// How far the putter had come at the last look.
+    end: u64,
+}
+
+impl<M: LaneMemory> Taker<M> {
+    pub(super) fn new(lane: M) -> Self {
+        Self { lane, start: Arc::default(), end: 0 }
+    }
+
+    pub(super) fn take(&mut self, buffer: &mut [u8], beside: u32) -> Result<Taken, LaneError> {
+        let start = self.start.load(Ordering::Relaxed);
+        if start == self.end {
+            self.end = self.lane.end().load(Ordering::Acquire);
+            if start == self.end {
+                return Ok(Taken::Nothing);
+            }
+        }
+        let words = self.end.wrapping_sub(start);
+        let head = self.lane.record(start).load(Ordering::Relaxed);
+        let (length, tag) = ((head & u64::from(u32::MAX)) as usize, (head >> 32) as u32);
+        let needed = 1 + length.div_ceil(8) as u64;
+        if words > M::ROOM || length > MAX_RECORD_BYTES.min(buffer.len()) || needed > words {
+            return Err(LaneError::NoRecord { bytes: length as u64, words });
+        }
+        // Counts wrap around: whatever is less than half of all numbers ahead has yet to come.
+        if tag.wrapping_sub(beside) as i32 > 0 {
+            return Ok(Taken::Later);
+        }
+        for (at, chunk) in (start + 1..start + needed).zip(buffer[..length].chunks_mut(8)) {
+            let bytes = self.lane.record(at).load(Ordering::Relaxed).to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        self.start.store(start + needed, Ordering::Relaxed);
+        self.lane.start().store(start + needed, Ordering::Release);
+        Ok(Taken::Record(length))
+    }
+
+    pub(super) fn watcher(&self) -> Watcher<M> {
+        Watcher { lane: self.lane.clone(), start: Arc::clone(&self.start) }
+    }
+}
+
+/// Who looks at a lane without taking anything, and says how its taker is to be woken.
+#[derive(Debug)]
+pub(super) struct Watcher<M: LaneMemory> {
+    lane: M,
+    /// How far the taker has come, as it says itself: the other side can write to the lane's own word.
+    start: Arc<M::Long>,
+}
+
+// Derived, it would ask that words can be cloned.
+impl<M: LaneMemory> Clone for Watcher<M> {
+    fn clone(&self) -> Self {
+        Self { lane: self.lane.clone(), start: Arc::clone(&self.start) }
+    }
+}
+
+impl<M: LaneMemory> Watcher<M> {
+    pub(super) fn has_packets(&self, beside: u32) -> bool {
+        self.lane.beside().load(Ordering::Acquire) != beside
+    }
+
+    pub(super) fn has_records(&self) -> bool {
+        self.lane.end().load(Ordering::Acquire) != self.start.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_looking(&self) {
+        self.lane.state().store(LOOKING, Ordering::Relaxed);
+    }
+
+    pub(super) fn fall_asleep(&self) {
+        self.lane.state().store(ASLEEP, Ordering::Relaxed);
+        self.lane.fence();
+    }
+
+    pub(super) fn lie_down(&self) {
+        self.lane.state().store(DOZING, Ordering::Relaxed);
+        self.lane.fence();
+    }
+
+    pub(super) fn doze(&self, patience: Duration) {
+        self.lane.sleep(DOZING, patience);
+        self.begin_looking();
+    }
+
+    pub(super) fn rouse(&self) {
+        // Whoever lies down after this sees why it is roused.
+        self.lane.fence();
+        rouse(&self.lane);
+        // Also one whose word the other side has changed.
+        self.lane.wake();
+    }
+}
