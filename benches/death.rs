@@ -1,7 +1,8 @@
 //! The death of a manager: from the kill until whoever waits for it knows.
 //!
-//! The kernel frees a process's memory before it tells anybody of its end: the more private memory a manager has
-//! written to, the later its death is known.
+//! The kernel frees a process's memory before it tells anybody of its end: the more private memory it has written to,
+//! the later. That is what the reference shows: a child by hand with as much memory and as many threads, whose killer
+//! waits for the end of its socket and does nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use labrig::{CallErrorKind, Rig};
 use rustix::process::{Signal, kill_process};
 
 use crate::figures::{Figures, SAMPLES, Sample, nanoseconds};
+use crate::hand::Idler;
 use crate::rigs::{PATIENCE, launch_mortal, pid_in};
 
 /// How many managers a rig has that are killed one after the other.
@@ -23,13 +25,23 @@ pub(crate) fn bench(criterion: &mut Criterion, figures: &mut Figures) {
         group.warm_up_time(Duration::from_millis(100));
         group.measurement_time(Duration::from_millis(measured_ms));
         figures.bench(&mut group, ("death", name), 1, |count| {
-            let mut each = Vec::new();
+            let (mut each, mut by_hand) = (Vec::new(), Vec::new());
             while (each.len() as u64) < count {
                 each.extend(die_one_by_one(memory_mb, MANAGERS.min(count - each.len() as u64)));
             }
-            (Sample::of_durations(each), None)
+            while by_hand.len() < each.len() {
+                by_hand.push(die_by_hand(memory_mb));
+            }
+            (Sample::of_durations(each), Some(Sample::of_durations(by_hand)))
         });
     }
+}
+
+fn die_by_hand(memory_mb: u64) -> u64 {
+    let mut idler = Idler::start(memory_mb);
+    let begin = Instant::now();
+    idler.kill();
+    nanoseconds(begin.elapsed())
 }
 
 /// Kills as many managers, each with a call: how long until its caller knows.

@@ -84,8 +84,58 @@ impl Drop for Hand {
     }
 }
 
+/// Tells a child to hold so many MB of memory, and to do nothing.
+const HOLD_VARIABLE: &str = "LABRIG_BENCH_HOLD";
+
+/// A hand-written child that does nothing but live, with as many threads as a manager has.
+pub(crate) struct Idler {
+    socket: OwnedFd,
+    child: Child,
+}
+
+impl Idler {
+    /// Starts one that has written to so many MB of memory of its own.
+    pub(crate) fn start(memory_mb: u64) -> Self {
+        let (socket, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("a socket pair can be made");
+        let mut command = Command::new("/proc/self/exe");
+        let command = command.env(HOLD_VARIABLE, memory_mb.to_string()).stdin(theirs);
+        let child = command.spawn().expect("this program runs again");
+        recv(&socket, &mut [0; 1], RecvFlags::empty()).expect("it says that it is ready");
+        Self { socket, child }
+    }
+
+    /// Kills it; returns when its end of the socket has been closed by the system.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it lives");
+        let end = recv(&self.socket, &mut [0; 1], RecvFlags::empty()).expect("an end");
+        assert_eq!(end.0, 0, "it says nothing more");
+    }
+}
+
+impl Drop for Idler {
+    fn drop(&mut self) {
+        self.child.wait().expect("it was killed");
+    }
+}
+
+fn play_idler(memory_mb: usize) -> ExitCode {
+    // As a manager has one that follows the link, and one that does nothing.
+    (0..2).for_each(|_| drop(std::thread::spawn(std::thread::park)));
+    let memory = vec![1_u8; memory_mb << 20];
+    let socket = std::io::stdin();
+    send(&socket, &[1], SendFlags::NOSIGNAL).expect("somebody listens");
+    let end = recv(&socket, &mut [0; 1], RecvFlags::empty());
+    drop(memory);
+    if end.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Plays the child to its end if this process was started as one.
 pub(crate) fn play_child() -> Option<ExitCode> {
+    if let Some(memory_mb) = env::var(HOLD_VARIABLE).ok().and_then(|memory_mb| memory_mb.parse().ok()) {
+        return Some(play_idler(memory_mb));
+    }
     let cpu = env::var(CHILD_VARIABLE).ok()?;
     if let Ok(cpu) = cpu.parse() {
         placement::stay_on(cpu).expect("the processor was there a moment ago");

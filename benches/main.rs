@@ -48,6 +48,7 @@ fn measure() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut figures = Figures::beside("by hand");
     let mut of_calls = Figures::beside("reference");
+    let mut of_deaths = Figures::beside("by hand");
     let mut of_chaos = Figures::beside("quiet");
     let machine = Machine::watch();
     round_trip::bench(&mut criterion, &mut figures);
@@ -59,10 +60,10 @@ fn measure() {
     signals::bench(&mut criterion, &mut figures);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
-    death::bench(&mut criterion, &mut of_chaos);
+    death::bench(&mut criterion, &mut of_deaths);
     chaos::bench(&mut criterion, &mut of_chaos);
     criterion.final_summary();
-    let tables = [figures, of_calls, of_chaos];
+    let tables = [figures, of_calls, of_deaths, of_chaos];
     if tables.iter().any(|table| !table.is_empty()) {
         println!("{machine}");
     }

@@ -5,6 +5,7 @@
 //! that waits for pipes; any thread may drive the pure router under the core's lock.
 
 mod absence;
+mod answers;
 mod blueprint;
 mod builder;
 mod core;
@@ -49,6 +50,7 @@ mod summary;
 mod surroundings;
 mod trace;
 mod watching;
+mod witnesses;
 
 pub(crate) use builder::{BuildScope, scope_of};
 pub use builder::{Proof, RigBuilder, prove};

@@ -1,9 +1,10 @@
 //! Floor 4: the life of a manager inside its own process.
 //!
-//! Two threads: the *worker* (the process's main thread) runs every handler, timer and frame handler and
+//! Three threads: the *worker* (the process's main thread) runs every handler, timer and frame handler and
 //! reads the pipe itself while it has nothing else to do, so that a command crosses no thread; the *link
 //! thread* sleeps until the pipe hangs up, an urgent word is rung, a lease lapses or a signal says to end; while
-//! the worker is busy it also hears what callbacks, tasks and streams wait for.
+//! the worker is busy it also hears what callbacks, tasks and streams wait for; the *witness* does nothing, and tells by
+//! its end that the process is ending.
 
 mod cancels;
 mod dispatch;
@@ -21,6 +22,7 @@ mod setup;
 mod signal_pages;
 mod signals;
 mod steps;
+mod witness;
 mod worker;
 
 #[cfg(test)]

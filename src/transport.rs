@@ -13,6 +13,7 @@ pub mod poller;
 mod scheduling;
 pub mod spawn;
 mod standing;
+mod thread_end;
 
 pub use cgroup::Cgroup;
 pub use descriptors::close_inherited_on_exec;
@@ -25,3 +26,4 @@ pub use spawn::{
     this_program_plays_managers,
 };
 pub use standing::standing;
+pub use thread_end::end_of_thread;

@@ -243,6 +243,7 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::NotSafe { reason, why: "no answer".into() });
     let theirs = CommandId(0x0807_0605_0403_0201);
     lines.value("", &ManagerWord::Differs { command: "rig::MoveTo".into(), theirs });
+    lines.value("", &ManagerWord::NotRun { ordinal: 300, command: theirs, sender: 4_294_967_298 });
     lines.value("", &ManagerWord::SignalsMapped);
 }
 
@@ -275,6 +276,7 @@ fn endings(lines: &mut Lines) {
     lines.value("", &UndeliveredReason::Closed);
     lines.value("", &UndeliveredReason::Refused(Refusal::Closed));
     lines.value("", &UndeliveredReason::Stopped);
+    lines.value("", &UndeliveredReason::Frozen);
     let outcome = |outcome| BroadcastOutcome { manager: "motor".into(), generation: 2, outcome };
     lines.value(" done", &outcome(Ok(vec![7, 8])));
     lines.value(" lost", &outcome(Err(NotDone::Lost)));

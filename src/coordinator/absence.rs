@@ -1,7 +1,8 @@
 //! Optional managers that are not there: what is left of them ends, and the rig starts without them.
 //!
 //! Only a manager's own failure during the start-up makes it absent, and only when the config calls it
-//! optional. Once the rig has begun, an optional manager fails as any other does.
+//! optional. Once the rig has begun, an optional manager fails as any other does. One that is absent is looked for
+//! again when somebody orders its restart: then it joins the rig, or is absent as before.
 
 use std::time::Instant;
 
@@ -37,7 +38,8 @@ impl MainLoop {
         // What was seen first is the reason: an ended connection, say, rather than the death that came of it.
         let why = process.fault.get_or_insert_with(|| error.reason().replace('\n', "; ")).clone();
         let name = self.name(index);
-        self.log.line(&name, Level::Warn, &format!("is optional, and the rig starts without it: {why}"));
+        let does = if self.launched.is_some() { "starts" } else { "goes on" };
+        self.log.line(&name, Level::Warn, &format!("is optional, and the rig {does} without it: {why}"));
         self.streams.iter_mut().for_each(|stream| stream.leave_out(index));
         let mut state = self.core.lock();
         let CoreState { router, pages, .. } = &mut *state;
@@ -45,9 +47,24 @@ impl MainLoop {
         let answers = self.core.perform(&mut state);
         drop(state);
         answers.hand_over();
+        self.order_failed(index, &why);
         self.end_what_is_left(index);
         self.start_those_that_may();
         self.pass_barrier();
+    }
+
+    /// Somebody asks for a manager that is absent: it is tried once more, as soon as nothing is left of the last try.
+    pub(super) fn try_again(&mut self, index: usize) {
+        if !self.processes[index].is_alive() {
+            self.revive(index);
+        }
+    }
+
+    /// Nothing is left of an absent manager: if somebody asks for it, it is tried once more.
+    pub(super) fn try_again_if_asked(&mut self, index: usize) {
+        if self.quit.is_none() && self.processes[index].history.orders.ask_for_restart() {
+            self.revive(index);
+        }
     }
 
     /// Terminates an absent manager that still runs, and sees to it that it is killed when that is not enough.

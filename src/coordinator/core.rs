@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::answers::Answers;
 use super::blueprint::Blueprint;
 use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
@@ -22,7 +23,7 @@ use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
 use crate::remote::scope::Ping;
-use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts, callbacks};
+use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
 use crate::wire::{
@@ -102,30 +103,6 @@ pub(crate) enum Request {
     ReadyToQuit,
     /// A start-up command has ended.
     Startup { manager: usize, answer: Answer },
-}
-
-/// News to hand over once the lock is released.
-#[derive(Default)]
-#[must_use = "answers that are not handed over leave their callers waiting"]
-pub(crate) struct Answers {
-    answers: Vec<(Arc<Slot>, Answer)>,
-    undelivered: Vec<Undelivered>,
-    on_undelivered: Vec<OnUndelivered>,
-}
-
-impl Answers {
-    pub(crate) fn hand_over(self) {
-        for (slot, answer) in self.answers {
-            // A second answer is impossible here: the slot left the table with the first.
-            let _ = slot.fill(answer);
-        }
-        for news in self.undelivered {
-            for told in &self.on_undelivered {
-                let (told, news) = (Arc::clone(told), news.clone());
-                callbacks::run_later(Box::new(move || told(&news)));
-            }
-        }
-    }
 }
 
 impl Core {
@@ -221,13 +198,7 @@ impl Core {
             Effect::Flush(index) if index == state.router.scope_index() => {
                 self.scope_queued.notify_all();
             }
-            Effect::Flush(index) => {
-                let CoreState { router, peers, pages, .. } = state;
-                if peers[index].flush(index, router, pages, &self.poller, now) {
-                    let look_at = state.peers[index].look_at;
-                    self.arm_for(state, look_at);
-                }
-            }
+            Effect::Flush(index) => self.flush(state, index, now),
             Effect::Answer { caller: Caller::Local(call), answer } => {
                 answers.answers.extend(state.slots.remove(&call).map(|slot| (slot, answer)));
             }
@@ -288,6 +259,15 @@ impl Core {
             | Effect::Opened { caller, .. }
             | Effect::Stream { caller, .. }
             | Effect::Progress { caller, .. } => log::error!("news for {caller:?} have nowhere to go"),
+        }
+    }
+
+    /// Moves what is queued for a manager into its line.
+    pub(super) fn flush(&self, state: &mut CoreState, index: usize, now: &Moment) {
+        let CoreState { router, peers, pages, .. } = state;
+        if peers[index].flush(index, router, pages, &self.poller, now) {
+            let look_at = state.peers[index].look_at;
+            self.arm_for(state, look_at);
         }
     }
 
@@ -437,11 +417,7 @@ impl Core {
 
     /// Asks the main loop for something; a rig that has closed answers nothing.
     pub(super) fn ask(&self, request: Request) {
-        self.ask_within(&mut self.lock(), request);
-    }
-
-    /// The same for who holds the lock.
-    pub(super) fn ask_within(&self, state: &mut CoreState, request: Request) {
+        let mut state = self.lock();
         if !state.is_closed {
             state.requests.push(request);
             self.wake.ring();

@@ -1,8 +1,9 @@
 //! A thread that waits for an answer takes it out of the lane itself: no other thread has to be woken first.
 //!
 //! It looks for a moment, offering its processor to whoever is to answer, and then sleeps where the manager wakes it. With
-//! several managers to answer there is no such place: then the main loop takes over. One thread at a time does so for a
-//! manager; the others are told by it, or by the main loop.
+//! several managers to answer there is no such place: then the main loop takes over. What it routes meanwhile may be a call
+//! from one manager to another; then it looks at the lane of that one too, for as long as it does not sleep. One thread at
+//! a time looks at a lane; the others are told by it, or by the main loop.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -26,6 +27,8 @@ const TURN: usize = 16;
 struct Driver<'a> {
     core: &'a Core,
     lanes: SmallVec<[Lane; 1]>,
+    /// How many of them are of managers that are to answer: the first.
+    own: usize,
 }
 
 /// Wakes the thread that sleeps on a lane when its answer comes another way.
@@ -40,7 +43,7 @@ impl Wake for Alarm {
 impl Core {
     /// Waits for the answer of a call of this process, and takes it out of its managers' lanes where it can.
     pub(super) fn wait_for_answer(&self, call: u64, slot: &Slot, until: Instant) {
-        if let Some(driver) = self.driver_for(call)
+        if let Some(mut driver) = self.driver_for(call)
             && driver.wait(slot, until)
         {
             return;
@@ -56,15 +59,14 @@ impl Core {
         let lanes: SmallVec<_> = stations.into_iter().filter_map(lane).collect();
         // A driver that is dropped takes the lock.
         drop(state);
-        if lanes.is_empty() { None } else { Some(Driver { core: self, lanes }) }
+        if lanes.is_empty() { None } else { Some(Driver { core: self, own: lanes.len(), lanes }) }
     }
 }
 
 impl Driver<'_> {
     /// Says whether the wait is over; if not, somebody else is to take the answer.
-    fn wait(&self, slot: &Slot, until: Instant) -> bool {
+    fn wait(&mut self, slot: &Slot, until: Instant) -> bool {
         let is_there = || slot.has(Need::Answer);
-        let has_news = || self.lanes.iter().any(|(_, line)| line.has_records());
         let mut buffer = [0; MAX_RECORD_BYTES];
         // Whoever slept when it was called needs more than a moment, and gets this processor sooner when nobody looks.
         let mut is_to_look = !self.lanes.iter().any(|(_, line)| line.has_called());
@@ -75,20 +77,41 @@ impl Driver<'_> {
             if self.lanes.iter().any(|(_, line)| line.is_shut()) {
                 return false;
             }
-            if has_news() {
+            if self.has_news() {
                 if !self.lanes.iter().all(|lane| self.route(lane, &mut buffer)) {
                     return false;
                 }
+                if !is_there() {
+                    if Instant::now() >= until {
+                        return true;
+                    }
+                    self.core.look_at_lively_lanes(Looker::Caller, &mut self.lanes);
+                }
                 continue;
             }
-            if std::mem::replace(&mut is_to_look, true) && look_for_a_moment(|| is_there() || has_news()) {
+            if std::mem::replace(&mut is_to_look, true) && look_for_a_moment(|| is_there() || self.has_news())
+            {
                 continue;
             }
+            self.let_go_of_others();
             let [(_, line)] = self.lanes.as_slice() else { return false };
             if Instant::now() >= until {
                 return true;
             }
             doze(line, slot, until);
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        self.lanes.iter().any(|(_, line)| line.has_records())
+    }
+
+    /// Nobody looks at the lanes any more of managers that are not to answer.
+    fn let_go_of_others(&mut self) {
+        for lane in self.lanes.drain(self.own..) {
+            if self.core.cease_to_look(Looker::Caller, &lane) {
+                self.core.ask(Request::HearOut(lane.0));
+            }
         }
     }
 
@@ -123,16 +146,7 @@ fn doze(line: &Arc<Line>, slot: &Slot, until: Instant) {
 
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
-        let mut state = self.core.lock();
-        for (index, line) in &self.lanes {
-            let peer = &mut state.peers[*index];
-            // Its next life has a line of its own.
-            if peer.line.as_ref().is_some_and(|its| Arc::ptr_eq(its, line)) {
-                peer.looker = Looker::Nobody;
-                if !line.fall_asleep() {
-                    self.core.ask_within(&mut state, Request::HearOut(*index));
-                }
-            }
-        }
+        self.own = 0;
+        self.let_go_of_others();
     }
 }

@@ -12,6 +12,7 @@ use super::listening::too_fast;
 use super::main_loop::MainLoop;
 use super::outputs::Lines;
 use super::process::{Phase, describe_exit};
+use super::summary::Death;
 use crate::wire::CommandId;
 
 /// How many packets of a dead manager are read: more than a pipe holds, unless what it started goes on writing.
@@ -23,11 +24,7 @@ impl MainLoop {
     /// A manager's process has ended: what it still said is heard, then everything of it is put away.
     pub(super) fn bury(&mut self, index: usize) {
         // Whoever waits for it is told first: to look for what it has let go takes longer.
-        let mut state = self.core.lock();
-        state.peers[index].throttled_until = None;
-        state.peers[index].bucket = None;
-        drop(state);
-        self.read_line(index, LAST_PACKETS);
+        self.hear_last_words(index);
         self.disconnect(index);
         let Some(child) = self.processes[index].child.as_mut() else { return };
         // While it is not reaped, its number still names its process group: what it started ends with it.
@@ -48,7 +45,7 @@ impl MainLoop {
         self.unwatch(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
         self.signal_lives[index].ended();
-        let was_starting = self.launched.is_some()
+        let was_starting = (self.launched.is_some() || self.processes[index].is_on_trial)
             && (self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared);
         let was_told = self.processes[index].phase == Phase::Stopping;
         let process = &mut self.processes[index];
@@ -71,6 +68,15 @@ impl MainLoop {
         }
     }
 
+    /// Hears what a manager that is dead has said, however much that is.
+    pub(super) fn hear_last_words(&mut self, index: usize) {
+        let mut state = self.core.lock();
+        state.peers[index].throttled_until = None;
+        state.peers[index].bucket = None;
+        drop(state);
+        self.read_line(index, LAST_PACKETS);
+    }
+
     pub(super) fn report_end(&mut self, index: usize, status: ExitStatus, was_told: bool) {
         let name = self.name(index);
         let how = describe_exit(status);
@@ -78,13 +84,12 @@ impl MainLoop {
             return self.log.line(&name, Level::Debug, &format!("what was left of it has ended: {how}"));
         }
         if !was_told || self.processes[index].is_condemned {
-            let because = self.processes[index].fault.clone();
-            self.tell_death(index, &how);
+            let death = self.death(index, how, self.processes[index].fault.clone());
+            self.tell_death(index, &death);
+            self.processes[index].blame(death.in_short());
             if self.launched.is_none() {
-                self.note_death(index, how, because);
+                self.processes[index].history.deaths.push(death);
             }
-            let fault = self.unplanned(index, status);
-            self.processes[index].blame(fault);
         } else if self.processes[index].safe_state.is_none() {
             self.processes[index].blame(format!("ended with {how} without a word that it is safe"));
         } else if !status.success() {
@@ -99,15 +104,14 @@ impl MainLoop {
         }
     }
 
-    fn tell_death(&self, index: usize, how: &str) {
-        let process = &self.processes[index];
+    fn tell_death(&self, index: usize, death: &Death) {
         self.core.tell_event(|| RigEvent::Death {
             manager: index,
-            generation: process.generation,
-            pid: process.child.as_ref().map_or(0, |child| child.pid),
-            how: how.to_owned(),
-            at: self.last_command(index).unwrap_or_default(),
-            last_lines: process.last_lines(),
+            generation: death.generation,
+            pid: death.pid,
+            how: death.how.clone(),
+            at: death.command.clone().unwrap_or_default(),
+            last_lines: death.last_lines.clone(),
         });
     }
 
@@ -123,6 +127,7 @@ impl MainLoop {
     }
 
     pub(super) fn unwatch(&mut self, index: usize) {
+        self.forget_witnesses(index);
         let Some(child) = &self.processes[index].child else { return };
         if let Err(errno) = self.core.poller.remove(child.pidfd.as_fd()) {
             log::error!("a process cannot be taken from the poller: {errno}");

@@ -16,6 +16,9 @@ use crate::supervisor::{Because, Look, Rung, Watch};
 use crate::transport::standing;
 use crate::wire::SafeReason;
 
+/// What is said of one that cannot even be killed.
+pub(super) const STILL_THERE: &str = "was killed, and its process is still there";
+
 impl MainLoop {
     /// A manager hangs: the ladder begins, unless it is on it already.
     pub(super) fn hangs(&mut self, index: usize, because: Because, first: Rung) {
@@ -106,17 +109,15 @@ impl MainLoop {
         let name = self.name(index);
         let threads =
             self.processes[index].child.as_ref().map(|child| standing(child.pid)).unwrap_or_default();
-        let text = format!("was killed, and its process is still there: it is given up{threads}");
-        self.log.line(&name, Level::Error, &text);
+        self.log.line(&name, Level::Error, &format!("{STILL_THERE}: it is given up{threads}"));
         self.disconnect(index);
         let was_starting = self.launched.is_some() && self.quit.is_none();
-        self.processes[index].blame("was killed, and its process is still there");
+        self.processes[index].blame(STILL_THERE);
         self.processes[index].phase = Phase::Ended;
-        self.order_failed(index, "it was killed and its process is still there");
+        self.order_failed(index, STILL_THERE);
         if was_starting {
-            let how = "it was killed, and its process is still there".to_owned();
-            let (manager, last_lines) = (self.name(index), self.processes[index].last_lines());
-            self.fail(LaunchError::Died { manager, how, last_lines });
+            let (how, last_lines) = (STILL_THERE.to_owned(), self.processes[index].last_lines());
+            self.fail(LaunchError::Died { manager: name, how, last_lines });
         }
         if self.quit.is_some() {
             self.tell_those_that_may_end();

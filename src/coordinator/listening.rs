@@ -139,6 +139,9 @@ impl MainLoop {
             ManagerWord::Safe(entry) => self.note_safe(index, &entry),
             ManagerWord::NotSafe { reason, why } => self.note_not_safe(index, reason, &why),
             ManagerWord::Busy => self.watch(index),
+            ManagerWord::NotRun { ordinal, command, sender } => {
+                self.core.with_router(|router| router.not_run(index, ordinal, command, sender));
+            }
             ManagerWord::GivesUp { why } => self.processes[index].blame(format!("gives up: {why}")),
             // What it says of its calls is the router's, which has heard it.
             ManagerWord::Abandon { .. }

@@ -10,7 +10,7 @@ use super::core::{Core, CoreState, Request};
 use super::router::{Caller, Moment};
 use crate::remote::{Need, OnUndelivered, Outgoing, Port, Slot, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
-use crate::wire::{CommandSpec, Header, Hop, Kind, Progress, Refusal, codec};
+use crate::wire::{CommandSpec, Header, Hop, Kind, ManagerName, Progress, Refusal, codec};
 
 impl Core {
     fn note_refused(&self, refusal: &Refusal) {
@@ -40,6 +40,12 @@ impl Core {
 }
 
 impl Core {
+    /// Whoever is told `Busy` tries again: what there is room for by now goes on its way meanwhile.
+    fn make_room(&self, state: &mut CoreState, manager: &ManagerName, now: &Moment) {
+        let place = state.router.place_of(manager).filter(|place| *place < state.peers.len());
+        place.into_iter().for_each(|index| self.flush(state, index, now));
+    }
+
     /// Offers a command of this process, however its payload is written; gives the number of its call.
     ///
     /// # Errors
@@ -72,6 +78,9 @@ impl Core {
         let offered = router.submit(Caller::Local(call), &header, payload, &now, pages);
         if offered.is_err() && wants_answer {
             state.slots.remove(&call);
+        }
+        if let Err(Refusal::Busy { manager, .. }) = &offered {
+            self.make_room(&mut state, manager, &now);
         }
         let answers = self.perform_at(&mut state, &now);
         drop(state);

@@ -1,7 +1,7 @@
 //! The main loop looks at lanes for a moment before it sleeps: what follows soon on something costs no system call.
 //!
-//! It looks at those lanes out of which something has just come, unless a thread that waits for an answer has them. What
-//! wakes it otherwise waits no longer than a turn.
+//! It looks at those lanes by which something has just gone, either way, unless a thread that waits for an answer has them.
+//! What wakes it otherwise waits no longer than a turn.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,22 +20,24 @@ const LONGEST_TURN: Duration = Duration::from_micros(200);
 pub(super) type Lane = (usize, Arc<Line>);
 
 impl Core {
-    /// Adds the lanes out of which something has come since they were looked at last.
-    fn add_lanes(&self, lanes: &mut Vec<Lane>) {
+    /// The lanes by which something has gone since this was asked last, and at which nobody looks who has the better
+    /// right to.
+    pub(super) fn look_at_lively_lanes(&self, looker: Looker, lanes: &mut impl Extend<Lane>) {
         let mut state = self.lock();
         for (index, peer) in state.peers.iter_mut().enumerate() {
-            if std::mem::take(&mut peer.has_come) {
-                lanes.extend(peer.look_as(Looker::MainLoop).map(|line| (index, line)));
+            if std::mem::take(&mut peer.is_lively) {
+                lanes.extend(peer.look_as(looker).map(|line| (index, line)));
             }
         }
     }
 
-    /// From now on nobody looks at that lane; says whether something has come meanwhile.
-    fn cease_to_look(&self, (index, line): &Lane) -> bool {
+    /// From now on nobody looks at that lane, unless another has taken it over; says whether something has come meanwhile.
+    pub(super) fn cease_to_look(&self, looker: Looker, (index, line): &Lane) -> bool {
         let mut state = self.lock();
-        let is_its = |peer: &super::peers::Peer| peer.line.as_ref().is_some_and(|its| Arc::ptr_eq(its, line));
         let peer = &mut state.peers[*index];
-        if !is_its(peer) || peer.looker != Looker::MainLoop {
+        // Its next life has a line of its own.
+        let is_its = peer.line.as_ref().is_some_and(|its| Arc::ptr_eq(its, line));
+        if !is_its || peer.looker != looker {
             return false;
         }
         peer.looker = Looker::Nobody;
@@ -46,7 +48,7 @@ impl Core {
 impl MainLoop {
     /// Takes what comes out of lanes within moments; says whether the loop is not to sleep now.
     pub(super) fn look_at_lanes(&mut self) -> bool {
-        self.core.add_lanes(&mut self.lanes);
+        self.core.look_at_lively_lanes(Looker::MainLoop, &mut self.lanes);
         if self.lanes.is_empty() {
             return false;
         }
@@ -75,7 +77,7 @@ impl MainLoop {
     }
 
     fn lay_down(&mut self, lane: &Lane) {
-        if self.core.cease_to_look(lane) {
+        if self.core.cease_to_look(Looker::MainLoop, lane) {
             self.unheard.push(lane.0);
         }
     }

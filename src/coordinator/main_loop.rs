@@ -47,6 +47,7 @@ pub(super) enum Source {
     SafeProgram(usize),
     SafeOutput(usize),
     Guardian,
+    Witness(usize),
 }
 
 impl Source {
@@ -62,6 +63,7 @@ impl Source {
             Self::SafeProgram(index) => (7, index),
             Self::SafeOutput(index) => (8, index),
             Self::Guardian => (9, 0),
+            Self::Witness(index) => (10, index),
         };
         Token(kind << 32 | index as u64)
     }
@@ -78,7 +80,8 @@ impl Source {
             6 => Self::Children,
             7 => Self::SafeProgram(index),
             8 => Self::SafeOutput(index),
-            _ => Self::Guardian,
+            9 => Self::Guardian,
+            _ => Self::Witness(index),
         }
     }
 }
@@ -210,7 +213,9 @@ impl MainLoop {
                 self.log.flush();
                 self.write_trace(false);
             }
+            let asleep_since = Instant::now();
             let ready = self.core.poller.wait(patience);
+            self.make_up_for_standstill(asleep_since, patience);
             self.begin_telling();
             match ready {
                 Ok(ready) => ready.into_iter().for_each(|ready| self.react(ready)),
@@ -272,6 +277,7 @@ impl MainLoop {
             Source::SafeProgram(index) => self.bury_safe_program(index),
             Source::SafeOutput(index) => self.read_safe_program(index),
             Source::Guardian => self.lose_guardian(),
+            Source::Witness(index) => self.heed_witness(index),
         }
     }
 
@@ -293,10 +299,13 @@ impl MainLoop {
     pub(super) fn launched(&mut self, outcome: Result<(), LaunchError>) {
         // What the start was armed for is over, and it may have taken long.
         self.sleeps_until = None;
-        if let Some(launched) = self.launched.take()
-            && launched.send(outcome).is_err()
-        {
-            self.begin_quit("nobody waits for the launch any longer");
+        let Some(launched) = self.launched.take() else { return };
+        let is_running = outcome.is_ok();
+        if launched.send(outcome).is_err() {
+            return self.begin_quit("nobody waits for the launch any longer");
+        }
+        if is_running {
+            (0..self.processes.len()).for_each(|index| self.follow_witnesses(index));
         }
     }
 

@@ -8,6 +8,7 @@ use log::Level;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::laddering::STILL_THERE;
 use super::main_loop::MainLoop;
 use super::process::Phase;
 use crate::remote::{Arm, Armed, OpenSignals, Restart, Restarted, StopAll, StopOutcome, StopReport};
@@ -30,6 +31,13 @@ pub(crate) struct Orders {
     restarting: Vec<Asker>,
     /// Whether its process was told to end in order to be started again.
     pub(super) is_to_restart: bool,
+}
+
+impl Orders {
+    /// Whether somebody waits for it to be started again.
+    pub(super) fn ask_for_restart(&self) -> bool {
+        !self.restarting.is_empty()
+    }
 }
 
 /// A stop that not every manager has answered.
@@ -91,12 +99,6 @@ impl MainLoop {
     fn with_manager(&mut self, asker: Asker, name: &str, act: impl FnOnce(&mut Self, Asker, usize)) {
         let managers = &self.core.blueprint.managers;
         match managers.iter().position(|manager| manager.name.as_str() == name) {
-            Some(index) if self.processes[index].is_absent => {
-                self.fail_order(
-                    asker,
-                    format!("`{name}` was absent when the rig started, and takes no part in it"),
-                );
-            }
             Some(index) => act(self, asker, index),
             None => {
                 let known: Vec<_> = managers.iter().map(|manager| manager.name.to_string()).collect();
@@ -197,6 +199,9 @@ impl MainLoop {
     /// A manager may move again, once its start-up commands that were put off are done.
     fn arm(&mut self, asker: Asker, index: usize) {
         let manager = self.name(index);
+        if self.processes[index].is_absent {
+            return self.fail_order(asker, format!("`{manager}` is absent: a restart looks for it again"));
+        }
         let process = &mut self.processes[index];
         if !process.history.is_inactive {
             return self.answer(asker, &Armed { manager, was_inactive: false });
@@ -248,9 +253,12 @@ impl MainLoop {
             return self.fail_order(asker, "the rig is starting or quitting".to_owned());
         }
         process.history.orders.restarting.push(asker);
+        if process.is_absent {
+            return self.try_again(index);
+        }
         if process.is_alive() {
             if process.history.supervisor.has_failed() {
-                return self.order_failed(index, "it was killed and its process is still there");
+                return self.order_failed(index, STILL_THERE);
             }
             if process.is_at_work() {
                 self.end_alone(index, now);
@@ -290,6 +298,7 @@ impl MainLoop {
 
     /// A manager has begun a new life.
     pub(super) fn restarted(&mut self, index: usize) {
+        self.follow_witnesses(index);
         let generation = self.processes[index].generation;
         for asker in std::mem::take(&mut self.processes[index].history.orders.restarting) {
             self.answer(asker, &Restarted { manager: self.name(index), generation });

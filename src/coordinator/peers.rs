@@ -23,8 +23,8 @@ pub(crate) struct Peer {
     pub(crate) throttled_until: Option<Instant>,
     /// Who looks at its lane.
     pub(crate) looker: Looker,
-    /// Whether something has come by its line, if that has a lane, since the main loop asked.
-    pub(crate) has_come: bool,
+    /// Whether something has gone either way by its line since somebody asked: more may come soon.
+    pub(crate) is_lively: bool,
     /// Whether the main loop wants to know at once that it says something.
     pub(crate) is_hoped_for: bool,
     /// The lane that overtakes the pipe, in one life of the manager.
@@ -122,7 +122,6 @@ impl Peer {
     /// The same for a stop of everything, by its number: the manager's answer says which was the last it knew of.
     pub(crate) fn stop(&mut self, barrier: u64, number: u64) {
         if let Some(UrgentLane { page, .. }) = &self.urgent {
-            page.set_argument(SafeReason::BARRIER_WORD, barrier);
             page.set_argument(SafeReason::STOP_WORD, number);
         }
         self.enter_safe_state(barrier, SafeReason::StopOrdered);
@@ -205,8 +204,9 @@ impl Peer {
     ) -> bool {
         let Some(line) = &self.line else { return false };
         let (mut is_full, mut has_sent) = (false, false);
+        let mut sending = line.begin_sending();
         while let Some(bytes) = router.next_for(index, now) {
-            match line.send(bytes) {
+            match sending.send(bytes) {
                 Ok(()) => {
                     router.sent(index, gauge);
                     has_sent = true;
@@ -215,6 +215,8 @@ impl Peer {
                     is_full = true;
                     break;
                 }
+                // The manager says when it has emptied its lane; the main loop goes on then.
+                Err(PipeError::NoRoom) => break,
                 // The end of the pipe is seen by the main loop, which ends what is queued.
                 Err(PipeError::Closed) => break,
                 Err(error) => {
@@ -223,10 +225,14 @@ impl Peer {
                 }
             }
         }
+        if let Err(error) = sending.finish() {
+            log::debug!("a manager was not called: {error}");
+        }
         if is_full != self.is_full {
             self.is_full = is_full;
             self.watch(poller);
         }
+        self.is_lively |= has_sent;
         has_sent && self.look_at.is_none() && self.begin_watch(now.get())
     }
 

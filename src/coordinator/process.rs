@@ -1,6 +1,7 @@
 //! One manager's process as the main loop follows it.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
@@ -51,11 +52,15 @@ pub(crate) struct Process {
     pub(crate) generation: u32,
     /// Whether it is on the rungs from which there is no way back: it hung, or was not ready in time.
     pub(crate) is_condemned: bool,
-    /// Whether it is optional and was found absent; `fault` says why. What is left of it still ends.
+    /// Whether it is optional and absent; `fault` says why. What is left of it still ends.
     pub(crate) is_absent: bool,
+    /// Whether it was absent before, and is tried once more: it is absent again when that fails.
+    pub(crate) is_on_trial: bool,
     pub(crate) child: Option<ChildProcess>,
     pub(crate) page: Option<Arc<StatusPage>>,
     pub(crate) urgent: Option<Arc<Doorbell>>,
+    /// Readable when a thread has ended that lasts as long as its process.
+    pub(crate) witnesses: Vec<OwnedFd>,
     pub(crate) stdout: Option<Output<ChildStdout>>,
     pub(crate) stderr: Option<Output<ChildStderr>>,
     pub(crate) records: RecordBudget,
@@ -119,10 +124,10 @@ impl Process {
 
     /// From now on this is about its next life.
     pub(crate) fn begin_life(self, rules: &Supervision) -> Self {
-        let taken = self.taken();
+        let (taken, is_on_trial) = (self.taken(), self.is_absent);
         let mut history = self.history;
         history.taken_before += taken;
-        Self::life(history, self.generation + 1, rules.watchdog)
+        Self { is_on_trial, ..Self::life(history, self.generation + 1, rules.watchdog) }
     }
 
     fn life(history: History, generation: u32, watchdog: Option<Duration>) -> Self {
@@ -132,9 +137,11 @@ impl Process {
             generation,
             is_condemned: false,
             is_absent: false,
+            is_on_trial: false,
             child: None,
             page: None,
             urgent: None,
+            witnesses: Vec::new(),
             stdout: None,
             stderr: None,
             records: RecordBudget::new(Instant::now()),

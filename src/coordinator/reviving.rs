@@ -10,7 +10,7 @@ use log::Level;
 
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
-use super::process::{Phase, Process, describe_exit};
+use super::process::{Phase, Process};
 use super::router::Life;
 use super::summary::Death;
 use crate::config::{Rearm, RestartPolicy};
@@ -22,7 +22,8 @@ impl MainLoop {
     pub(super) fn follow_up(&mut self, index: usize, status: ExitStatus, was_told: bool) {
         let process = &self.processes[index];
         if process.is_absent {
-            return self.unguard(index);
+            self.unguard(index);
+            return self.try_again_if_asked(index);
         }
         let is_in_order = status.success() && process.safe_state.is_some();
         let is_unsafe = process.is_condemned || !process.has_said_safe();
@@ -81,11 +82,11 @@ impl MainLoop {
         self.tell_of_death(death);
     }
 
-    /// A manager has ended though nobody asked for that: what is known of it is kept.
-    pub(super) fn note_death(&mut self, index: usize, how: String, because: Option<String>) {
+    /// A manager has ended though nobody asked for that: what is known of it.
+    pub(super) fn death(&self, index: usize, how: String, because: Option<String>) -> Death {
         let command = self.last_command(index);
         let process = &self.processes[index];
-        let death = Death {
+        Death {
             manager: self.name(index),
             generation: process.generation,
             pid: process.child.as_ref().map_or(0, |child| child.pid),
@@ -97,12 +98,11 @@ impl MainLoop {
             last_lines: process.last_lines(),
             safe_program: None,
             then: String::new(),
-        };
-        self.processes[index].history.deaths.push(death);
+        }
     }
 
     /// A new life begins: everything of the last one is left behind but its history.
-    fn revive(&mut self, index: usize) {
+    pub(super) fn revive(&mut self, index: usize) {
         let core = std::sync::Arc::clone(&self.core);
         let plan = &core.blueprint.managers[index];
         let blank = Process::new(&plan.supervision, plan.safe_deadline);
@@ -132,6 +132,9 @@ impl MainLoop {
 
     /// A new life has failed before it began to work: what runs of it is ended, and its end is one like any other.
     pub(super) fn life_failed(&mut self, index: usize, error: &LaunchError) {
+        if self.processes[index].is_on_trial && self.quit.is_none() {
+            return self.leave_out(index, error);
+        }
         let reason = error.reason();
         if !self.processes[index].is_condemned {
             let name = self.name(index);
@@ -146,7 +149,8 @@ impl MainLoop {
             }
             return;
         }
-        self.note_death(index, reason, None);
+        let death = self.death(index, reason, None);
+        self.processes[index].history.deaths.push(death);
         self.processes[index].phase = Phase::Down;
         let next = if self.quit.is_some() { Next::Rest } else { Next::ByPolicy { is_failure: true } };
         let end = End { is_unsafe: false, next };
@@ -166,6 +170,7 @@ impl MainLoop {
 
     fn begin_alone(&mut self, index: usize) {
         self.processes[index].phase = Phase::Running;
+        self.processes[index].is_on_trial = false;
         self.core.with_router(|router| {
             router.set_life(index, Life::Ready);
             router.tell(index, control::seal(&CoordinatorWord::Start));
@@ -192,11 +197,5 @@ impl MainLoop {
                 self.take_step(index, step);
             }
         }
-    }
-
-    /// In words, how a process ended of which nobody asked for it.
-    pub(super) fn unplanned(&self, index: usize, status: ExitStatus) -> String {
-        let during = self.last_command(index).map(|command| format!(", while at `{command}`"));
-        format!("ended by itself: {}{}", describe_exit(status), during.unwrap_or_default())
     }
 }

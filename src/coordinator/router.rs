@@ -37,7 +37,7 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 
 use crate::remote::{Answer, InFlight};
-use crate::wire::{CommandId, CommandSpec, Generation, Kind, UndeliveredReason};
+use crate::wire::{CommandId, CommandSpec, Generation, Kind, ManagerName, UndeliveredReason};
 
 use call::{Call, Stand};
 use entering::Part;
@@ -146,6 +146,11 @@ impl Router {
     /// The station at that place.
     pub fn station(&self, index: usize) -> &Station {
         &self.stations[index]
+    }
+
+    /// The place of the station of that name.
+    pub fn place_of(&self, name: &ManagerName) -> Option<usize> {
+        self.places.get(name.as_str()).copied()
     }
 
     /// How calls have ended so far.

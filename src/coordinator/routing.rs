@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Answers, Core, CoreState, Request};
+use super::answers::Answers;
+use super::core::{Core, CoreState, Request};
 use super::peers::Looker;
 use super::router::{Caller, Moment, Router};
 use crate::transport::PipeError;
@@ -108,9 +109,11 @@ impl Core {
             *left -= 1;
             self.throttle(state, index, packet.length);
             if packet.length == 0 {
+                // It was called, perhaps because there is room again.
+                self.flush(state, index, &Moment::now());
                 continue;
             }
-            state.peers[index].has_come |= line.lookout().is_some();
+            state.peers[index].is_lively = true;
             let taken = Envelope::open(&buffer[..packet.length])
                 .and_then(|envelope| self.take_envelope(state, index, &envelope));
             match taken {

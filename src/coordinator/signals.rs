@@ -120,8 +120,8 @@ impl SignalPort for Core {
         if !self.is_scope_thread() {
             return sleep(&|| false);
         }
-        let (work, page) = (self.scope_desk.work(), Arc::clone(page));
-        work.roused_by(Arc::new(move || page.rouse()), || sleep(&|| work.is_cancelled()));
+        let work = self.scope_desk.work();
+        work.sleep_on(Arc::clone(page), || sleep(&|| work.is_cancelled()));
     }
 }
 

@@ -166,7 +166,10 @@ impl MainLoop {
         let mut descriptors = vec![page.fd(), urgent.as_fd()];
         descriptors.extend(lanes.as_ref().map(LanePair::fd));
         line.send_with(&word, &descriptors)?;
-        lanes.iter().for_each(|lanes| line.widen(lanes.of_coordinator()));
+        if let Some(lanes) = &lanes {
+            line.widen(lanes.of_coordinator());
+            line.keep_back();
+        }
         Ok(())
     }
 

@@ -50,6 +50,7 @@ impl Stream {
             let reads = |reader: usize| self.ring.readers().any(|it| it.manager == Some(reader));
             let next = Ring::create(plan, reads)?;
             self.earlier.push(std::mem::replace(&mut self.ring, next));
+            self.is_left_empty = false;
             self.settle();
             return Ok(());
         }

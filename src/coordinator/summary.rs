@@ -79,6 +79,14 @@ pub struct Death {
     pub then: String,
 }
 
+impl Death {
+    /// In a few words: what happened.
+    pub(super) fn in_short(&self) -> String {
+        let during = self.command.as_ref().map(|command| format!(", while at `{command}`"));
+        format!("ended by itself: {}{}", self.how, during.unwrap_or_default())
+    }
+}
+
 impl std::fmt::Display for Death {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { manager, generation, pid, how, .. } = self;

@@ -42,7 +42,22 @@ impl Drop for ChildSignals {
     }
 }
 
+/// How much later than it wanted to a process may wake that has not stood still itself.
+const OVERSLEEP: Duration = Duration::from_millis(100);
+
 impl MainLoop {
+    /// This process itself may have stood still, as one that was stopped and is continued. Since when is not known; those
+    /// that start are not late because of that.
+    pub(super) fn make_up_for_standstill(&mut self, asleep_since: Instant, patience: Option<Duration>) {
+        let asleep = asleep_since.elapsed();
+        if patience.is_none_or(|patience| asleep < patience.saturating_add(OVERSLEEP)) {
+            return;
+        }
+        for process in self.processes.iter_mut().filter(|process| process.is_starting()) {
+            process.started_at = process.started_at.map(|at| at + asleep);
+        }
+    }
+
     /// Begins to look at a manager's page, if it is not looked at already.
     pub(super) fn watch(&mut self, index: usize) {
         self.processes[index].said_busy_at = Some(Instant::now());

@@ -11,11 +11,13 @@ use super::inbox::Arrived;
 use super::link::Link;
 use super::safety::Safety;
 use super::steps::Steps;
-use crate::registry::{Context, Finished, Incoming, Instance};
+use crate::registry::{Context, Finished, Incoming, Instance, Step};
 use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
 use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
-use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal};
+use crate::transport::PipeError;
+use crate::wire::control::ManagerWord;
+use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal, SafeReason};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
@@ -68,17 +70,52 @@ impl Dispatch {
             steps.note_failure(&self.name_of(header.command), failure);
         }
         match header.kind {
-            Kind::Request => self.answer(header, finished),
+            Kind::Request => self.answer(header, finished, |bytes| self.deliver(bytes, instance, steps)),
             _ => self.note_failure(header, finished.end),
         }
         self.page.finish(self.taken);
+    }
+
+    /// Sends the answer of a handler, however long the line is full: nobody else could. What is more urgent is done
+    /// meanwhile, so that a coordinator that hears nothing keeps no hardware from its safe state. A process that is to
+    /// end waits no longer: its caller learns of that.
+    fn deliver(&self, bytes: &[u8], instance: &mut dyn Instance, steps: &Steps) {
+        let mut entries = Vec::new();
+        let sent = loop {
+            match self.link.try_send(bytes) {
+                Err(PipeError::NotReady) if !self.ends() => self.link.wait_for_room(),
+                sent => break sent,
+            }
+            if let Some(order) = self.safety.begin() {
+                let enter = || self.safety.enter(order, instance);
+                entries.extend(steps.mark(Step::SafeState, enter));
+            }
+        };
+        let told = entries.into_iter().map(ManagerWord::Safe);
+        match sent {
+            Ok(()) => told.for_each(|word| self.link.tell(&word)),
+            Err(error) => {
+                log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
+                // There is hardly room for them either, and the process ends.
+                told.for_each(|word| {
+                    let _ = self.link.try_tell(&word);
+                });
+            }
+        }
+    }
+
+    /// Whether the process ends, and not in good order.
+    fn ends(&self) -> bool {
+        self.safety.ending().is_some_and(|reason| reason != SafeReason::Quit)
     }
 
     /// A stop was ordered before the command began: it never does. Of one-way commands the coordinator has told.
     fn call_off(&self, header: &Header) {
         self.page.begin(self.taken, header.command.0, None, monotonic_ns());
         if header.kind == Kind::Request {
-            self.answer(header, Finished::without_running(NotDone::Cancelled));
+            self.answer(header, Finished::without_running(NotDone::Cancelled), |bytes| {
+                self.link.send_answer(bytes)
+            });
         }
         self.page.finish(self.taken);
     }
@@ -103,6 +140,10 @@ impl Dispatch {
         };
         if spec.hazardous && !self.safety.may_leave() {
             log::warn!("`{}` does not run: it was sent before the coordinator froze", spec.name);
+            if header.kind == Kind::Send {
+                let (ordinal, command, sender) = (self.taken, header.command, arrived.sender);
+                self.link.tell(&ManagerWord::NotRun { ordinal, command, sender });
+            }
             return Finished::without_running(NotDone::Cancelled);
         }
         context.enter(self.index, header, now);
@@ -155,9 +196,9 @@ impl Dispatch {
         })
     }
 
-    fn answer(&self, asked: &Header, finished: Finished) {
+    fn answer(&self, asked: &Header, finished: Finished, deliver: impl FnOnce(&[u8])) {
         let (header, payload, stream) = finished.answer(asked);
-        let Some(source) = stream else { return self.link.answer(&header, &payload) };
+        let Some(source) = stream else { return header.lend_sealed(&payload, deliver) };
         let link = Arc::clone(&self.link);
         let send = Arc::new(move |header: &Header, payload: &[u8]| link.answer(header, payload));
         self.link.desk().streams().open(&header, &payload, source, send);
@@ -169,7 +210,7 @@ impl Dispatch {
         if asked.kind == Kind::Request {
             let command = self.name_of(asked.command);
             let refusal = NotDone::Refused(Refusal::Quitting { command });
-            self.answer(asked, Finished::without_running(refusal));
+            self.answer(asked, Finished::without_running(refusal), |bytes| self.link.send_answer(bytes));
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
+use crate::wire::{Envelope, Header, Kind, MAX_ENVELOPE_BYTES};
 
 /// The most that the worker takes at a time.
 pub(super) const TURN: usize = 64;
@@ -18,6 +18,8 @@ const LARGEST_SPARE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) header: Header,
+    /// Who sent a one-way command, in the coordinator's words.
+    pub(super) sender: u64,
     pub(super) payload: Vec<u8>,
     pub(super) descriptors: Vec<OwnedFd>,
 }
@@ -57,7 +59,7 @@ impl Inbox {
     pub(super) fn push(&mut self, envelope: Envelope<'_>, descriptors: Vec<OwnedFd>) {
         let mut payload = self.spare.pop().unwrap_or_default();
         payload.extend_from_slice(envelope.payload);
-        self.arrived.push_back(Arrived { header: envelope.header, payload, descriptors });
+        self.arrived.push_back(Arrived::new(envelope.header, payload, descriptors));
     }
 
     /// The worker has done with it.
@@ -71,8 +73,15 @@ impl Inbox {
 }
 
 impl Arrived {
+    fn new(mut header: Header, payload: Vec<u8>, descriptors: Vec<OwnedFd>) -> Self {
+        // A one-way command has no call that could be cancelled or told of.
+        let is_one_way = header.kind == Kind::Send;
+        let sender = if is_one_way { std::mem::take(&mut header.correlation) } else { 0 };
+        Self { header, sender, payload, descriptors }
+    }
+
     /// Something for the worker that another thread has taken from the line.
     pub(super) fn of(envelope: Envelope<'_>, descriptors: Vec<OwnedFd>) -> Self {
-        Self { header: envelope.header, payload: envelope.payload.to_vec(), descriptors }
+        Self::new(envelope.header, envelope.payload.to_vec(), descriptors)
     }
 }

@@ -163,6 +163,19 @@ impl Link {
         self.wake_worker();
     }
 
+    /// Sends an envelope if there is room.
+    pub(super) fn try_send(&self, bytes: &[u8]) -> Result<(), PipeError> {
+        self.line.send(bytes)
+    }
+
+    /// Waits, as the worker, until there may be room, or its bell rings.
+    pub(super) fn wait_for_room(&self) {
+        let room = PollFd::from_borrowed_fd(self.line.as_fd(), PollFlags::OUT);
+        let bell = PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN);
+        wait_for(&mut [room, bell], None);
+        self.bell.drain();
+    }
+
     pub(super) fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
         self.insist(until, || self.line.send(bytes))
     }
@@ -197,11 +210,14 @@ impl Link {
 
     /// Sends an answer, however long the line is full: nobody else could deliver it.
     pub(super) fn answer(&self, header: &Header, payload: &[u8]) {
-        header.lend_sealed(payload, |bytes| {
-            if let Err(error) = self.send_until(bytes, None) {
-                log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
-            }
-        });
+        header.lend_sealed(payload, |bytes| self.send_answer(bytes));
+    }
+
+    /// The same for one that is sealed.
+    pub(super) fn send_answer(&self, bytes: &[u8]) {
+        if let Err(error) = self.send_until(bytes, None) {
+            log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
+        }
     }
 
     fn insist_on(&self, word: &ManagerWord, send: impl Fn(&[u8]) -> Result<(), PipeError>) {

@@ -18,6 +18,7 @@ use super::lease::LeaseWatch;
 use super::link::Link;
 use super::safety::Safety;
 use super::signals::Signals;
+use super::witness;
 use crate::shm::{Doorbell, StatusPage};
 use crate::transport::poller::timespec;
 use crate::wire::{MAX_ENVELOPE_BYTES, SafeReason};
@@ -44,7 +45,13 @@ struct Woken {
 
 impl LinkThread {
     pub(super) fn start(self) -> std::io::Result<()> {
-        thread::Builder::new().name("labrig-link".to_owned()).spawn(move || self.run())?;
+        let (page, own) = (Arc::clone(&self.page), Arc::clone(&self.page));
+        let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
+        spawn("labrig-link").spawn(move || {
+            witness::testify(&own, 0);
+            self.run();
+        })?;
+        spawn("labrig-witness").stack_size(witness::STACK_BYTES).spawn(move || witness::last(&page))?;
         Ok(())
     }
 

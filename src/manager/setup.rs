@@ -142,7 +142,7 @@ fn await_end(link: &Link, inbox: &mut Inbox) -> SetupFailed {
 fn next_word(link: &Link, inbox: &mut Inbox) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
     loop {
         match link.wait_as_worker(inbox, &[], None) {
-            Woken::Arrived(Arrived { header, payload, descriptors }) if header.kind == Kind::Control => {
+            Woken::Arrived(Arrived { header, payload, descriptors, .. }) if header.kind == Kind::Control => {
                 let word = control::open_coordinators(&payload).map_err(|error| fail(link, error.into()))?;
                 return Ok((word, descriptors));
             }

@@ -60,7 +60,7 @@ impl SignalPort for Link {
             return sleep(&|| false);
         }
         let _paused = self.desk().vitals().pause();
-        let (work, page) = (self.desk().work(), Arc::clone(page));
-        work.roused_by(Arc::new(move || page.rouse()), || sleep(&|| work.is_cancelled()));
+        let work = self.desk().work();
+        work.sleep_on(Arc::clone(page), || sleep(&|| work.is_cancelled()));
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use serde::{Deserialize, Serialize};
 
 use super::cancels::Cancels;
@@ -92,6 +93,8 @@ pub(super) struct Kindness {
     timer: Option<Act>,
     restarts_on_panic: bool,
     watchdog_ms: u64,
+    /// Whether there is room for a few answers only that nobody has read.
+    is_narrow: bool,
 }
 
 /// What a manager says.
@@ -197,6 +200,9 @@ impl Instance for Puppet {
 /// Plays the coordinator of a manager that has been set up.
 fn play(like: Kindness) -> Played {
     let (pipe, theirs) = Pipe::pair().expect("a pair");
+    if like.is_narrow {
+        narrow(&theirs);
+    }
     let page = Arc::new(StatusPage::create(1).expect("memory can be had"));
     let mapped = StatusPage::map(page.fd().try_clone_to_owned().expect("a descriptor")).expect("a page");
     let urgent = Doorbell::create().expect("a bell");
@@ -217,6 +223,11 @@ fn play(like: Kindness) -> Played {
     });
     is_ready.recv_timeout(PATIENCE).expect("it is set up");
     Played { pipe, page, urgent, terminate, seen, release, ended }
+}
+
+/// Leaves as little room on that side as the system lets one leave.
+fn narrow(pipe: &Pipe) {
+    set_socket_send_buffer_size(pipe, 1).expect("a socket has room that can be set");
 }
 
 fn worker(pipe: Pipe, page: Arc<StatusPage>, urgent: Doorbell, signals: Signals, puppet: Puppet) -> Worker {

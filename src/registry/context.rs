@@ -352,8 +352,9 @@ impl Context {
     pub fn producer(&mut self, stream: &str, format: FrameFormat) -> Result<FrameProducer, ProducerError> {
         format.check()?;
         let gate = Arc::clone(&self.producers.gate);
-        let (producer, vitals) = (self.producers.take(stream)?, Arc::clone(&self.vitals));
-        Ok(FrameProducer { producer, gate, vitals, has_passed: false, format })
+        let (vitals, work) = (Arc::clone(&self.vitals), Arc::clone(&self.work));
+        let producer = self.producers.take(stream)?;
+        Ok(FrameProducer { producer, gate, vitals, work, has_passed: false, format })
     }
 }
 
@@ -363,21 +364,27 @@ pub struct FrameProducer {
     producer: Producer,
     gate: Arc<Gate>,
     vitals: Arc<Vitals>,
+    work: Arc<Cancellations>,
     has_passed: bool,
     format: FrameFormat,
 }
 
 impl FrameProducer {
     /// Loans a slot for a frame of the present format; waits until every manager of the rig is ready, and as
-    /// long as lossless readers lag behind. Call it from a thread of its own, or from a timer; in `setup` it
-    /// would wait for itself.
+    /// long as lossless readers lag behind. Call it from a thread of its own, or from a timer or handler; in `setup`
+    /// it would wait for itself. On a thread of its own nobody's command ends the wait.
     ///
     /// # Errors
+    /// [`LoanError::Cancelled`] when the handler that waits is cancelled or everything is stopped,
     /// [`LoanError::Interrupted`] when the rig quits, [`LoanError::TooLarge`] when the frame does not fit.
     pub fn loan(&mut self) -> Result<FrameSlot<'_>, LoanError> {
         self.wait_for_start();
+        if !self.vitals.is_worker() {
+            return self.producer.loan(self.format);
+        }
         let _paused = self.vitals.pause();
-        self.producer.loan(self.format)
+        let (bell, work, producer) = (self.producer.bell(), &self.work, &mut self.producer);
+        work.wait_at(bell, || producer.loan_unless(self.format, &|| work.is_cancelled()))
     }
 
     /// Waits until every manager of the rig is ready, or the rig quits.

@@ -137,6 +137,11 @@ impl Vitals {
         }
     }
 
+    /// Whether this is the thread whose doings are said there.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.signs.get().is_some_and(|signs| signs.worker == thread::current().id())
+    }
+
     /// The worker waits inside labrig until what is returned is dropped: that time does not count. On other threads
     /// nothing changes, as they are not watched.
     pub(crate) fn pause(&self) -> Pause<'_> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::slot::Slot;
+use crate::shm::{Doorbell, SignalPage};
 use crate::wire::Refusal;
 
 /// The command being handled was cancelled, or its process ends: give up, and leave the device well.
@@ -38,25 +39,24 @@ struct State {
     /// Whether everything is to give up until [`Cancellations::go_on`].
     is_held: bool,
     ends: bool,
-    /// Wakes whoever runs now from a sleep elsewhere.
-    rouse: Rouse,
+    /// Where whoever runs now waits, if that is elsewhere.
+    elsewhere: Option<Elsewhere>,
 }
 
-/// What wakes a thread that sleeps on something else than a [`Cancellations`].
-#[derive(Clone, Default)]
-struct Rouse(Option<Arc<dyn Fn() + Send + Sync>>);
+/// What wakes a thread that does not wait here.
+#[derive(Debug)]
+enum Elsewhere {
+    At(Arc<Doorbell>),
+    On(Arc<SignalPage>),
+}
 
-impl Rouse {
-    fn call(self) {
-        if let Some(rouse) = self.0 {
-            rouse();
+impl State {
+    fn ring(&self) {
+        match &self.elsewhere {
+            Some(Elsewhere::At(bell)) => bell.ring(),
+            Some(Elsewhere::On(page)) => page.rouse(),
+            None => {}
         }
-    }
-}
-
-impl std::fmt::Debug for Rouse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "asleep" } else { "awake" })
     }
 }
 
@@ -108,10 +108,9 @@ impl Cancellations {
         let mut state = self.state.lock();
         if state.current == Some(call) {
             self.is_cancelled.store(true, Ordering::Release);
-            let rouse = state.rouse.clone();
+            state.ring();
             drop(state);
             self.changed.notify_all();
-            rouse.call();
             return true;
         }
         let is_to_come = call > state.last_begun;
@@ -140,10 +139,26 @@ impl Cancellations {
         note(&mut state);
         // Within the lock, or a sleeper that has just looked would miss the call that wakes it.
         self.is_cancelled.store(true, Ordering::Release);
-        let rouse = state.rouse.clone();
+        state.ring();
         drop(state);
         self.changed.notify_all();
-        rouse.call();
+    }
+
+    /// Whoever runs now waits elsewhere, where that bell wakes it: it is rung when it is to give up.
+    pub fn wait_at<T>(&self, bell: Arc<Doorbell>, wait: impl FnOnce() -> T) -> T {
+        self.wait_elsewhere(Elsewhere::At(bell), wait)
+    }
+
+    /// Whoever runs now sleeps on a page of signals, from which it is roused when it is to give up.
+    pub fn sleep_on<T>(&self, page: Arc<SignalPage>, sleep: impl FnOnce() -> T) -> T {
+        self.wait_elsewhere(Elsewhere::On(page), sleep)
+    }
+
+    fn wait_elsewhere<T>(&self, place: Elsewhere, wait: impl FnOnce() -> T) -> T {
+        self.state.lock().elsewhere = Some(place);
+        let done = wait();
+        self.state.lock().elsewhere = None;
+        done
     }
 
     /// Whether whoever runs now is to give up.
@@ -162,13 +177,6 @@ impl Cancellations {
     /// Whether whoever runs now is to give up waiting for what it has asked for.
     pub fn ends_wait(&self, slot: &Slot) -> bool {
         self.is_cancelled() && !slot.outlasts(self.turn.load(Ordering::Relaxed))
-    }
-
-    /// Runs a sleep of whoever runs now on something of its own; `rouse` wakes it from there when it is to give up.
-    pub fn roused_by(&self, rouse: Arc<dyn Fn() + Send + Sync>, sleep: impl FnOnce()) {
-        self.state.lock().rouse = Rouse(Some(rouse));
-        sleep();
-        self.state.lock().rouse = Rouse::default();
     }
 
     /// Sleeps, unless whoever runs now is to give up: then it ends at once.
@@ -192,6 +200,7 @@ impl Cancellations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shm::{Roused, SignalWriter};
 
     /// What happens to one call, and whether it may run and is cancelled in the end.
     fn check_call(happens: impl FnOnce(&Cancellations), may_run: bool, is_cancelled: bool) {
@@ -266,22 +275,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_elsewhere_is_woken_by_whatever_cancels_it_and_by_nothing_later() {
+    fn a_sleep_on_a_page_of_signals_ends_by_whatever_cancels_it() {
         let by_call: fn(&Cancellations) = |work| assert!(work.cancel(5));
         for cancel in [by_call, Cancellations::hold, Cancellations::cancel_all] {
-            let (work, rung) = (Cancellations::default(), Arc::new(AtomicU64::new(0)));
+            let (work, writer) = (Cancellations::default(), SignalWriter::local(&[1]).expect("it is small"));
             work.begin(5);
-            let bell = Arc::clone(&rung);
-            let rouse = move || {
-                bell.fetch_add(1, Ordering::SeqCst);
-            };
-            work.roused_by(Arc::new(rouse), || {
-                assert!(!work.is_cancelled());
+            std::thread::scope(|threads| {
+                let sleeper = threads.spawn(|| {
+                    let sleep = || writer.page().wait(0, 0, None, &|| work.is_cancelled());
+                    work.sleep_on(Arc::clone(writer.page()), sleep)
+                });
                 cancel(&work);
-                assert!(work.is_cancelled());
+                assert_eq!(sleeper.join().expect("it does not panic"), Ok(Roused::Stopped));
             });
-            cancel(&work);
-            assert_eq!(rung.load(Ordering::SeqCst), 1);
         }
     }
 

@@ -166,6 +166,22 @@ impl LanePutter {
         self.0.put(bytes, beside)
     }
 
+    /// Writes a record, which is there once it is [published](Self::publish); says whether there was room.
+    pub fn write(&mut self, bytes: &[u8], beside: u32) -> bool {
+        self.0.write(bytes, beside)
+    }
+
+    /// All that was written is there from now on; says whether the taker will see it. Never [`Put::Full`].
+    pub fn publish(&self) -> Put {
+        self.0.publish()
+    }
+
+    /// There was no room for so many bytes: from now on the taker says when it has taken everything (see
+    /// [`Lookout::awaited_at`]). Says whether there is room after all.
+    pub fn wait_for_room(&mut self, bytes: usize) -> bool {
+        self.0.wait_for_room(bytes)
+    }
+
     /// So many packets have been sent beside the lane by now.
     pub fn note_beside(&self, count: u32) {
         self.0.note_beside(count);
@@ -210,6 +226,13 @@ impl Lookout {
     #[must_use]
     pub fn has_records(&self) -> bool {
         self.0.has_records()
+    }
+
+    /// How far its taker has come, when that has taken everything and the putter waits for room: it is to be told. Exact
+    /// after [`fall_asleep`](Self::fall_asleep), before that it may be overlooked.
+    #[must_use]
+    pub fn awaited_at(&self) -> Option<u64> {
+        self.0.awaited_at()
     }
 
     /// From now on somebody looks, or will before it sleeps.

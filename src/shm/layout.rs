@@ -19,7 +19,7 @@ pub(super) const RING_MAGIC: u64 = u64::from_le_bytes(*b"labrigFR");
 /// `labrigCU` as a number: the first word of a cursor.
 pub(super) const CURSOR_MAGIC: u64 = u64::from_le_bytes(*b"labrigCU");
 /// Raised with every change of this file.
-pub(super) const LAYOUT_VERSION: u32 = 3;
+pub(super) const LAYOUT_VERSION: u32 = 4;
 
 /// Added to the mark of a slot whose frame is still there but must not be taken up any more.
 pub(super) const TAKING: u64 = 1 << 63;

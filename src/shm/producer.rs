@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
-/// Why no slot was loaned. The ring is as it was, and every refusal but [`LoanError::Interrupted`] and
-/// [`LoanError::Ended`] is counted in it.
+/// Why no slot was loaned. The ring is as it was, and every refusal but [`LoanError::Interrupted`],
+/// [`LoanError::Cancelled`] and [`LoanError::Ended`] is counted in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoanError {
@@ -52,6 +52,9 @@ pub enum LoanError {
     /// The ring has ended.
     #[error("the frame ring has ended")]
     Ended,
+    /// Whoever waited was to give up: its command was cancelled, or everything was stopped.
+    #[error("whoever waited for a free slot was to give up")]
+    Cancelled,
     /// The system did not let the producer sleep.
     #[error(transparent)]
     Wait(#[from] WaitError),
@@ -164,7 +167,27 @@ impl Producer {
     /// - [`LoanError::Interrupted`], [`LoanError::Ended`]: there is nothing more to be published.
     /// - [`LoanError::Wait`]: the system did not let the producer sleep.
     pub fn loan(&mut self, format: FrameFormat) -> Result<FrameSlot<'_>, LoanError> {
-        self.loan_with(format, Patience::Endless)
+        self.loan_with(format, Patience::Endless, &|| false)
+    }
+
+    /// Loans a slot; waits as long as lossless readers lag behind, and until it `is_to_stop`. Whoever makes it stop
+    /// rings [`bell`](Self::bell) afterwards.
+    ///
+    /// # Errors
+    /// - [`LoanError::Cancelled`]: there was no free slot when it was to stop.
+    /// - as for [`Producer::loan`].
+    pub fn loan_unless(
+        &mut self,
+        format: FrameFormat,
+        is_to_stop: &dyn Fn() -> bool,
+    ) -> Result<FrameSlot<'_>, LoanError> {
+        self.loan_with(format, Patience::Endless, is_to_stop)
+    }
+
+    /// What wakes a loan that waits: it looks again, and goes on waiting if nothing has changed.
+    #[must_use]
+    pub fn bell(&self) -> Arc<Doorbell> {
+        Arc::clone(&self.space)
     }
 
     /// Loans a slot if one is free; never waits.
@@ -173,7 +196,7 @@ impl Producer {
     /// - [`LoanError::NoFreeSlot`]: a lossless reader lags behind.
     /// - as for [`Producer::loan`].
     pub fn try_loan(&mut self, format: FrameFormat) -> Result<FrameSlot<'_>, LoanError> {
-        self.loan_with(format, Patience::None)
+        self.loan_with(format, Patience::None, &|| false)
     }
 
     /// Loans a slot; waits for at most `patience`.
@@ -186,7 +209,7 @@ impl Producer {
         format: FrameFormat,
         patience: Duration,
     ) -> Result<FrameSlot<'_>, LoanError> {
-        self.loan_with(format, Patience::of(patience))
+        self.loan_with(format, Patience::of(patience), &|| false)
     }
 
     /// Ends the ring: readers drain what is there and then see the end. Dropping the producer does the same.
@@ -194,9 +217,15 @@ impl Producer {
         drop(self);
     }
 
-    fn loan_with(&mut self, format: FrameFormat, patience: Patience) -> Result<FrameSlot<'_>, LoanError> {
-        let slot = self.check(format).and_then(|()| self.find_slot(patience)).inspect_err(|error| {
-            if !matches!(error, LoanError::Interrupted | LoanError::Ended) {
+    fn loan_with(
+        &mut self,
+        format: FrameFormat,
+        patience: Patience,
+        is_to_stop: &dyn Fn() -> bool,
+    ) -> Result<FrameSlot<'_>, LoanError> {
+        let found = self.check(format).and_then(|()| self.find_slot(patience, is_to_stop));
+        let slot = found.inspect_err(|error| {
+            if !matches!(error, LoanError::Interrupted | LoanError::Cancelled | LoanError::Ended) {
                 add(&self.ring.counters().refused, 1);
             }
         })?;
@@ -223,7 +252,7 @@ impl Producer {
         Ok(())
     }
 
-    fn find_slot(&mut self, patience: Patience) -> Result<usize, LoanError> {
+    fn find_slot(&mut self, patience: Patience, is_to_stop: &dyn Fn() -> bool) -> Result<usize, LoanError> {
         if let Some(slot) = self.take_free_slot() {
             return Ok(slot);
         }
@@ -231,25 +260,34 @@ impl Producer {
             return Err(LoanError::NoFreeSlot { slots: self.ring.geometry().slots });
         }
         let began = monotonic_ns();
-        let found = self.wait_for_slot(patience, began);
+        let found = self.wait_for_slot(patience, is_to_stop, began);
         let counters = self.ring.counters();
         add(&counters.waited, 1);
         add(&counters.waited_ns, monotonic_ns().saturating_sub(began));
         found
     }
 
-    fn wait_for_slot(&mut self, patience: Patience, began: u64) -> Result<usize, LoanError> {
+    fn wait_for_slot(
+        &mut self,
+        patience: Patience,
+        is_to_stop: &dyn Fn() -> bool,
+        began: u64,
+    ) -> Result<usize, LoanError> {
         if let Some(slot) = look_briefly(self.spin, || self.take_free_slot()) {
             return Ok(slot);
         }
         self.ring.sleep().waiting_since_ns.store(began, Ordering::Relaxed);
-        let found = self.sleep_for_slot(patience);
+        let found = self.sleep_for_slot(patience, is_to_stop);
         self.ring.sleep().producer_waiting.store(0, Ordering::Relaxed);
         self.ring.sleep().waiting_since_ns.store(0, Ordering::Relaxed);
         found
     }
 
-    fn sleep_for_slot(&mut self, patience: Patience) -> Result<usize, LoanError> {
+    fn sleep_for_slot(
+        &mut self,
+        patience: Patience,
+        is_to_stop: &dyn Fn() -> bool,
+    ) -> Result<usize, LoanError> {
         loop {
             // Each sleep has a number of its own: readers ring once per number.
             self.sleeps += 1;
@@ -260,6 +298,9 @@ impl Producer {
                 return Ok(slot);
             }
             self.check_running()?;
+            if is_to_stop() {
+                return Err(LoanError::Cancelled);
+            }
             match patience {
                 Patience::Until { whole, .. } if patience.is_over() => {
                     let slots = self.ring.geometry().slots;

@@ -130,6 +130,7 @@ struct AboutWords {
     state: AtomicU32,
     generation: AtomicU64,
     pid: AtomicU32,
+    witnesses: [AtomicU32; StatusPage::WITNESSES],
 }
 
 /// Written by the manager.
@@ -177,6 +178,8 @@ impl StatusPage {
     pub const COUNTERS: usize = 64;
     /// How many argument words there are.
     pub const ARGUMENTS: usize = 8;
+    /// How many threads testify to the manager's life.
+    pub const WITNESSES: usize = 2;
 
     /// Creates the page of one life of a manager; everything but the generation is zero.
     ///
@@ -232,6 +235,20 @@ impl StatusPage {
     /// Says which process the manager is.
     pub fn set_pid(&self, pid: u32) {
         self.about().pid.store(pid, Ordering::Relaxed);
+    }
+
+    /// The threads that last as long as the manager's process, by their numbers; 0 for those that have not said so.
+    #[must_use]
+    pub fn witnesses(&self) -> [u32; Self::WITNESSES] {
+        self.about().witnesses.each_ref().map(|thread| thread.load(Ordering::Relaxed))
+    }
+
+    /// Says that a thread lasts as long as the manager's process.
+    ///
+    /// # Panics
+    /// When `index` is not less than [`StatusPage::WITNESSES`].
+    pub fn set_witness(&self, index: usize, thread: u32) {
+        self.about().witnesses[index].store(thread, Ordering::Relaxed);
     }
 
     /// The code of the state the manager is in. Everything written before it was set is visible.

@@ -1,15 +1,15 @@
 //! The line between the coordinator and one manager: a pipe and, beside it, lanes in shared memory.
 //!
 //! Envelopes that are small and carry no descriptors go by the lane, which costs no system call while the other side is
-//! awake; everything else, and what the lane has no room for, goes by the pipe. What is sent arrives in one order,
+//! awake; everything else goes by the pipe, and so does what the lane has no room for, unless this side keeps it back. What is sent arrives in one order,
 //! whichever way it takes: each record says how many packets went before it. Whoever sleeps waits for its pipe, and is
 //! called there by a packet of one byte.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::pipe::{Packet, Pipe, PipeError};
 use crate::shm::{LaneError, LanePutter, LaneTaker, Lookout, MAX_RECORD_BYTES, Put, Taken};
@@ -29,6 +29,10 @@ pub struct Line {
     is_shut: AtomicBool,
     /// Whether the other side slept when something was last put into its lane.
     has_called: AtomicBool,
+    /// Whether what has no room in the lane is kept back, instead of going by the pipe.
+    keeps_back: AtomicBool,
+    /// How far its lane had been emptied when the other side was last told so.
+    told_of_room_at: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +67,8 @@ impl Line {
             received: AtomicU32::new(0),
             is_shut: AtomicBool::new(false),
             has_called: AtomicBool::new(false),
+            keeps_back: AtomicBool::new(false),
+            told_of_room_at: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -78,24 +84,26 @@ impl Line {
         }
     }
 
+    /// From now on this side keeps back what has no room in its lane ([`PipeError::NoRoom`]): whoever sends a great deal
+    /// is as fast as the other side takes it, not as the system passes packets on.
+    pub fn keep_back(&self) {
+        self.keeps_back.store(true, Ordering::Relaxed);
+    }
+
     /// Sends an envelope, or says at once that there is no room.
     ///
     /// # Errors
-    /// [`PipeError::NotReady`] when the line is full, [`PipeError::Closed`] when nobody will read it.
+    /// [`PipeError::NotReady`] when the pipe is full, [`PipeError::NoRoom`] when the lane is and this side keeps back,
+    /// [`PipeError::Closed`] when nobody will read it.
     pub fn send(&self, bytes: &[u8]) -> Result<(), PipeError> {
-        let mut out = self.out.lock();
-        if bytes.len() <= MAX_RECORD_BYTES {
-            let sent = out.sent;
-            match out.lane.as_mut().map(|lane| lane.put(bytes, sent)) {
-                Some(Put::Seen) => return Ok(self.has_called.store(false, Ordering::Relaxed)),
-                Some(Put::Unseen) => {
-                    self.has_called.store(true, Ordering::Relaxed);
-                    return out.call(&self.pipe);
-                }
-                Some(Put::Full) | None => {}
-            }
-        }
-        out.send(&self.pipe, bytes, &[])
+        let mut sending = self.begin_sending();
+        sending.send(bytes)?;
+        sending.finish()
+    }
+
+    /// Sends several envelopes one right after the other, of which the other side is told once.
+    pub fn begin_sending(&self) -> Sending<'_> {
+        Sending { line: self, out: self.out.lock(), has_written: false }
     }
 
     /// Sends an envelope with descriptors, or says at once that there is no room.
@@ -160,7 +168,10 @@ impl Line {
     /// As [`receive`](Self::receive).
     pub fn receive_known(&self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
         match self.lookout.get() {
-            Some(_) if !self.has_news() => Err(PipeError::NotReady),
+            Some(lane) if !self.has_news() => {
+                self.tell_of_room(lane);
+                Err(PipeError::NotReady)
+            }
             _ => self.receive(buffer),
         }
     }
@@ -193,6 +204,16 @@ impl Line {
         self.lookout.get().into_iter().for_each(Lookout::rouse);
     }
 
+    /// Tells the other side, once, that its lane is empty, when it waits for that.
+    fn tell_of_room(&self, lane: &Lookout) {
+        let Some(at) = lane.awaited_at() else { return };
+        if self.told_of_room_at.swap(at, Ordering::Relaxed) != at
+            && let Err(error) = self.out.lock().call(&self.pipe)
+        {
+            log::debug!("the other side was not told that there is room: {error}");
+        }
+    }
+
     /// Whether the other side slept, and was called, when something was last put into its lane.
     pub fn has_called(&self) -> bool {
         self.has_called.load(Ordering::Relaxed)
@@ -219,6 +240,7 @@ impl Line {
     pub fn fall_asleep(&self) -> bool {
         let Some(lane) = self.lookout.get() else { return true };
         lane.fall_asleep();
+        self.tell_of_room(lane);
         !lane.has_records() && self.into.lock().held.is_none()
     }
 
@@ -238,6 +260,67 @@ impl AsFd for Line {
     /// What becomes readable when this side is called, and at the end.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
+    }
+}
+
+/// Several envelopes on their way; see [`Line::begin_sending`].
+pub struct Sending<'a> {
+    line: &'a Line,
+    out: MutexGuard<'a, Out>,
+    has_written: bool,
+}
+
+impl Sending<'_> {
+    /// Sends one more.
+    ///
+    /// # Errors
+    /// As [`Line::send`].
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), PipeError> {
+        if bytes.len() <= MAX_RECORD_BYTES && self.out.lane.is_some() {
+            if self.write(bytes) {
+                return Ok(());
+            }
+            // The taker is to see what there is before it can make room.
+            self.publish()?;
+            if self.line.keeps_back.load(Ordering::Relaxed) {
+                let has_room = self.out.lane.as_mut().is_some_and(|lane| lane.wait_for_room(bytes.len()));
+                return if has_room && self.write(bytes) { Ok(()) } else { Err(PipeError::NoRoom) };
+            }
+        }
+        self.publish()?;
+        self.out.send(&self.line.pipe, bytes, &[])
+    }
+
+    /// The other side is told.
+    ///
+    /// # Errors
+    /// [`PipeError::Closed`] when nobody will read them.
+    pub fn finish(mut self) -> Result<(), PipeError> {
+        self.publish()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.out.sent;
+        let has_room = self.out.lane.as_mut().is_some_and(|lane| lane.write(bytes, sent));
+        self.has_written |= has_room;
+        has_room
+    }
+
+    fn publish(&mut self) -> Result<(), PipeError> {
+        if !std::mem::take(&mut self.has_written) {
+            return Ok(());
+        }
+        let is_unseen = self.out.lane.as_ref().is_some_and(|lane| lane.publish() == Put::Unseen);
+        self.line.has_called.store(is_unseen, Ordering::Relaxed);
+        if is_unseen { self.out.call(&self.line.pipe) } else { Ok(()) }
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.publish() {
+            log::debug!("the other side was not called: {error}");
+        }
     }
 }
 

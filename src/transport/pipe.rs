@@ -41,6 +41,9 @@ pub enum PipeError {
     /// Nothing to read, or no room to write, right now.
     #[error("the pipe is not ready")]
     NotReady,
+    /// What is small has no room beside the pipe; the other side says when there is.
+    #[error("there is no room in the lane")]
+    NoRoom,
     /// The other end is closed.
     #[error("the other end of the pipe is closed")]
     Closed,

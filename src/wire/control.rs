@@ -223,6 +223,16 @@ pub enum ManagerWord {
         /// Its fingerprint here.
         theirs: CommandId,
     },
+    /// A one-way command that moves or emits something was taken and not run: the coordinator was frozen, and the
+    /// manager in its safe state.
+    NotRun {
+        /// Its number among those that this manager was given.
+        ordinal: u64,
+        /// Which command.
+        command: CommandId,
+        /// Who sent it, as its envelope said in place of a call's number.
+        sender: u64,
+    },
     /// The page for its signals is mapped: it can be sealed and handed to readers.
     SignalsMapped,
 }

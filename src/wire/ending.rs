@@ -112,6 +112,10 @@ pub enum UndeliveredReason {
     /// Everything was stopped before it was taken: it did not run.
     #[error("everything was stopped")]
     Stopped,
+    /// It moves or emits something, and its manager was in its safe state because the coordinator was frozen: it did
+    /// not run.
+    #[error("the coordinator was frozen, and its manager in its safe state")]
+    Frozen,
 }
 
 /// The outcome of a broadcast at one manager, as it travels.

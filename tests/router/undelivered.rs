@@ -93,6 +93,53 @@ fn what_was_not_sent_when_the_rig_quit_was_not_delivered() {
     assert_eq!(by_reason(&bench.router.totals()), [0, 0, 0, 1]);
 }
 
+/// Whether the router still remembers it, or has nothing but the manager's word.
+fn check_not_run(sender: Caller, is_remembered: bool) {
+    let mut bench = Bench::ready();
+    bench.accept(send(MOVE).to("stage_y").by(sender));
+    let sent = bench.pass(STAGE_Y).expect("it is sent");
+    bench.take(STAGE_Y);
+    if !is_remembered {
+        bench.accept(send(MOVE).to("stage_y").by(OTHER));
+        drop(bench.pass(STAGE_Y));
+    }
+    bench.router.not_run(STAGE_Y, 1, MOVE, sent.header.correlation);
+    let told = bench.news().undelivered;
+    let [(to, news)] = &told[..] else { panic!("not told once: {told:?}") };
+    let is_same = match (sender, *to) {
+        (
+            Caller::Manager { index, generation, .. },
+            Caller::Manager { index: found, generation: life, .. },
+        ) => (index, generation) == (found, life),
+        (Caller::Local(_), Caller::Local(_)) => true,
+        _ => false,
+    };
+    assert!(is_same, "{to:?}");
+    assert_eq!((news.to.as_str(), &news.reason), ("stage_y", &UndeliveredReason::Frozen));
+    assert_eq!(told_to(&mut bench, STAGE_X).len(), usize::from(sender == STAGE));
+    assert_eq!(by_reason(&bench.router.totals()), [0, 0, 0, 1]);
+    bench.die(STAGE_Y);
+    assert_eq!(bench.news().undelivered.len(), usize::from(!is_remembered), "it was told again");
+}
+
+#[test]
+fn what_its_manager_has_taken_and_not_run_is_told_once() {
+    for sender in [ME, STAGE] {
+        check_not_run(sender, true);
+        check_not_run(sender, false);
+    }
+}
+
+#[test]
+fn a_sender_that_a_manager_has_made_up_is_told_nothing() {
+    let mut bench = Bench::ready();
+    for sender in [7 << 32 | 1, 1 << 32 | 999, u64::MAX, 1 << 32] {
+        bench.router.not_run(STAGE_Y, 1, MOVE, sender);
+        assert!((0..3).all(|index| told_to(&mut bench, index).is_empty()), "{sender:#x}");
+    }
+    assert_eq!(bench.router.totals().undelivered, 4);
+}
+
 #[test]
 fn what_a_manager_offered_in_vain_is_told_with_its_refusal() {
     let mut bench = Bench::ready();

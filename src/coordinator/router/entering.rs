@@ -143,7 +143,7 @@ impl Router {
         let header = Header {
             kind: if call.is_some() { Kind::Request } else { Kind::Send },
             generation: self.stations[index].generation,
-            correlation: call.unwrap_or(0),
+            correlation: call.unwrap_or_else(|| self.sender_word(index, part)),
             target: Target::Route,
             chain: Hops::from_slice(part.chain),
             ..*part.header

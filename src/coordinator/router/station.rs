@@ -421,6 +421,12 @@ impl Station {
         self.last_hazard > taken || self.queue.iter().any(|queued| queued.is_hazardous)
     }
 
+    /// Forgets a one-way command that went into its pipe, and gives it, if it is still remembered.
+    pub(super) fn forget_one_way(&mut self, ordinal: u64) -> Option<Ordered> {
+        let at = self.in_pipe.iter().position(|(found, _)| *found == ordinal)?;
+        self.in_pipe.remove(at).map(|(_, ordered)| ordered)
+    }
+
     /// Forgets the one-way commands that it has not taken, and gives them.
     pub(super) fn forget_untaken(&mut self, taken: u64) -> Vec<Ordered> {
         let first = self.in_pipe.partition_point(|(ordinal, _)| *ordinal <= taken);

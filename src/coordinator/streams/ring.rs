@@ -58,16 +58,18 @@ impl Ring {
         self.is_sealed
     }
 
-    /// Makes a cursor for the next life of a reader, and gives its last one back. One that was not used yet stays.
+    /// Makes a cursor for the next life of a reader, and gives its last one back. One that was not used yet stays; one
+    /// that was forgotten is a new reader.
     pub(super) fn renew_reader(
         &mut self,
         manager: usize,
         plan: &StreamBlueprint,
     ) -> Result<Option<StreamReader>, LaunchError> {
-        let Some(at) = self.readers.iter().position(|reader| reader.manager == Some(manager)) else {
+        let Some(reader) = plan.readers.iter().find(|reader| reader.manager == manager) else {
             return Ok(None);
         };
-        let Some(reader) = plan.readers.iter().find(|reader| reader.manager == manager) else {
+        let Some(at) = self.readers.iter().position(|reader| reader.manager == Some(manager)) else {
+            self.readers.push(StreamReader::create(&self.memory, plan, reader)?);
             return Ok(None);
         };
         let old = &self.readers[at];

@@ -52,6 +52,22 @@ fn what_a_frozen_coordinator_had_sent_does_not_move_anything_any_more() {
 }
 
 #[test]
+fn a_one_way_command_that_a_frozen_coordinator_had_sent_is_told_not_to_have_run() {
+    let played = play(Kindness::default());
+    played.page.set_lease_until_ns(over());
+    played.ask(1, &Do { act: Act::Return });
+    played.put::<Move>(Kind::Send, 77, &Move { act: Act::Return });
+    played.send(&Do { act: Act::Return });
+    played.ask(4, &Do { act: Act::Return });
+    assert_eq!(played.hear(), Heard::Done(1));
+    let told = ManagerWord::NotRun { ordinal: 2, command: Move::spec().id, sender: 77 };
+    assert_eq!(played.hear(), Heard::Word(told));
+    assert_eq!(played.hear(), Heard::Done(4));
+    let once = [began(Act::Return, true), RETURNED];
+    assert_eq!(played.see_rest(), once.repeat(3), "what moves did not run");
+}
+
+#[test]
 fn without_a_lease_nothing_lapses() {
     let played = play(Kindness::default());
     played.ask(1, &Move { act: Act::Return });

@@ -98,3 +98,41 @@ fn a_safe_state_that_fails_is_never_claimed() {
     played.order(SafeReason::StopOrdered, 1);
     assert_eq!(played.hear_safe().reason, SafeReason::StopOrdered);
 }
+
+/// How many answers there is room for, when nobody reads them.
+fn room() -> u64 {
+    let (_ours, theirs) = Pipe::pair().expect("a pair");
+    narrow(&theirs);
+    let answer = Header::new(Kind::Done).seal(&[]);
+    (0..).find(|_| theirs.send(&answer).is_err()).expect("it is full in the end")
+}
+
+/// Plays a manager that has one more answer to give than there is room for.
+fn play_unheard() -> (Played, u64) {
+    let (played, count) = (play(Kindness { is_narrow: true, ..Kindness::default() }), room() + 1);
+    for call in 1..=count {
+        played.ask(call, &Move { act: Act::Return });
+        assert!(matches!(played.see(), Seen::Began { .. }));
+        assert_eq!(played.see(), RETURNED);
+    }
+    (played, count)
+}
+
+#[test]
+fn an_answer_that_nobody_reads_keeps_nothing_from_its_safe_state() {
+    let (played, count) = play_unheard();
+    played.order(SafeReason::StopOrdered, 0);
+    assert_eq!(played.see(), Seen::Safe(SafeReason::StopOrdered));
+    // It is still there to be read, and whoever ordered the safe state is told of it.
+    (1..=count).for_each(|call| assert_eq!(played.hear(), Heard::Done(call)));
+    assert_eq!(played.hear_safe().reason, SafeReason::StopOrdered);
+    played.ask(count + 1, &Do { act: Act::Return });
+    assert_eq!(played.hear(), Heard::Done(count + 1));
+}
+
+#[test]
+fn one_that_is_terminated_while_nobody_reads_its_answers_is_safe_before_it_ends() {
+    let (played, _) = play_unheard();
+    std::io::Write::write_all(&mut &played.terminate, &[1]).expect("the signal comes");
+    assert_eq!(played.see(), Seen::Safe(SafeReason::Terminated));
+}

@@ -33,11 +33,13 @@ pub(super) struct Putter<M> {
     end: u64,
     /// How far the taker had come at the last look.
     start: u64,
+    /// Whether it has said that it waits for room.
+    waits: bool,
 }
 
 impl<M: LaneMemory> Putter<M> {
     pub(super) fn new(lane: M) -> Self {
-        Self { lane, end: 0, start: 0 }
+        Self { lane, end: 0, start: 0, waits: false }
     }
 
     pub(super) fn put(&mut self, bytes: &[u8], beside: u32) -> Put {
@@ -51,12 +53,25 @@ impl<M: LaneMemory> Putter<M> {
         self.lane.beside().store(count, Ordering::Release);
     }
 
+    /// There is no room for so many bytes: from now on whoever has taken everything says so. Says whether there is
+    /// room after all.
+    pub(super) fn wait_for_room(&mut self, bytes: usize) -> bool {
+        self.waits = true;
+        self.lane.wanted().store(1, Ordering::Relaxed);
+        self.lane.fence();
+        self.has_room(words_for(bytes))
+    }
+
     /// Writes a record behind what is there; says whether there was room.
     #[inline]
-    fn write(&mut self, bytes: &[u8], beside: u32) -> bool {
-        let needed = 1 + bytes.len().div_ceil(8) as u64;
+    pub(super) fn write(&mut self, bytes: &[u8], beside: u32) -> bool {
+        let needed = words_for(bytes.len());
         if !self.has_room(needed) {
             return false;
+        }
+        if self.waits {
+            self.waits = false;
+            self.lane.wanted().store(0, Ordering::Relaxed);
         }
         let head = bytes.len() as u64 | u64::from(beside) << 32;
         self.lane.record(self.end).store(head, Ordering::Relaxed);
@@ -76,7 +91,7 @@ impl<M: LaneMemory> Putter<M> {
 
     /// What was written is there from now on: the taker sees it, or is to be called.
     #[inline]
-    fn publish(&self) -> Put {
+    pub(super) fn publish(&self) -> Put {
         self.lane.end().store(self.end, Ordering::Release);
         self.lane.fence();
         match self.lane.state().load(Ordering::Relaxed) {
@@ -107,6 +122,12 @@ impl<M: LaneMemory> Putter<M> {
     }
 }
 
+/// How many words a record of so many bytes takes.
+#[inline]
+fn words_for(bytes: usize) -> u64 {
+    1 + bytes.div_ceil(8) as u64
+}
+
 /// The end of a lane that takes records out.
 #[derive(Debug)]
 pub(super) struct Taker<M: LaneMemory> {
@@ -133,7 +154,7 @@ impl<M: LaneMemory> Taker<M> {
         let words = self.end.wrapping_sub(start);
         let head = self.lane.record(start).load(Ordering::Relaxed);
         let (length, tag) = ((head & u64::from(u32::MAX)) as usize, (head >> 32) as u32);
-        let needed = 1 + length.div_ceil(8) as u64;
+        let needed = words_for(length);
         if words > M::ROOM || length > MAX_RECORD_BYTES.min(buffer.len()) || needed > words {
             return Err(LaneError::NoRecord { bytes: length as u64, words });
         }
@@ -177,6 +198,12 @@ impl<M: LaneMemory> Watcher<M> {
 
     pub(super) fn has_records(&self) -> bool {
         self.lane.end().load(Ordering::Acquire) != self.start.load(Ordering::Relaxed)
+    }
+
+    /// How far the taker has come, when it has taken everything and the putter waits for room.
+    pub(super) fn awaited_at(&self) -> Option<u64> {
+        let waits = self.lane.wanted().load(Ordering::Relaxed) != 0 && !self.has_records();
+        waits.then(|| self.start.load(Ordering::Relaxed))
     }
 
     pub(super) fn begin_looking(&self) {

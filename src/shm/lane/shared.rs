@@ -40,6 +40,8 @@ pub(super) struct AboutWords {
 pub(super) struct LaneWords {
     put: Apart<PutWords>,
     take: Apart<TakeWords>,
+    /// Apart from `start`, which changes with each record: whoever puts looks at this one each time.
+    state: Apart<AtomicU32>,
     records: Apart<[AtomicU64; ROOM as usize]>,
 }
 
@@ -49,14 +51,14 @@ pub(super) struct LaneWords {
 struct PutWords {
     end: AtomicU64,
     beside: AtomicU32,
+    wanted: AtomicU32,
 }
 
-/// Written by the taker; `state` by both.
+/// Written by the taker.
 #[derive(Debug)]
 #[repr(C)]
 struct TakeWords {
     start: AtomicU64,
-    state: AtomicU32,
 }
 
 // SAFETY: `repr(C)`, and atomics throughout.
@@ -104,13 +106,18 @@ impl LaneMemory for SharedLane {
     }
 
     #[inline]
+    fn wanted(&self) -> &AtomicU32 {
+        &self.words().put.0.wanted
+    }
+
+    #[inline]
     fn start(&self) -> &AtomicU64 {
         &self.words().take.0.start
     }
 
     #[inline]
     fn state(&self) -> &AtomicU32 {
-        &self.words().take.0.state
+        &self.words().state.0
     }
 
     #[inline]

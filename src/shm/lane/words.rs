@@ -36,6 +36,9 @@ pub(super) trait LaneMemory: Clone + Debug {
     /// How many packets have been sent beside the lane, ever. Written by the putter.
     fn beside(&self) -> &Self::Short;
 
+    /// Whether the putter waits for room. Written by the putter.
+    fn wanted(&self) -> &Self::Short;
+
     /// How many words have been taken, ever. Written by the taker.
     fn start(&self) -> &Self::Long;
 

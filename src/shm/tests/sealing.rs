@@ -1,5 +1,6 @@
 //! Segments that are wrong, too small, sparse or not sealed, and writers that come too late.
 
+use super::super::layout::LAYOUT_VERSION;
 use super::super::mapping::{Access, Mapping};
 use super::super::{
     CursorMemory, CursorOpenError, Producer, ReadMode, Reader, RingMemory, RingOpenError, Segment,
@@ -90,7 +91,7 @@ fn a_ring_that_is_smaller_than_its_header_says_is_refused() {
     check_ring_descriptor(&short, &damaged, &SegmentOpenError::OpenToWriters.into());
     page[8] += 1;
     rustix::io::pwrite(&short, &page, 0).expect("the file can be written");
-    let other = RingOpenError::OtherVersion { found: 4, expected: 3 };
+    let other = RingOpenError::OtherVersion { found: LAYOUT_VERSION + 1, expected: LAYOUT_VERSION };
     check_ring_descriptor(&short, &other, &SegmentOpenError::OpenToWriters.into());
 }
 

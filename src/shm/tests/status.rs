@@ -19,6 +19,7 @@ fn the_coordinator_sees_what_the_manager_does() {
     let (coordinator, manager) = both_sides();
     assert_eq!((manager.generation(), coordinator.activity().taken), (3, 0));
     manager.set_pid(42);
+    manager.set_witness(1, 44);
     manager.set_state_code(2);
     manager.begin(1, 0xfeed, Some(500), monotonic_ns());
     let busy = coordinator.activity();
@@ -29,6 +30,7 @@ fn the_coordinator_sees_what_the_manager_does() {
     let idle = coordinator.activity();
     assert_eq!((idle.taken, idle.done, idle.busy_since_ns, idle.allowance_ns), (1, 1, None, None));
     assert_eq!((coordinator.pid(), coordinator.state_code()), (42, 2));
+    assert_eq!(coordinator.witnesses(), [0, 44]);
     assert_eq!((coordinator.change_state_code(1, 9), coordinator.change_state_code(2, 9)), (Err(2), Ok(2)));
     assert_eq!(manager.state_code(), 9);
 }

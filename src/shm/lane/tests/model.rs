@@ -98,6 +98,7 @@ impl Word<u32> for Short {
 struct Words {
     end: Long,
     beside: Short,
+    wanted: Short,
     start: Long,
     state: Short,
     records: [Long; 4],
@@ -119,6 +120,7 @@ impl ModelLane {
         let words = Words {
             end: Long { is_lax: is(Mistake::LaxEnd), ..Long::default() },
             beside: Short::default(),
+            wanted: Short::default(),
             start: Long::default(),
             state: Short { is_overwritten: is(Mistake::StateOverwritten), ..Short::default() },
             records: Default::default(),
@@ -150,6 +152,10 @@ impl LaneMemory for ModelLane {
 
     fn beside(&self) -> &Short {
         &self.words.beside
+    }
+
+    fn wanted(&self) -> &Short {
+        &self.words.wanted
     }
 
     fn start(&self) -> &Long {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{PATIENCE, end_cleanly, eventually, fail_to_launch, launch, pid_of, testbed};
+use crate::support::{
+    PATIENCE, end_cleanly, eventually, fail_to_launch, launch, pid_of, testbed, until_ready,
+};
 use labrig::coordinator::{ManagerStatus, RunSummary};
 use labrig::remote::StreamError;
 use labrig::{CallError, LaunchError, Refusal, Rig};
@@ -189,6 +191,81 @@ fn a_rig_whose_managers_are_all_absent_runs_its_scope() {
     assert_eq!(end_cleanly(rig).absent().count(), 2);
 }
 
+fn restart(rig: &Rig, manager: &str) -> Result<u32, String> {
+    let restarted = rig.scope().restart(manager).expect("accepted").wait(PATIENCE);
+    restarted.map(|it| it.generation).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_absent_manager_is_looked_for_again_when_its_restart_is_ordered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("plugged in");
+    let rig = launch(&config(true, &format!("working_dir = {place:?}")));
+    assert_eq!(status_of(&rig, "left").state, "absent");
+    let arm =
+        rig.scope().arm("left").expect("accepted").wait(PATIENCE).expect_err("it is absent").to_string();
+    assert!(arm.contains("`left` is absent: a restart looks for it again"), "{arm}");
+    let still = restart(&rig, "left").expect_err("it is absent as before");
+    assert!(
+        still.contains("`left` is not there: ") && still.contains("No such file or directory"),
+        "{still}"
+    );
+    let why = status_of(&rig, "left").fault.expect("it says why");
+    check_refused(&rig, &why);
+    check_others(&rig);
+    fs::create_dir(&place).expect("a folder");
+    let generation = restart(&rig, "left").expect("it is there");
+    assert_eq!(rig.scope().to("left").call(Add { a: 1, b: 2 }), Ok(3));
+    until_ready(&rig, &["left"]);
+    let left = status_of(&rig, "left");
+    assert_eq!((left.generation, left.fault), (generation, None));
+    let report =
+        rig.scope().broadcast(SetMode { mode: 5 }).expect("accepted").wait(PATIENCE).expect("a report");
+    assert_eq!(report.of("left").map(|one| one.outcome.clone()), Some(Ok(5)));
+    // From now on it is one as any other.
+    assert_eq!(restart(&rig, "left"), Ok(generation + 1));
+    let summary = end_cleanly(rig);
+    assert_eq!((summary.absent().count(), summary.deaths.len()), (0, 0), "{summary:#?}");
+}
+
+/// However it fails: it is absent again, for the reason that it has now, and nothing else comes of it.
+#[test]
+fn an_absent_manager_that_fails_again_is_absent_again() {
+    for (broken, reason) in [
+        ("[managers.left.config]\nsetup = \"fail\"", "could not be set up: the device is not plugged in"),
+        ("[managers.left.config]\nsetup = \"exit\"", "ended during start-up: exit code 7"),
+        ("env = { TESTBED_INSTEAD = \"mute\" }", "was not ready within 3s: its program has not said hello"),
+        (
+            "startup = [{ command = \"Fail\", args = { code = 4 } }]",
+            "the start-up command `Fail` was not done",
+        ),
+        ("startup = [{ command = \"Exit\", args = { code = 9 } }]", "ended during start-up: exit code 9"),
+    ] {
+        let rig =
+            launch(&config(true, &format!("restart_policy = \"always\"\nmax_restarts = 1000\n{broken}")));
+        for _ in 0..2 {
+            let error = restart(&rig, "left").expect_err("it is absent");
+            assert!(error.contains(reason), "{error}");
+            let left = status_of(&rig, "left");
+            assert_eq!(left.state, "absent", "{left:?}");
+        }
+        let why = status_of(&rig, "left").fault.expect("it says why");
+        check_refused(&rig, &why);
+        check_others(&rig);
+        check_summary(&end_cleanly(rig), &why);
+    }
+}
+
+#[test]
+fn a_rig_quits_while_an_absent_manager_is_looked_for_again() {
+    let rig = launch(&config(true, "[managers.left.config]\nsetup = \"sleep\""));
+    let pending = rig.scope().restart("left").expect("accepted");
+    eventually("its second try", || status_of(&rig, "left").state == "restarting");
+    let summary = rig.shutdown();
+    assert!(pending.wait(PATIENCE).is_err());
+    assert!(!summary.has_losses(), "{summary:#?}");
+}
+
 #[test]
 fn the_proof_of_an_optional_manager_is_as_strict_as_any() {
     for (broken, code) in [
@@ -237,6 +314,33 @@ fn a_stream_whose_producer_is_absent_stays_empty() {
         let summary = end_cleanly(rig);
         assert_eq!(summary.streams[0].published, 0);
         assert!(!summary.has_losses(), "{summary:#?}");
+    }
+}
+
+/// Of camera and tracker one is absent at first and joins the other later.
+#[test]
+fn who_was_absent_joins_its_streams() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("plugged in");
+    let missing = format!("optional = true\nworking_dir = {place:?}\n");
+    for (camera, tracker, absent) in [(missing.as_str(), "", "camera"), ("", missing.as_str(), "tracker")] {
+        let camera = format!(
+            "kind = \"camera.sim\"\n{camera}[managers.camera.config]\nrate_hz = 200.0\nwidth_px = 64\nheight_px = 64"
+        );
+        let rig = filming(&camera, tracker);
+        assert_eq!(status_of(&rig, absent).state, "absent");
+        fs::create_dir(&place).expect("a folder");
+        restart(&rig, absent).expect("it is there");
+        let seen = |rig: &Rig| {
+            let status = rig.status().expect("the rig runs");
+            status.streams[0].readers.iter().find(|reader| reader.manager == "tracker").map(|it| it.taken)
+        };
+        eventually("frames at the tracker", || seen(&rig) > Some(10));
+        let mut every = rig.scope().stream("video").expect("a stream");
+        every.latest(PATIENCE).expect("joined").expect("a frame");
+        drop(every);
+        assert!(!end_cleanly(rig).has_losses());
+        fs::remove_dir_all(&place).expect("a folder");
     }
 }
 

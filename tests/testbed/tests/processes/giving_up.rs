@@ -4,12 +4,16 @@ use std::fs;
 use std::sync::mpsc::channel;
 
 use crate::restarts::{kill, status_of, until_in_life};
-use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, until_busy};
+use crate::support::{
+    PATIENCE, end_cleanly, eventually, fail_to_launch, launch, pid_of, testbed, until_busy,
+};
 use labrig::managers::chaos::{Misbehave, Misdeed};
-use labrig::{CallError, Rig};
+use labrig::{CallError, LaunchError, Refusal, Rig};
 use labrig_testbed::commands::{Add, Panic, Sleep};
 use nix::sys::ptrace;
 use nix::unistd::Pid;
+use rustix::fs::OFlags;
+use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, test_kill_process};
 
 const RESTARTS: &str = "restart_policy = \"on-failure\"\nrestart_delay_ms = 1\n";
 
@@ -73,12 +77,24 @@ struct Held(Pid);
 impl Held {
     /// Any thread but the first. Only the thread that holds it can let it go, or ends.
     fn thread_of(rig: &Rig, manager: &str) -> Self {
-        let pid = pid_of(rig, manager).as_raw_nonzero().get();
+        Self::seize(rig, manager, ptrace::Options::empty())
+    }
+
+    /// As it ends, the thread stands still before it has let go of anything, as while much memory is freed.
+    fn on_its_way_to_the_end(rig: &Rig, manager: &str) -> Self {
+        Self::seize(rig, manager, ptrace::Options::PTRACE_O_TRACEEXIT)
+    }
+
+    fn seize(rig: &Rig, manager: &str, options: ptrace::Options) -> Self {
+        Self::seize_in(pid_of(rig, manager).as_raw_nonzero().get(), options)
+    }
+
+    fn seize_in(pid: i32, options: ptrace::Options) -> Self {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
         let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let other = threads.into_iter().find(|thread: &i32| *thread != pid).expect("it has a link thread");
         let other = Pid::from_raw(other);
-        ptrace::seize(other, ptrace::Options::empty()).expect("children may be held");
+        ptrace::seize(other, options).expect("children may be held");
         Self(other)
     }
 
@@ -86,6 +102,50 @@ impl Held {
         use nix::sys::wait::{WaitPidFlag, waitpid};
         waitpid(self.0, Some(WaitPidFlag::__WALL)).expect("it was killed");
     }
+
+    /// It stands still on its way to the end, and goes on now.
+    fn go_on(self) {
+        use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+        let status = waitpid(self.0, Some(WaitPidFlag::__WALL)).expect("it was killed");
+        assert!(matches!(status, WaitStatus::PtraceEvent(..)), "{status:?}");
+        ptrace::detach(self.0, None).expect("it is held");
+    }
+}
+
+/// The system lets go of everything before it tells of the end of a process, which may take long.
+#[test]
+fn the_death_of_a_manager_is_known_while_its_process_is_still_on_its_way_to_the_end() {
+    if !tells_of_threads() {
+        return println!("this system cannot tell of threads");
+    }
+    let rig = launch(
+        "[managers.left]\nkind = \"worker\"\nsafe_deadline_ms = 60000\n[managers.right]\nkind = \"worker\"",
+    );
+    let sleeping = rig.scope().to("left").request(Sleep { duration_ms: 3_600_000 }).expect("accepted");
+    let queued = rig.scope().to("left").request(Add { a: 1, b: 2 }).expect("accepted");
+    until_busy(&rig, &["left"]);
+    let held = Held::on_its_way_to_the_end(&rig, "left");
+    let process = pid_of(&rig, "left");
+    kill(&rig, "left");
+    let end = sleeping.wait(PATIENCE);
+    assert!(matches!(end, Err(CallError::Indeterminate(_))), "{end:?}");
+    let end = queued.wait(PATIENCE);
+    assert!(matches!(end, Err(CallError::Lost(_))), "{end:?}");
+    assert!(test_kill_process(process).is_ok(), "its process is still there");
+    let refused = rig.scope().to("left").send(Add { a: 1, b: 2 });
+    assert!(matches!(refused, Err(Refusal::Dead { .. })), "{refused:?}");
+    held.go_on();
+    eventually("the end", || status_of(&rig, "left").state == "failed");
+    assert_eq!(add(&rig, "right"), Ok(3));
+    let summary = rig.shutdown();
+    assert_eq!(summary.deaths.len(), 1, "{summary:#?}");
+    assert!(summary.deaths[0].how.contains("SIGKILL"), "{summary:#?}");
+}
+
+/// Linux 6.9 and later.
+fn tells_of_threads() -> bool {
+    let flags = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
+    pidfd_open(rustix::thread::gettid(), flags).is_ok()
 }
 
 fn stubborn(more: &str) -> Rig {
@@ -116,11 +176,41 @@ fn a_process_that_not_even_a_kill_ends_is_given_up_and_everybody_else_goes_on() 
     // While its process is there, its devices have an owner.
     let restart = || rig.scope().restart("bad").expect("accepted").wait(PATIENCE);
     let refused = restart().expect_err("it is there").to_string();
-    assert!(refused.contains("it was killed and its process is still there"), "{refused}");
+    assert!(refused.contains("was killed, and its process is still there"), "{refused}");
     held.let_go();
     eventually("its second life", || restart().is_ok_and(|it| it.generation == 2));
     eventually("a ready manager", || status_of(&rig, "bad").state == "ready");
     assert!(rig.shutdown().is_clean);
+}
+
+/// Two others are still starting: one that will never be ready, and the one that is given up.
+#[test]
+fn a_rig_that_is_still_starting_gives_up_on_a_process_that_cannot_be_killed_and_does_not_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pid");
+    let script = format!(
+        "case $LABRIG_ROLE in manager*) echo $$ > '{file}.new'; mv '{file}.new' '{file}';; esac; exec '{testbed}'",
+        file = file.display(),
+        testbed = testbed().display()
+    );
+    let config = stubborn_config(&format!(
+        "program = \"/bin/sh\"\nargs = [\"-c\", \"{script}\"]\n\
+         [managers.slow]\nkind = \"worker\"\n[managers.slow.config]\nsetup = \"sleep\"\n"
+    ));
+    let (told, heard) = channel();
+    std::thread::spawn(move || told.send(fail_to_launch(&config)));
+    let pid = || fs::read_to_string(&file).ok()?.trim().parse::<i32>().ok();
+    let threads = |pid: i32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    eventually("its threads", || pid().is_some_and(|pid| threads(pid) > 1));
+    let pid = pid().expect("it was there");
+    let held = Held::seize_in(pid, ptrace::Options::empty());
+    kill_process(rustix::process::Pid::from_raw(pid).expect("a number"), Signal::STOP).expect("it lives");
+    let error = heard.recv_timeout(PATIENCE).expect("it comes to an end");
+    assert!(
+        matches!(&error, LaunchError::Died { manager, how, .. } if manager == "bad" && how.contains("still there")),
+        "{error:?}"
+    );
+    held.let_go();
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Starting a rig: what a manager finds, and what is said when it does not become ready.
 
 use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use crate::support::{PATIENCE, end_cleanly, fail_to_launch, launch, testbed, topology};
+use crate::support::{PATIENCE, end_cleanly, eventually, fail_to_launch, launch, testbed, topology};
 use labrig::{LaunchError, Rig};
 use labrig_testbed::commands::*;
+use rustix::process::{Pid, Signal, kill_process};
 
 fn describe(rig: &Rig, manager: &str) -> Process {
     rig.scope().to(manager).request(Describe {}).expect("accepted").wait(PATIENCE).expect("done")
@@ -47,6 +51,40 @@ fn a_manager_finds_its_environment_and_nobody_else_does() {
     assert_eq!(fs::canonicalize(left.folder).ok(), fs::canonicalize(folder.path()).ok());
     assert_eq!(right.variable, None);
     end_cleanly(rig);
+}
+
+/// While it is stopped, its manager says hello, and the time to become ready goes by.
+#[test]
+fn a_manager_is_not_late_because_its_coordinator_stood_still() {
+    const DEADLINE: Duration = Duration::from_secs(3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let script = format!(
+        "case $LABRIG_ROLE in manager*) echo > begun; while ! [ -e go ]; do sleep 0.01; done;; esac; exec '{}'",
+        testbed().display()
+    );
+    let config = format!(
+        "schema = 1\n[rig]\nname = \"still\"\nstart_deadline_ms = {}\n[managers.left]\nkind = \"worker\"\n\
+         restart_policy = \"never\"\nprogram = \"/bin/sh\"\nargs = [\"-c\", \"{script}\"]\nworking_dir = {:?}\n",
+        DEADLINE.as_millis(),
+        folder.path()
+    );
+    fs::write(path("rig.toml"), config).expect("a config");
+    let mut coordinator = Command::new(testbed())
+        .args(["run", "rig.toml", "--duration", "10ms", "--run-dir", "run", "--state-dir", "state"])
+        .current_dir(folder.path())
+        .spawn()
+        .expect("it runs");
+    eventually("its manager", || path("begun").exists());
+    let pid = Pid::from_child(&coordinator);
+    kill_process(pid, Signal::STOP).expect("it lives");
+    fs::write(path("go"), "").expect("a file");
+    // Nothing is waited for: time is to go by.
+    thread::sleep(DEADLINE + DEADLINE / 2);
+    kill_process(pid, Signal::CONT).expect("it lives");
+    let end = coordinator.wait().expect("it ends");
+    let log = fs::read_to_string(path("run/run.log")).unwrap_or_default();
+    assert!(end.success(), "{end}: {log}");
 }
 
 #[test]

@@ -6,8 +6,10 @@ use crate::labouring::Site;
 use crate::restarts::{status_of, until_in_life};
 use crate::support::{PATIENCE, end_cleanly, eventually, launch, until_begun, until_busy};
 use labrig::managers::chaos::{Misbehave, Misdeed, WhatWasDone, Work, read_journal};
+use labrig::prelude::ReadMode;
 use labrig::{CallError, Rig};
 use labrig_testbed::commands::Note;
+use labrig_testbed::filler::{Fill, HowOftenSafe};
 use labrig_testbed::patient::{Mark, Toil};
 
 fn config(journal: &Path, more: &str) -> String {
@@ -131,5 +133,35 @@ fn a_stop_is_answered_by_what_a_manager_began_after_it_was_ordered() {
         assert!(stop.wait(PATIENCE).expect("a report").is_safe());
         assert_eq!(count("is-safe"), 2, "both are answered by what came after them");
     }
+    end_cleanly(rig);
+}
+
+/// It looks at nothing but the slots, of which a reader that looks at none gives none back.
+#[test]
+fn a_handler_that_waits_for_a_free_slot_is_cancelled_and_stopped() {
+    let rig = launch(
+        "default_deadline_ms = 600000\n[managers.filler]\nkind = \"filler\"\nsafe_deadline_ms = 60000\n\
+         [streams.video]\nproducer = \"filler\"\nslots = 4\nmax_frame_bytes = 4096",
+    );
+    let scope = rig.scope();
+    let stream = scope.stream("video").expect("a stream");
+    let held_back = stream.reader(ReadMode::Lossless).expect("a reader");
+    let fill = || scope.request(Fill { frames: u32::MAX }).expect("accepted");
+    let cancelled = fill();
+    until_begun(&cancelled);
+    cancelled.cancel();
+    let end = cancelled.wait(PATIENCE);
+    assert!(matches!(end, Err(CallError::Cancelled(_))), "{end:?}");
+    assert_eq!(scope.call(HowOftenSafe {}), Ok(0));
+    let stopped = fill();
+    until_begun(&stopped);
+    let report = scope.stop_all().expect("accepted").wait(PATIENCE).expect("a report");
+    assert!(report.is_safe(), "{report:?}");
+    let end = stopped.wait(PATIENCE);
+    assert!(matches!(end, Err(CallError::Cancelled(_))), "{end:?}");
+    assert_eq!(scope.call(HowOftenSafe {}), Ok(1));
+    // Whoever holds it back no longer: it goes on where it was.
+    drop(held_back);
+    assert_eq!(scope.call(Fill { frames: 100 }), Ok(100));
     end_cleanly(rig);
 }

@@ -1,0 +1,52 @@
+//! `filler`: fills the stream `video` when it is told to, in its handler.
+
+use labrig::prelude::*;
+
+/// Fills so many frames, one after the other; gives their number.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = u32)]
+pub struct Fill {
+    /// How many.
+    pub frames: u32,
+}
+
+/// See the module's words.
+pub struct Filler {
+    producer: FrameProducer,
+    safe_states: u32,
+}
+
+/// How often it has entered its safe state.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = u32)]
+pub struct HowOftenSafe {}
+
+impl Manager for Filler {
+    type Config = ();
+
+    fn setup(_: (), context: &mut Context) -> Result<Self, SetupError> {
+        let producer = context.producer("video", FrameFormat::packed(4, 4, PixelType::Gray8))?;
+        Ok(Self { producer, safe_states: 0 })
+    }
+
+    fn enter_safe_state(&mut self, _: SafeReason) {
+        self.safe_states += 1;
+    }
+}
+
+#[manager(kind = "filler")]
+impl Filler {
+    #[ipc_command]
+    fn fill(&mut self, command: Fill, context: &mut Context) -> Result<u32, LoanError> {
+        for frame in 0..command.frames {
+            context.progress(f64::from(frame), f64::from(command.frames), "filled");
+            self.producer.loan()?.publish(Capture::default());
+        }
+        Ok(command.frames)
+    }
+
+    #[ipc_command]
+    fn how_often_safe(&mut self, _command: HowOftenSafe) -> u32 {
+        self.safe_states
+    }
+}
