@@ -20,6 +20,7 @@ mod ordering;
 mod rig_args;
 mod run;
 mod saying;
+mod signals;
 mod table;
 mod watching;
 
@@ -67,10 +68,11 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         },
         Ok(Verb::Env(arguments)) => env::env(program, &arguments),
         Ok(Verb::Commands(arguments)) => match arguments.rig {
-            None => check::commands(program, &arguments.check),
+            None => check::commands(program, &arguments.check, arguments.signals),
             Some(_) => asking::commands(arguments),
         },
         Ok(Verb::Status(arguments)) => asking::status(&arguments),
+        Ok(Verb::Signals(arguments)) => asking::signals(&arguments),
         Ok(Verb::Ping(arguments)) => asking::ping(arguments),
         Ok(Verb::Watch(arguments)) => watching::watch(&arguments),
         Ok(Verb::Call(arguments)) => calling::call(arguments),

@@ -40,6 +40,7 @@ mod run_log;
 mod safe_programs;
 mod scope_thread;
 mod shutdown;
+mod signals;
 mod socket;
 mod startup;
 mod state_folder;

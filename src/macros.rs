@@ -39,6 +39,45 @@
 /// ```
 pub use labrig_macros::Schema;
 
+/// Makes a struct a set of signals: values that a manager publishes, and that every process of the rig reads in some
+/// nanoseconds, without a lock, a system call or a word to the manager.
+///
+/// Fields are numbers (`f64`, `f32`, `u8` … `i64`), `bool`, arrays of them, and types that derive it too: structs, and
+/// enums without fields. The type also derives [`Schema`](derive@Schema), `Clone` and `Copy`, and has no generics; doc
+/// text, `unit`, `min` and `max` of the schema are those of the signals. A kind names its sets:
+/// `#[manager(kind = "motor", signals(MotorSignals))]`.
+///
+/// A set has at most 65,536 values and is published as a whole: put into one what is measured together, and into another what is not, for the time
+/// of a value is that of its set. Signals of one kind have different names. See
+/// [`Context::signals`](crate::registry::Context::signals) for the publisher's side, and
+/// [`Scope::signal`](crate::Scope::signal) for the readers'.
+///
+/// ```
+/// use labrig::prelude::*;
+/// use labrig::wire::TypeSchema;
+///
+/// /// What the motor tells while it moves.
+/// #[derive(Signals, Schema, Debug, Clone, Copy, PartialEq)]
+/// pub struct MotorSignals {
+///     /// Height above the stage.
+///     #[schema(unit = "um", min = 0.0, max = 200.0)]
+///     pub height_um: f64,
+///     /// What it is doing.
+///     pub motion: Motion,
+/// }
+///
+/// #[derive(Signals, Schema, Debug, Clone, Copy, PartialEq)]
+/// pub enum Motion {
+///     Resting,
+///     Moving,
+/// }
+///
+/// let schema = TypeSchema::of::<MotorSignals>();
+/// assert_eq!(schema.signals()[0].field.unit.as_deref(), Some("um"));
+/// assert_eq!(schema.signal_words(), Some(2));
+/// ```
+pub use labrig_macros::Signals;
+
 /// Makes a type a command: something a manager, or the scope, can be asked to do.
 ///
 /// The type also derives `Serialize`, `Deserialize` and [`Schema`](derive@Schema), and has no generics.
@@ -83,7 +122,8 @@ pub use labrig_macros::Command;
 /// [`Manager`](crate::registry::Manager), which is emitted again as it is.
 ///
 /// `kind = "motor"` is the name by which a config asks for it: 1 to 60 of `a-z`, `0-9`, `.`, `_`, `-`,
-/// beginning with a letter. `roles(Acquires, …)` names the [`role`](macro@role)s it plays. Methods are
+/// beginning with a letter. `roles(Acquires, …)` names the [`role`](macro@role)s it plays, `signals(MotorSignals, …)` the
+/// sets of [`Signals`](derive@Signals) it publishes. Methods are
 /// marked by [`ipc_command`](macro@ipc_command), [`every`](macro@every), [`on_frame`](macro@on_frame) and
 /// [`self_check`](macro@self_check); these need no import, since the block reads them. Methods under `#[cfg(…)]` are registered under it.
 ///

@@ -19,6 +19,7 @@ mod listening;
 mod logging;
 mod safety;
 mod setup;
+mod signal_pages;
 mod signals;
 mod steps;
 mod witness;

@@ -12,6 +12,7 @@ mod emergency;
 pub mod handler;
 pub mod outcome;
 pub(crate) mod panics;
+pub mod publisher;
 pub mod registration;
 pub mod routes;
 mod streaming;
@@ -23,6 +24,7 @@ mod vitals;
 pub use context::Context;
 pub use description::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
+    SignalSetDescription,
 };
 pub(crate) use desk::{Desk, Finished};
 pub(crate) use emergency::Emergency;
@@ -31,7 +33,12 @@ pub use handler::{
     SelfCheckMethod, SetupError, Timer,
 };
 pub use outcome::Outcome;
+pub(crate) use publisher::Publications;
+pub use publisher::{PublishError, Publisher};
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};
-pub use routes::{CommandKey, CommandRoute, RouteHandler, RouteTable, StartupCommand, StreamReader};
+pub use routes::{
+    CommandKey, CommandRoute, RouteHandler, RouteTable, SignalEntry, StartupCommand, StreamReader,
+    UnknownSignal,
+};
 pub use table::{CommandRegistry, ProgramManifest};
 pub(crate) use vitals::Step;

@@ -19,6 +19,7 @@ pub mod reply_stream;
 pub mod report;
 pub mod scope;
 pub mod self_check;
+pub mod signal;
 pub mod slot;
 pub mod stream;
 #[cfg(test)]
@@ -29,7 +30,9 @@ pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
 pub use cancellations::{Cancellations, Cancelled};
 pub use chunks::{ChunkSource, WINDOW, collect_outgoing};
 pub use in_flight::InFlight;
-pub use orders::{Arm, Armed, Restart, Restarted, StopAll, StopOutcome, StopReport};
+pub use orders::{
+    Arm, Armed, OpenSignals, Restart, Restarted, SignalsOpened, StopAll, StopOutcome, StopReport,
+};
 pub use pending_broadcast::PendingBroadcast;
 pub use pending_reply::PendingReply;
 pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
@@ -37,5 +40,6 @@ pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use self_check::SelfCheck;
+pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource};
 pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

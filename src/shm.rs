@@ -1,6 +1,7 @@
 //! Memory shared between the processes of one rig, and the only home of `unsafe`.
 //!
-//! Owns: sealed memory segments, the bells that wake sleepers, the frame ring with its cursors, and the status page.
+//! Owns: sealed memory segments, the bells that wake sleepers, the frame ring with its cursors, the status page, and
+//! the page of a manager's signals.
 //! A ring has one [`Producer`] and many [`Reader`]s, each usually in a process of its own. The coordinator creates
 //! every segment ([`RingMemory`], [`CursorMemory`], [`StatusPage`]) and hands the descriptors over; how they travel is
 //! the business of `transport`.
@@ -25,6 +26,7 @@ mod cursor;
 mod event;
 mod frame;
 mod lane;
+mod latch;
 mod layout;
 mod mapping;
 mod producer;
@@ -33,6 +35,8 @@ mod reader_list;
 mod ring;
 mod ring_map;
 mod segment;
+mod signal_page;
+mod signal_wait;
 mod slot;
 mod status_page;
 mod wait;
@@ -47,12 +51,15 @@ pub use frame::{FormatError, Frame, FrameFormat, FrameMeta, PixelType};
 pub use lane::{
     LaneError, LaneOpenError, LanePair, LanePutter, LaneTaker, Lookout, MAX_RECORD_BYTES, Put, Taken,
 };
+pub use latch::{Snapshot, TakeError};
 pub use producer::{Interrupter, LoanError, Producer};
 pub use reader::{Reader, Wake};
 pub use reader_list::{AddReaderError, ReaderId, ReaderList};
 pub use ring::{RingCounts, RingCreateError, RingMemory, minimum_slots};
 pub use ring_map::{RingEnd, RingOpenError};
 pub use segment::{Segment, SegmentCreateError, SegmentOpenError, SegmentSealError};
+pub use signal_page::{SetWriter, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing};
+pub use signal_wait::Roused;
 pub use slot::{Capture, FrameSlot};
 pub use status_page::{Activity, StatusPage, StatusPageError, Urgent};
 pub use wait::{SPIN_LIMIT, WaitError, look_for_a_moment};

@@ -19,6 +19,7 @@ pub mod request;
 pub mod safe;
 pub mod schema;
 mod schema_std;
+pub mod signal;
 
 pub use codec::{CodecId, DecodeError, EncodeError};
 pub use command::{
@@ -37,3 +38,4 @@ pub use refusal::Refusal;
 pub use request::{EventKind, Ordered, Problem, Request, read_request, write_request};
 pub use safe::{SafeEntry, SafeReason};
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};
+pub use signal::{MAX_SIGNAL_VALUES, Placed, SignalValue, Signals};

@@ -47,6 +47,16 @@ fn hello_manager_asks_its_lamp() {
 }
 
 #[test]
+fn signals_are_read_in_two_processes_and_waited_for() {
+    let hot = ["it is at 180 °C, heating: false", "the door opens: false"];
+    let unknown = "no signal is called `oven.temprature_c`; known there: [\"oven.temperature_c\"";
+    check_example(
+        "signals",
+        &[&["it begins at 20 °C", "the door opens: true"], &hot[..], &[unknown]].concat(),
+    );
+}
+
+#[test]
 fn broadcast_prints_the_outcome_of_each_manager() {
     let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
     let fast =

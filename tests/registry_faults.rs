@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use golden::check_golden;
 use labrig::config::{Code, Fault, FaultKind, Report, Topology};
-use labrig::registry::{CommandRegistry, ProgramManifest};
-use labrig::wire::schema::{Node, TypeSchema};
+use labrig::registry::{CommandRegistry, ProgramManifest, SignalSetDescription};
+use labrig::wire::schema::{Definition, Field, Node, Shape, TypeSchema};
 use labrig::wire::{Audience, CommandSpec, DeliveryKind, Overflow, Site};
 use parts::{
     command, direct, handler, here, identified, kind, looking, playing, program, scope, with_fields,
@@ -246,6 +246,55 @@ fn a_scope_is_default_or_given() {
 
 const VIDEO: &str = "[streams.video]\nproducer = 'a'\n";
 
+/// A set of signals of these names, which stands in `src/motor.rs`.
+fn signal_set(path: &str, names: &[&str], line: u32) -> SignalSetDescription {
+    let field = |name: &&str| Field {
+        name: (*name).to_owned(),
+        node: Node::F64,
+        doc: String::new(),
+        unit: None,
+        min: None,
+        max: None,
+        optional: false,
+        default: None,
+    };
+    let shape = Shape::Struct(names.iter().map(field).collect());
+    let definition = Definition { path: path.to_owned(), doc: String::new(), shape };
+    let definitions = [(path.to_owned(), definition)].into();
+    let schema = TypeSchema { root: Node::Named(path.to_owned()), definitions, guarded: false };
+    SignalSetDescription { schema, site: Site::new("src/motor.rs", line) }
+}
+
+#[test]
+fn two_signals_of_a_kind_have_different_names() {
+    let move_to = direct("MoveTo", 1);
+    let mut motor = kind("motor", &[&move_to]);
+    motor.signals = vec![
+        signal_set("rig::Place", &["height_um", "speed"], 3),
+        signal_set("rig::Heat", &["degrees_c"], 7),
+    ];
+    let text = config(&[("focus", "motor")]);
+    check(&registry([here(vec![motor.clone()], vec![])]), &text, &[]);
+    motor.signals.push(signal_set("rig::Speed", &["speed"], 9));
+    let twice = registry([here(vec![motor], vec![])]);
+    check(&twice, &text, &[("L117", "src/motor.rs:3")]);
+    check_hint(&twice, &text, "give one of them another name");
+}
+
+#[test]
+fn a_set_of_signals_has_a_fixed_size() {
+    let move_to = direct("MoveTo", 1);
+    let mut motor = kind("motor", &[&move_to]);
+    let mut words = signal_set("rig::Words", &["last_word"], 3);
+    let definition = words.schema.definitions.get_mut("rig::Words").expect("it is there");
+    let Shape::Struct(fields) = &mut definition.shape else { panic!("it is a struct") };
+    fields[0].node = Node::Text;
+    motor.signals = vec![words, signal_set("rig::Heat", &["degrees_c"], 7)];
+    let unfit = registry([here(vec![motor], vec![])]);
+    check(&unfit, &config(&[("focus", "motor")]), &[("L118", "src/motor.rs:3")]);
+    check_hint(&unfit, &config(&[("focus", "motor")]), "write a stream or a command");
+}
+
 #[test]
 fn every_input_is_fed_and_everything_bound_is_an_input() {
     let eye = looking(kind("eye", &[]), "video");
@@ -351,7 +400,7 @@ fn wrong() -> CommandRegistry {
     (other_eye.path, other_eye.site) = ("rig::OtherEye".to_owned(), Site::new("src/other.rs", 5));
     let mut lab = scope("lab", &[&save, &park]);
     lab.has_default = false;
-    let kinds = vec![
+    let mut kinds = vec![
         playing(
             playing(kind("motor", &[&home, &stop, &blink]), "rig::Parks", &park, 20),
             "rig::Homes",
@@ -364,6 +413,10 @@ fn wrong() -> CommandRegistry {
         kind("idle", &[]),
         kind("lamp", &[&direct("Dim", 9)]),
     ];
+    let publishing = kinds.iter_mut().find(|kind| kind.kind == "motor").expect("it is there");
+    let nothing = signal_set("rig::Nothing", &[], 11);
+    publishing.signals =
+        vec![nothing, signal_set("rig::Place", &["speed"], 3), signal_set("rig::Speed", &["speed"], 9)];
     let mut old = kind("old", &[&older]);
     old.roles.push("rig::Parks".to_owned());
     old.handlers.push(handler(&save, "src/old.rs", 30));

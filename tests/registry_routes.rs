@@ -180,3 +180,24 @@ fn what_the_macros_register_is_what_the_registry_proves() {
     let codes: Vec<_> = registry.validate(&bad, &[]).iter().map(|fault| fault.code.text()).collect();
     assert_eq!(codes, ["L004"], "the command lacks `is_on`");
 }
+
+#[test]
+fn a_signal_is_found_by_its_name_and_one_that_there_is_not_is_told_with_the_nearest() {
+    let table = CommandRegistry::of_this_program();
+    let rig = "schema = 1\n[managers.focus]\nkind = \"motor.sim\"\n[managers.eye]\nkind = \"tracker\"\n\
+               inputs = { video = \"\" }\n";
+    let table = table.bind(&Topology::from_toml(rig).resolve().plan);
+    let height = table.signal("focus.height_um").expect("a motor publishes it");
+    assert_eq!((height.field.unit.as_deref(), height.set.fields().len()), (Some("um"), 2));
+    let hint = |name: &str| table.signal(name).expect_err("there is none").hint;
+    assert_eq!(hint("focus.hight_um"), "did you mean `focus.height_um`?");
+    assert!(
+        hint("oven.temperature").starts_with("this rig has `eye.frames_seen`"),
+        "{}",
+        hint("oven.temperature")
+    );
+    let text = table.signals_text();
+    assert!(text.starts_with("SIGNAL ") && text.contains("\neye.particle_count  u64"), "{text}");
+    let json = table.signals_json();
+    assert_eq!((&json[0]["name"], &json[0]["type"]), (&json!("eye.frames_seen"), &json!("u64")));
+}

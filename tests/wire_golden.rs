@@ -11,10 +11,11 @@ use std::time::Duration;
 use labrig::prelude::*;
 use labrig::registry::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
+    SignalSetDescription,
 };
 use labrig::remote::scope::Ping;
 use labrig::remote::{Arm, Restart, SelfCheck, StopAll};
-use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
+use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedSet};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     Audience, BroadcastOutcome, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope, Failure,
@@ -212,6 +213,9 @@ fn coordinator_words(lines: &mut Lines) {
     let news = Undelivered { command: "Aim".into(), to: "motor".into(), reason, untold: 300 };
     lines.value("", &CoordinatorWord::Undelivered(news));
     lines.value("", &CoordinatorWord::Grant { correlation: 77, chunks: 2 });
+    let set = PublishedSet { path: "rig::MotorSignals".into(), fingerprint: 0x0807_0605_0403_0201, words: 2 };
+    lines.value("", &CoordinatorWord::Publish { sets: vec![set] });
+    lines.value("", &CoordinatorWord::Signals { manager: "motor".into() });
 }
 
 fn manager_words(lines: &mut Lines) {
@@ -240,6 +244,7 @@ fn manager_words(lines: &mut Lines) {
     let theirs = CommandId(0x0807_0605_0403_0201);
     lines.value("", &ManagerWord::Differs { command: "rig::MoveTo".into(), theirs });
     lines.value("", &ManagerWord::NotRun { ordinal: 300, command: theirs, sender: 4_294_967_298 });
+    lines.value("", &ManagerWord::SignalsMapped);
 }
 
 fn endings(lines: &mut Lines) {
@@ -347,6 +352,10 @@ fn manifests(lines: &mut Lines) {
         roles: vec!["rig::Lit".into()],
         timers: vec!["publish".into()],
         self_checks: vec![check],
+        signals: vec![SignalSetDescription {
+            schema: TypeSchema::of::<Settled>(),
+            site: Site::new("src/lib.rs", 7),
+        }],
         config: TypeSchema::of::<Settled>(),
     };
     let scope = ScopeDescription {

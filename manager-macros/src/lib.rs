@@ -20,6 +20,7 @@ mod role;
 mod schema;
 mod scope;
 mod serde_options;
+mod signals;
 mod signature;
 mod types;
 
@@ -29,6 +30,12 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Schema, attributes(schema))]
 pub fn derive_schema(item: TokenStream) -> TokenStream {
     schema::derive(item.into()).into()
+}
+
+/// See `labrig::Signals`.
+#[proc_macro_derive(Signals)]
+pub fn derive_signals(item: TokenStream) -> TokenStream {
+    signals::derive(item.into()).into()
 }
 
 /// See `labrig::Command`.

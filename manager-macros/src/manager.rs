@@ -1,7 +1,8 @@
-//! `#[manager(kind = "…", roles(…))]`: the handlers, timers, frame handlers and self-checks of a manager kind.
+//! `#[manager(kind = "…", roles(…), signals(…))]`: the handlers, timers, frame handlers and self-checks of a manager kind.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{ItemImpl, LitStr, Path, Type};
 
 use crate::body;
@@ -15,8 +16,11 @@ use crate::role;
 use crate::signature;
 use crate::types;
 
-const KNOWN: &[Known] =
-    &[("kind", Takes::Text, "kind = \"motor\""), ("roles", Takes::Paths, "roles(Acquires)")];
+const KNOWN: &[Known] = &[
+    ("kind", Takes::Text, "kind = \"motor\""),
+    ("roles", Takes::Paths, "roles(Acquires)"),
+    ("signals", Takes::Paths, "signals(MotorSignals)"),
+];
 
 /// Emits the block without our attributes, and what registers it.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -24,10 +28,11 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let registered = read_block(&item, "manager", &mut mistakes).and_then(|block| {
         let options = Options::of_tokens(options, KNOWN, &mut mistakes);
         let kind = kind(&options, &mut mistakes);
-        let roles = roles(&options, &mut mistakes);
+        let roles = listed_once(&options, "roles", "role", &mut mistakes);
+        let signals = listed_once(&options, "signals", "set of signals", &mut mistakes);
         let registrations = registrations(&block, None, &mut mistakes);
         let is_usable = check_block(&block, "manager", &mut mistakes);
-        is_usable.then(|| handles(&block, &kind, roles, &registrations, mistakes.none()))
+        is_usable.then(|| handles(&block, &kind, (roles, signals), &registrations, mistakes.none()))
     });
     let (block, told) = (body::unmarked(&item), mistakes.tell());
     quote!(#block #told #registered)
@@ -98,32 +103,38 @@ fn check_kind(text: &LitStr, mistakes: &mut Mistakes) {
     }
 }
 
-fn roles<'a>(options: &'a Options, mistakes: &mut Mistakes) -> &'a [Path] {
-    let roles = options.paths("roles");
-    for (index, role) in roles.iter().enumerate() {
-        if roles[..index].contains(role) {
-            mistakes.add(role, "this role is listed twice", "keep one of them");
+/// The paths of an option, each of which is to be there once.
+fn listed_once<'a>(options: &'a Options, key: &str, what: &str, mistakes: &mut Mistakes) -> &'a [Path] {
+    let paths = options.paths(key);
+    for (index, path) in paths.iter().enumerate() {
+        if paths[..index].contains(path) {
+            mistakes.add(path, format!("this {what} is listed twice"), "keep one of them");
         }
     }
-    roles
+    paths
 }
 
 /// The items that register the block; with mistakes, an impl that is never run.
 fn handles(
     block: &ItemImpl,
     kind: &str,
-    roles: &[Path],
+    (roles, signals): (&[Path], &[Path]),
     registrations: &Registrations,
     is_right: bool,
 ) -> TokenStream {
     let owner = &block.self_ty;
     let (line, path) = (docs::line_of(block.impl_token.span), owner_path(owner));
     let unreachable = quote!(::core::unreachable!());
-    let (table, role_paths) = if is_right {
+    let (table, role_paths, sets) = if is_right {
         let roles = roles.iter().map(|role| place::of_self(role, role::HIDDEN));
-        (table(registrations, roles.clone()), quote!(::std::vec::Vec::from([#(#roles().0),*])))
+        let sets = signals.iter().map(|set| {
+            let describe = quote_spanned!(set.span()=> of::<#set>());
+            quote!(::labrig::__private::SignalSetDescription::#describe)
+        });
+        let sets = quote!(::std::vec::Vec::from([#(#sets),*]));
+        (table(registrations, roles.clone()), quote!(::std::vec::Vec::from([#(#roles().0),*])), sets)
     } else {
-        (unreachable.clone(), unreachable)
+        (unreachable.clone(), unreachable.clone(), unreachable)
     };
     let submission = is_right.then(|| {
         let once = registrations.served_once(&quote!(type __Owner = #owner;));
@@ -143,6 +154,7 @@ fn handles(
             const PATH: &'static str = #path;
             fn table() -> ::labrig::__private::HandlerTable<Self> { #table }
             fn roles() -> ::std::vec::Vec<&'static str> { #role_paths }
+            fn signals() -> ::std::vec::Vec<::labrig::__private::SignalSetDescription> { #sets }
         }
         #submission
     }

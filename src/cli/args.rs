@@ -34,6 +34,8 @@ pub(super) enum Verb {
     Commands(CommandsArgs),
     /// Show how a running rig is doing
     Status(RigArgs),
+    /// Show what the managers of a running rig publish: values, units, ages
+    Signals(RigArgs),
     /// Show what happens in a running rig: states, endings, faults
     Watch(WatchArgs),
     /// Have a running rig do a command, and print the reply
@@ -107,6 +109,9 @@ pub(super) struct CheckArgs {
 pub(super) struct CommandsArgs {
     #[command(flatten)]
     pub(super) check: CheckArgs,
+    /// Print the signals that managers publish instead
+    #[arg(long, conflicts_with = "rig")]
+    pub(super) signals: bool,
     /// Ask a running rig instead: its name, or the path of its socket
     #[arg(long, value_name = "NAME|PATH", conflicts_with = "config")]
     pub(super) rig: Option<String>,

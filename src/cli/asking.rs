@@ -8,7 +8,7 @@ use super::args::CommandsArgs;
 use super::client::connect;
 use super::rig_args::{PingArgs, RigArgs};
 use super::saying::{has_colours, say};
-use super::{exit, saying, table};
+use super::{exit, saying, signals, table};
 use crate::wire::Request;
 
 /// `status`: the table that `run` shows, once.
@@ -42,9 +42,15 @@ pub(super) fn ping(arguments: PingArgs) -> ExitCode {
     say(asked, rig.json, |told| (format!("{who} answered in {} µs", told["round_trip_us"]), exit::CLEAN))
 }
 
+/// `signals`: what managers publish.
+pub(super) fn signals(arguments: &RigArgs) -> ExitCode {
+    let asked = connect(arguments).and_then(|mut rig| rig.ask_plainly(&Request::Signals {}));
+    say(asked, arguments.json, |told| (signals::listed(told), exit::CLEAN))
+}
+
 /// `commands --rig`: what a running rig can be asked for.
 pub(super) fn commands(arguments: CommandsArgs) -> ExitCode {
-    let CommandsArgs { check, rig, runtime_dir } = arguments;
+    let CommandsArgs { check, rig, runtime_dir, signals: _ } = arguments;
     let rig = RigArgs { rig, runtime_dir, json: check.json };
     let asked = connect(&rig).and_then(|mut connection| connection.ask_plainly(&Request::Commands {}));
     say(asked, rig.json, |told| (listed(told), exit::CLEAN))

@@ -25,8 +25,8 @@ pub(super) fn check(program: Program, arguments: &CheckArgs) -> ExitCode {
     print(&text, if report.is_clean() { exit::CLEAN } else { exit::REFUSED })
 }
 
-/// Prints the route table; a rig with faults has none worth printing.
-pub(super) fn commands(program: Program, arguments: &CheckArgs) -> ExitCode {
+/// Prints the route table, or the signals; a rig with faults has none worth printing.
+pub(super) fn commands(program: Program, arguments: &CheckArgs, is_of_signals: bool) -> ExitCode {
     let proof = match prove(program, arguments) {
         Ok(proof) => proof,
         Err(code) => return code,
@@ -36,7 +36,12 @@ pub(super) fn commands(program: Program, arguments: &CheckArgs) -> ExitCode {
         return print(&text, exit::REFUSED);
     }
     let table = proof.registry.bind(&proof.plan);
-    let text = if arguments.json { table.to_json().to_string() } else { table.to_string() };
+    let text = match (is_of_signals, arguments.json) {
+        (false, false) => table.to_string(),
+        (false, true) => table.to_json().to_string(),
+        (true, false) => table.signals_text(),
+        (true, true) => table.signals_json().to_string(),
+    };
     print(&text, exit::CLEAN)
 }
 

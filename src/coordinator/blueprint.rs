@@ -8,7 +8,7 @@ use super::router::Route;
 use crate::config::{RateLimits, Supervision};
 use crate::shm::ReadMode;
 use crate::transport::Child;
-use crate::wire::{CommandId, Filter, ManagerName};
+use crate::wire::{CommandId, Filter, ManagerName, TypeSchema};
 
 /// A whole rig.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Blueprint {
 /// One manager.
 #[derive(Debug)]
 pub(crate) struct ManagerBlueprint {
+    /// The sets of signals that it publishes.
+    pub(crate) signals: Vec<TypeSchema>,
     pub(crate) name: ManagerName,
     /// The pool of which it is one instance.
     pub(crate) pool: Option<ManagerName>,

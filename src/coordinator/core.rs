@@ -18,6 +18,7 @@ use super::events::{Events, RigEvent};
 use super::peers::{Pages, Peer};
 use super::router::{Caller, Effect, Moment, Router, Station, TracedEnding};
 use super::run_log::Notes;
+use super::signals::SignalTable;
 use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) wake: Doorbell,
     /// What those are told who watch the rig.
     pub(crate) events: Events,
+    /// What managers publish.
+    pub(crate) signals: SignalTable,
     state: Mutex<CoreState>,
     /// Wakes the scope's thread.
     scope_queued: Condvar,
@@ -146,6 +149,7 @@ impl Core {
         };
         let poller = Poller::new().map_err(|errno| DoorbellError::NoDescriptor { errno })?;
         Ok(Self {
+            signals: SignalTable::of(&blueprint),
             blueprint,
             poller,
             wake: Doorbell::create()?,

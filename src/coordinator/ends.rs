@@ -44,6 +44,7 @@ impl MainLoop {
         self.drain_outputs(index);
         self.unwatch(index);
         self.streams.iter().for_each(|stream| stream.gone(index));
+        self.signal_lives[index].ended();
         let was_starting = (self.launched.is_some() || self.processes[index].is_on_trial)
             && (self.processes[index].is_starting() || self.processes[index].phase == Phase::Prepared);
         let was_told = self.processes[index].phase == Phase::Stopping;

@@ -96,6 +96,14 @@ pub enum LaunchError {
         /// Why.
         source: SegmentSealError,
     },
+    /// The page of a manager's signals could not be sealed against other writers.
+    #[error("the page for the signals of `{manager}` cannot be sealed")]
+    SealSignals {
+        /// Whose.
+        manager: String,
+        /// Why.
+        source: SegmentSealError,
+    },
     /// A manager was not ready in time.
     #[error("`{manager}` was not ready within {after:?}: {missing}")]
     TimedOut {
@@ -186,7 +194,8 @@ impl LaunchError {
         match self {
             Self::CommandDiffers { manager, .. }
             | Self::VersionDiffers { manager, .. }
-            | Self::Page { manager, .. } => Some(manager),
+            | Self::Page { manager, .. }
+            | Self::SealSignals { manager, .. } => Some(manager),
             other => other.culprit(),
         }
     }

@@ -28,6 +28,7 @@ impl MainLoop {
                 self.connect_streams();
                 self.pass_barrier();
             }
+            self.pay_signals();
             let mut state = self.core.lock();
             let CoreState { router, peers, pages, .. } = &mut *state;
             peers[index].fill(index, router, pages, &self.core.poller, &Moment::now());
@@ -88,6 +89,10 @@ impl MainLoop {
                 let step = self.mapped(index, &stream);
                 self.check(step);
                 self.pass_barrier();
+            }
+            ManagerWord::SignalsMapped => {
+                let step = self.signals_mapped(index);
+                self.check(step);
             }
             ManagerWord::Ready => {
                 let step = self.ready(index);

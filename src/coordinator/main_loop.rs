@@ -25,6 +25,7 @@ use super::process::{Phase, Process};
 use super::router::{Caller, TracedEnding};
 use super::run_log::RunLog;
 use super::shutdown::Quit;
+use super::signals::SignalLives;
 use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
 use super::trace::Trace;
@@ -90,6 +91,9 @@ pub(super) struct MainLoop {
     pub(super) core: Arc<Core>,
     pub(super) processes: Vec<Process>,
     pub(super) streams: Vec<Stream>,
+    pub(super) signal_lives: Vec<SignalLives>,
+    /// Orders for signals whose givers could not be told, because their pipe was full.
+    pub(super) owed_signals: Vec<(Asker, String)>,
     pub(super) log: RunLog,
     pub(super) trace: Option<Trace>,
     pub(super) log_level: u8,
@@ -166,11 +170,14 @@ impl MainLoop {
         poller.add(&child_signals.told, Source::Children.token(), Interest::Read).map_err(system)?;
         let streams = core.blueprint.streams.iter().map(Stream::create).collect::<Result<_, _>>()?;
         let managers = core.blueprint.managers.iter();
+        let signal_lives = managers.clone().map(|_| SignalLives::default()).collect();
         let processes = managers.map(|it| Process::new(&it.supervision, it.safe_deadline)).collect();
         Ok(Self {
             core,
             processes,
             streams,
+            signal_lives,
+            owed_signals: Vec::new(),
             log,
             trace,
             log_level,

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::laddering::STILL_THERE;
 use super::main_loop::MainLoop;
 use super::process::Phase;
-use crate::remote::{Arm, Armed, Restart, Restarted, StopAll, StopOutcome, StopReport};
+use crate::remote::{Arm, Armed, OpenSignals, Restart, Restarted, StopAll, StopOutcome, StopReport};
 use crate::shm::Urgent;
 use crate::supervisor::{Because, Rung};
 use crate::wire::control::{self, CoordinatorWord};
@@ -77,6 +77,10 @@ impl MainLoop {
             if let Some(Restart { manager }) = self.read(asker, payload) {
                 self.with_manager(asker, &manager, Self::restart);
             }
+        } else if order == OpenSignals::spec().id {
+            if let Some(order) = self.read(asker, payload) {
+                self.open_signals(asker, order);
+            }
         } else {
             self.fail_order(asker, format!("the order {order} is not known"));
         }
@@ -103,7 +107,7 @@ impl MainLoop {
         }
     }
 
-    fn answer<T: Serialize>(&self, asker: Asker, reply: &T) {
+    pub(super) fn answer<T: Serialize>(&self, asker: Asker, reply: &T) {
         let ending = match codec::encode(reply, asker.codec) {
             Ok(bytes) => Ending::Done(bytes),
             Err(error) => Ending::NotDone(NotDone::Failed(Failure::text(error.to_string()))),
@@ -111,7 +115,12 @@ impl MainLoop {
         self.core.with_router(|router| router.order_ended(asker.call, ending, asker.codec));
     }
 
-    fn fail_order(&self, asker: Asker, why: String) {
+    /// The manager that gave an order; none when it was a thread of this process, or a client of the socket.
+    pub(super) fn who_ordered(&self, asker: Asker) -> Option<usize> {
+        self.core.lock().router.who_ordered(asker.call)
+    }
+
+    pub(super) fn fail_order(&self, asker: Asker, why: String) {
         let ending = Ending::NotDone(NotDone::Failed(Failure::text(why)));
         self.core.with_router(|router| router.order_ended(asker.call, ending, asker.codec));
     }

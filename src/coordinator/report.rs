@@ -8,6 +8,7 @@ use super::guarding::Guarding;
 use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::process::{Phase, Process};
+use super::signals::SignalLives;
 use super::status::{ManagerStatus, RigStatus};
 use super::summary::{Death, ManagerEnd, ManagerSummary, RunSummary};
 use log::Level;
@@ -53,6 +54,8 @@ impl MainLoop {
     /// The end of the loop: what is said of the run, and the guardian, to be let go once nothing is left at all.
     pub(super) fn finish(mut self) -> (RunSummary, Option<Guarding>) {
         self.core.close();
+        // Of a manager that was given up too: nothing comes from it that anybody could wait for.
+        self.signal_lives.iter().for_each(SignalLives::ended);
         self.write_notes();
         self.write_trace(true);
         let summary = self.summary();

@@ -43,6 +43,7 @@ impl MainLoop {
         let page_error = |source| LaunchError::Page { manager: manager.clone(), source };
         let page = Arc::new(StatusPage::create(u64::from(generation)).map_err(page_error)?);
         let urgent = Arc::new(Doorbell::create()?);
+        self.begin_signals(index)?;
         let spawned = self
             .plan(index)
             .child
@@ -154,6 +155,7 @@ impl MainLoop {
         for stream in self.streams.iter_mut().filter(|stream| stream.producer == index) {
             stream.give_to_producer(line, &name_of)?;
         }
+        self.signal_lives[index].give(&core.blueprint.managers[index], line)?;
         let process = &self.processes[index];
         let (page, urgent) = process.page.as_ref().zip(process.urgent.as_ref()).ok_or(PipeError::Closed)?;
         let lanes = core.blueprint.has_fast_lanes.then(LanePair::create).transpose();

@@ -1,5 +1,6 @@
 //! What becomes of that which arrives: news of calls go to their slots, everything else to the worker.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::link::Link;
@@ -12,12 +13,16 @@ use crate::wire::{
 
 impl Link {
     /// Files what has arrived, unless it is for the worker: then it is given back.
-    pub(super) fn file<'a>(&self, envelope: Envelope<'a>) -> Result<Option<Envelope<'a>>, EnvelopeError> {
+    pub(super) fn file<'a>(
+        &self,
+        envelope: Envelope<'a>,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<Option<Envelope<'a>>, EnvelopeError> {
         match envelope.header.kind {
             Kind::Done | Kind::Ended | Kind::Report => self.file_answer(envelope)?,
             Kind::Opened => self.file_opening(envelope)?,
             Kind::Progress | Kind::Chunk => self.file_news(&envelope)?,
-            Kind::Control if self.heed(envelope.payload) => {}
+            Kind::Control if self.heed(envelope.payload, descriptors) => {}
             _ => return Ok(Some(envelope)),
         }
         Ok(None)
@@ -64,12 +69,15 @@ impl Link {
     }
 
     /// Words that need not wait for the worker; says whether it was one of those.
-    fn heed(&self, payload: &[u8]) -> bool {
+    fn heed(&self, payload: &[u8], descriptors: &mut Vec<OwnedFd>) -> bool {
         match control::open_coordinators(payload) {
             Ok(CoordinatorWord::Grant { correlation, chunks }) => {
                 self.desk().streams().grant(correlation, chunks);
             }
             Ok(CoordinatorWord::Undelivered(news)) => self.note_undelivered(&news),
+            Ok(CoordinatorWord::Signals { manager }) => {
+                self.signal_pages.put(manager, std::mem::take(descriptors));
+            }
             _ => return false,
         }
         true

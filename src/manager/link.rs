@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags};
 use super::filing;
 use super::inbox::Arrived;
 use super::listening::wait_for;
+use super::signal_pages::SignalPages;
 use crate::registry::Desk;
 use crate::remote::{OnUndelivered, Slot};
 use crate::shm::Doorbell;
@@ -33,6 +34,7 @@ pub(super) struct Link {
     /// Wakes the link thread, when nobody else is left to listen.
     attention: Doorbell,
     pub(super) configure: OnceLock<Configure>,
+    pub(super) signal_pages: SignalPages,
     desk: Arc<Desk>,
     worker: ThreadId,
     /// Whether something has come by a line with lanes since somebody looked for it in vain.
@@ -66,6 +68,7 @@ impl Link {
             bell,
             attention,
             configure: OnceLock::new(),
+            signal_pages: SignalPages::default(),
             desk: Arc::default(),
             worker: thread::current().id(),
             has_come: AtomicBool::new(false),

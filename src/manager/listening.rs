@@ -248,9 +248,12 @@ impl Link {
         if self.line().lookout().is_some() {
             self.has_come.store(true, Ordering::Relaxed);
         }
-        match Envelope::open(&buffer[..packet.length]).and_then(|envelope| self.file(envelope)) {
+        let mut descriptors = packet.descriptors;
+        let filed = Envelope::open(&buffer[..packet.length])
+            .and_then(|envelope| self.file(envelope, &mut descriptors));
+        match filed {
             Ok(None) => Received::Filed,
-            Ok(Some(envelope)) => Received::ForWorker(envelope, packet.descriptors),
+            Ok(Some(envelope)) => Received::ForWorker(envelope, descriptors),
             Err(error) => self.end(&error.to_string()),
         }
     }

@@ -19,11 +19,15 @@ use super::signals::catch_signals;
 use super::steps::Steps;
 use super::worker::Worker;
 use crate::registry::context::{Identity, Producers};
-use crate::registry::{Context, Emergency, Instance, KindRegistration, SetupError, Step, panics};
+use crate::registry::{
+    Context, Emergency, Instance, KindRegistration, Publications, SetupError, Step, panics,
+};
 use crate::remote::Scope;
-use crate::shm::{AddReaderError, Doorbell, Interrupter, LanePair, Producer, Reader, ReaderList, StatusPage};
+use crate::shm::{
+    AddReaderError, Doorbell, Interrupter, LanePair, Producer, Reader, ReaderList, SignalWriter, StatusPage,
+};
 use crate::transport::Pipe;
-use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
+use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedSet};
 use crate::wire::{CommandSpec, Generation, Kind};
 
 /// The manager never became ready; the coordinator knows why, or is gone.
@@ -36,6 +40,7 @@ pub(super) struct Streams {
     pub(super) interrupters: Vec<Interrupter>,
     pub(super) inputs: Inputs,
     readers_of: BTreeMap<String, ReaderList>,
+    publishes: Option<(SignalWriter, Vec<PublishedSet>)>,
 }
 
 pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
@@ -84,7 +89,9 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
         signals,
     };
     thread.start().map_err(|error| fail(&link, error.into()))?;
-    let mut context = context_of(&configure, &link, &streams, emergency);
+    let (values, sets) = streams.publishes.take().unzip();
+    let publications = Publications::given(values, sets.unwrap_or_default());
+    let mut context = context_of(&configure, &link, &streams, emergency).publishing(publications);
     let opened = Steps::new(&link).mark(Step::SetUp, || open_devices(&configure, &mut context));
     let instance = opened.map_err(|error| fail(&link, error))?;
     streams.inputs.bind(&*instance);
@@ -176,7 +183,7 @@ fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn 
 }
 
 impl Streams {
-    /// Acts on a word about a stream.
+    /// Acts on a word about a stream, or about the page for the manager's signals.
     pub(super) fn take(
         &mut self,
         word: CoordinatorWord,
@@ -184,8 +191,7 @@ impl Streams {
         link: &Link,
     ) -> Result<(), SetupError> {
         let mut descriptors = descriptors.into_iter();
-        let mut next =
-            || descriptors.next().ok_or_else(|| SetupError::new("a stream came without its memory"));
+        let mut next = || descriptors.next().ok_or_else(|| SetupError::new("a word came without its memory"));
         match word {
             CoordinatorWord::Produce { stream } => {
                 let producer = Producer::map(next()?, Doorbell::from_fd(next()?)?)?;
@@ -209,6 +215,11 @@ impl Streams {
                 let reader =
                     Reader::map(next()?, next()?, Doorbell::from_fd(next()?)?, Doorbell::from_fd(next()?)?)?;
                 self.inputs.attach(stream, inputs, reader);
+            }
+            CoordinatorWord::Publish { sets } => {
+                let sizes: Vec<_> = sets.iter().map(|set| set.words as usize).collect();
+                self.publishes = Some((SignalWriter::open(next()?, next()?, &sizes)?, sets));
+                link.tell(&ManagerWord::SignalsMapped);
             }
             // Words of the start and the end are the worker's; those of calls never come here.
             _ => {}

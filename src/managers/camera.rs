@@ -16,6 +16,7 @@ mod noise;
 mod png_file;
 mod replay;
 mod sequence;
+mod signals;
 mod simulated;
 mod tiff_file;
 
@@ -40,4 +41,5 @@ pub use sequence::{ImageSequence, PendingImage};
 pub use acquisition::{Acquires, Acquisition, Exposes};
 pub use commands::{ExposureSet, SetAcquisition, SetExposure};
 pub use replay::{CameraReplay, ReplayConfig, UnreadablePolicy};
+pub use signals::CameraSignals;
 pub use simulated::{CameraSim, SimConfig};

@@ -7,8 +7,10 @@
 mod commands;
 mod manager;
 mod moves;
+mod signals;
 mod simulated;
 
 pub use commands::{Height, Home, MoveTo, Settled, WhereIs};
 pub use manager::{LimitPolicy, MotorConfig, MotorError, MotorSim};
 pub use moves::Moves;
+pub use signals::MotorSignals;

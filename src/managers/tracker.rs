@@ -18,7 +18,9 @@ mod plane;
 mod refine;
 pub mod settings;
 mod shape;
+mod signals;
 mod table;
 
 pub use commands::{Tracked, WhatIsTracked};
 pub use manager::{Tracker, TrackerConfig};
+pub use signals::TrackerSignals;

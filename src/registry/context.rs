@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::emergency::Emergency;
+use super::publisher::{Publications, PublishError, Publisher};
 use super::vitals::Vitals;
 use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
 use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
 use crate::wire::{
-    Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, SafeReason, Undelivered,
+    Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, SafeReason, Signals,
+    Undelivered,
 };
 
 /// How long after a word on its progress a command says the next one at the earliest.
@@ -25,6 +27,7 @@ pub struct Context {
     base: Scope,
     scope: Scope,
     producers: Producers,
+    publications: Arc<Publications>,
     work: Arc<Cancellations>,
     vitals: Arc<Vitals>,
     emergency: Arc<Emergency>,
@@ -134,6 +137,7 @@ impl Context {
             base: scope.clone(),
             scope,
             producers,
+            publications: Arc::default(),
             work,
             vitals: Arc::default(),
             emergency: Arc::default(),
@@ -145,6 +149,11 @@ impl Context {
     /// The context of a manager, whose handlers are watched, and which has a safe state.
     pub(crate) fn of_manager(self, vitals: Arc<Vitals>, emergency: Arc<Emergency>) -> Self {
         Self { vitals, emergency, ..self }
+    }
+
+    /// The same context, of a process that may publish these signals.
+    pub(crate) fn publishing(self, publications: Publications) -> Self {
+        Self { publications: Arc::new(publications), ..self }
     }
 
     /// A command begins: calls from its handler remember what led to them, and end with it.
@@ -313,6 +322,27 @@ impl Context {
     /// else the one called `usual`.
     pub fn produced_stream(&self, usual: &str) -> String {
         self.producers.only().unwrap_or_else(|| usual.to_owned())
+    }
+
+    /// Takes the publisher of a set of signals, and publishes the set as it is at first. Call it in `setup`, so that
+    /// there is a value as soon as the rig runs. Outside any rig it publishes to nobody.
+    ///
+    /// ```no_run
+    /// # use labrig::prelude::*;
+    /// # #[derive(Signals, Schema, Clone, Copy)]
+    /// # struct MotorSignals { height_um: f64, is_moving: bool }
+    /// # fn example(context: &mut Context) -> Result<(), SetupError> {
+    /// let mut signals = context.signals(MotorSignals { height_um: 0.0, is_moving: false })?;
+    /// signals.publish(MotorSignals { height_um: 12.0, is_moving: true });
+    /// signals.update(|now| now.is_moving = false);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError`], among others when the kind does not declare the set: `#[manager(…, signals(MotorSignals))]`.
+    pub fn signals<S: Signals>(&mut self, first: S) -> Result<Publisher<S>, PublishError> {
+        self.publications.open(first)
     }
 
     /// Takes the producer's end of a stream. It can be moved to a thread of its own.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
-use crate::wire::{CommandSpec, Site, TypeSchema};
+use crate::wire::{CommandSpec, Signals, Site, TypeSchema};
 
 /// One handler, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
@@ -40,6 +40,15 @@ pub struct SelfCheckDescription {
     pub site: Site,
 }
 
+/// A set of signals, described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub struct SignalSetDescription {
+    /// Its signals: name, type, unit, bounds, doc text.
+    pub schema: TypeSchema,
+    /// Where the type stands.
+    pub site: Site,
+}
+
 /// A manager kind, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct KindDescription {
@@ -59,6 +68,9 @@ pub struct KindDescription {
     /// Its self-checks, in source order.
     #[serde(default)]
     pub self_checks: Vec<SelfCheckDescription>,
+    /// The sets of signals that it publishes, in source order.
+    #[serde(default)]
+    pub signals: Vec<SignalSetDescription>,
     /// The paths of the roles it plays.
     pub roles: Vec<String>,
     /// The shape of its config table.
@@ -107,11 +119,19 @@ impl KindDescription {
             site: Site::new(M::FILE, M::LINE),
             inputs: table.frames.iter().map(input).collect(),
             self_checks: table.checks.iter().map(check).collect(),
+            signals: M::signals(),
             timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),
             roles: M::roles().into_iter().map(str::to_owned).collect(),
             config: TypeSchema::of::<M::Config>(),
         }
+    }
+}
+
+impl SignalSetDescription {
+    /// Describes the set `S`.
+    pub fn of<S: Signals>() -> Self {
+        Self { schema: TypeSchema::of::<S>(), site: Site::new(S::FILE, S::LINE) }
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::{Context, Identity, Producers};
-use crate::remote::{OnUndelivered, Outgoing, Port, Scope, StreamError, StreamParts, Wait, Waited};
+use super::publisher::Publications;
+use crate::remote::{
+    OnUndelivered, Outgoing, Port, Scope, SignalPort, StreamError, StreamParts, Wait, Waited,
+};
 use crate::shm::ReadMode;
 use crate::wire::{Generation, Hop, Progress, Refusal};
 
@@ -17,11 +20,14 @@ pub fn detached_context(manager: &str) -> Context {
         generation: Generation(1),
         run_dir: PathBuf::new(),
     };
-    Context::new(identity, Scope::new(Arc::new(Nowhere)), Producers::default(), Arc::default())
+    let scope = Scope::new(Arc::new(Nowhere));
+    Context::new(identity, scope, Producers::default(), Arc::default()).publishing(Publications::Detached)
 }
 
 /// The way into no rig.
 struct Nowhere;
+
+impl SignalPort for Nowhere {}
 
 impl Port for Nowhere {
     fn submit(&self, _: Outgoing<'_>) -> Result<u64, Refusal> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
+use super::description::SignalSetDescription;
 use crate::shm::Frame;
 use crate::wire::{CodecId, Command, CommandSpec, Failure, SafeReason, Schema, codec};
 
@@ -197,6 +198,8 @@ pub trait Handles: Manager {
     fn table() -> HandlerTable<Self>;
     /// The paths of the roles it plays.
     fn roles() -> Vec<&'static str>;
+    /// The sets of signals that it publishes.
+    fn signals() -> Vec<SignalSetDescription>;
 }
 
 /// What `#[scope]` adds to a type whose handlers live in the coordinator.

@@ -4,13 +4,16 @@
 //! looks anything up by name later. Nothing here decides what is allowed: that is the proof's.
 
 mod print;
+mod signals;
+
+pub use signals::{SignalEntry, UnknownSignal, type_name};
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::description::{HandlerDescription, SelfCheckDescription};
+use super::description::{HandlerDescription, SelfCheckDescription, SignalSetDescription};
 use super::view::View;
 use crate::config::{ReadMode, check};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, ManagerName, Site};
@@ -107,6 +110,7 @@ struct Bound {
     config: Value,
     startup: Vec<StartupCommand>,
     self_checks: Vec<SelfCheckDescription>,
+    signals: Vec<SignalSetDescription>,
 }
 
 impl RouteTable {
@@ -159,6 +163,11 @@ impl RouteTable {
     /// The self-checks of the manager at that place, in the order of its source.
     pub fn self_checks_of(&self, manager: usize) -> &[SelfCheckDescription] {
         &self.managers[manager].self_checks
+    }
+
+    /// The sets of signals that the manager at that place publishes.
+    pub fn signals_of(&self, manager: usize) -> &[SignalSetDescription] {
+        &self.managers[manager].signals
     }
 
     /// Who reads the stream at that place.
@@ -236,6 +245,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
         config: config.unwrap_or(Value::Null),
         startup: startup_of(view, index),
         self_checks: kind.map(|kind| kind.self_checks.clone()).unwrap_or_default(),
+        signals: kind.map(|kind| kind.signals.clone()).unwrap_or_default(),
     }
 }
 

@@ -9,6 +9,7 @@ mod difference;
 mod inputs;
 mod kinds;
 mod scopes;
+mod signals;
 mod startup;
 
 use super::view::View;
@@ -32,6 +33,8 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     inputs::bindings,
     inputs::readers,
     inputs::slots,
+    signals::names_twice,
+    signals::unfit,
     startup::commands,
 ];
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::slot::Slot;
-use crate::shm::Doorbell;
+use crate::shm::{Doorbell, SignalPage};
 use crate::wire::Refusal;
 
 /// The command being handled was cancelled, or its process ends: give up, and leave the device well.
@@ -39,14 +39,23 @@ struct State {
     /// Whether everything is to give up until [`Cancellations::go_on`].
     is_held: bool,
     ends: bool,
-    /// Wakes whoever runs now out of a wait elsewhere.
-    bell: Option<Arc<Doorbell>>,
+    /// Where whoever runs now waits, if that is elsewhere.
+    elsewhere: Option<Elsewhere>,
+}
+
+/// What wakes a thread that does not wait here.
+#[derive(Debug)]
+enum Elsewhere {
+    At(Arc<Doorbell>),
+    On(Arc<SignalPage>),
 }
 
 impl State {
     fn ring(&self) {
-        if let Some(bell) = &self.bell {
-            bell.ring();
+        match &self.elsewhere {
+            Some(Elsewhere::At(bell)) => bell.ring(),
+            Some(Elsewhere::On(page)) => page.rouse(),
+            None => {}
         }
     }
 }
@@ -137,9 +146,18 @@ impl Cancellations {
 
     /// Whoever runs now waits elsewhere, where that bell wakes it: it is rung when it is to give up.
     pub fn wait_at<T>(&self, bell: Arc<Doorbell>, wait: impl FnOnce() -> T) -> T {
-        self.state.lock().bell = Some(bell);
+        self.wait_elsewhere(Elsewhere::At(bell), wait)
+    }
+
+    /// Whoever runs now sleeps on a page of signals, from which it is roused when it is to give up.
+    pub fn sleep_on<T>(&self, page: Arc<SignalPage>, sleep: impl FnOnce() -> T) -> T {
+        self.wait_elsewhere(Elsewhere::On(page), sleep)
+    }
+
+    fn wait_elsewhere<T>(&self, place: Elsewhere, wait: impl FnOnce() -> T) -> T {
+        self.state.lock().elsewhere = Some(place);
         let done = wait();
-        self.state.lock().bell = None;
+        self.state.lock().elsewhere = None;
         done
     }
 
@@ -182,6 +200,7 @@ impl Cancellations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shm::{Roused, SignalWriter};
 
     /// What happens to one call, and whether it may run and is cancelled in the end.
     fn check_call(happens: impl FnOnce(&Cancellations), may_run: bool, is_cancelled: bool) {
@@ -253,6 +272,23 @@ mod tests {
         assert_eq!(work.sleep(Duration::from_secs(60)), Err(Cancelled));
         assert!(work.finish());
         assert_eq!(work.sleep(Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn a_sleep_on_a_page_of_signals_ends_by_whatever_cancels_it() {
+        let by_call: fn(&Cancellations) = |work| assert!(work.cancel(5));
+        for cancel in [by_call, Cancellations::hold, Cancellations::cancel_all] {
+            let (work, writer) = (Cancellations::default(), SignalWriter::local(&[1]).expect("it is small"));
+            work.begin(5);
+            std::thread::scope(|threads| {
+                let sleeper = threads.spawn(|| {
+                    let sleep = || writer.page().wait(0, 0, None, &|| work.is_cancelled());
+                    work.sleep_on(Arc::clone(writer.page()), sleep)
+                });
+                cancel(&work);
+                assert_eq!(sleeper.join().expect("it does not panic"), Ok(Roused::Stopped));
+            });
+        }
     }
 
     #[test]

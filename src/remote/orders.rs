@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::macros::{Command, Schema};
-use crate::wire::{Command as _, CommandId, CommandSpec};
+use crate::wire::{Command as _, CommandId, CommandSpec, TypeSchema};
 
 /// Everything to its safe state now, over the urgent lane, without quitting: what was accepted before ends as
 /// cancelled.
@@ -72,9 +72,27 @@ pub struct Restarted {
     pub generation: u32,
 }
 
+/// The signals of a manager are to be read from another one: the coordinator sends the descriptors of their page, if
+/// there is one, before it answers.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = SignalsOpened, name = "OpenSignals")]
+pub struct OpenSignals {
+    /// The manager's name.
+    pub manager: String,
+}
+
+/// What there is to be read of a manager's signals.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+pub struct SignalsOpened {
+    /// Its sets of signals; none when it publishes none, or there is no such manager.
+    pub sets: Vec<TypeSchema>,
+    /// The managers that publish signals.
+    pub publishers: Vec<String>,
+}
+
 /// The orders there are.
-pub fn orders() -> [&'static CommandSpec; 3] {
-    [StopAll::spec(), Arm::spec(), Restart::spec()]
+pub fn orders() -> [&'static CommandSpec; 4] {
+    [StopAll::spec(), Arm::spec(), Restart::spec(), OpenSignals::spec()]
 }
 
 /// The order with that id.

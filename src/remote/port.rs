@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::signal::SignalPort;
 use super::slot::{Need, Slot};
 use super::stream::{StreamError, StreamParts};
 use crate::shm::ReadMode;
@@ -50,7 +51,7 @@ pub type OnUndelivered = Arc<dyn Fn(&Undelivered) + Send + Sync>;
 
 /// The way from a scope into the rig. Calls are named by the number that [`submit`](Self::submit) gave; a call
 /// that has ended is named in vain, which is no error.
-pub trait Port: Send + Sync {
+pub trait Port: SignalPort + Send + Sync {
     /// Offers a command. Returns at once.
     ///
     /// # Errors

@@ -8,13 +8,14 @@ use super::orders::{Arm, Armed, Restart, Restarted, StopAll, StopReport};
 use super::pending_broadcast::PendingBroadcast;
 use super::pending_reply::{PendingReply, read_reply};
 use super::port::{Outgoing, Port};
+use super::signal::{SignalError, SignalReader};
 use super::slot::Slot;
 use super::stream::{FrameStream, StreamError};
 use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Target,
-    Undelivered,
+    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal,
+    SignalValue, Signals, Target, Undelivered,
     codec::{self, EncodeError},
 };
 
@@ -181,6 +182,26 @@ impl Scope {
     pub fn stream(&self, name: &str) -> Result<FrameStream, StreamError> {
         self.port.find_stream(name)?;
         Ok(FrameStream::new(Arc::clone(&self.port), name.to_owned()))
+    }
+
+    /// The reader of a signal, called `manager.signal`. In the coordinator's process this costs next to nothing; in a
+    /// manager the first signal of another manager is asked for at the coordinator, and it waits for the answer, in set-up
+    /// too.
+    ///
+    /// # Errors
+    /// - [`SignalError::UnknownManager`], [`SignalError::Unknown`]: there is no such signal; those that there are are
+    ///   named.
+    /// - [`SignalError::WrongType`]: it is not a `T`.
+    pub fn signal<T: SignalValue>(&self, name: &str) -> Result<SignalReader<T>, SignalError> {
+        SignalReader::of_signal(&self.port, name)
+    }
+
+    /// The reader of a whole set of signals of a manager: all of one publication.
+    ///
+    /// # Errors
+    /// As [`signal`](Self::signal).
+    pub fn signals<S: Signals>(&self, manager: &str) -> Result<SignalReader<S>, SignalError> {
+        SignalReader::of_set(&self.port, manager)
     }
 
     /// Reports that something which was to be kept is lost. It is logged, counted by `what` (a word or two,

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::call_error::CallFacts;
 use super::port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 use super::scope::Scope;
+use super::signal::SignalPort;
 use super::slot::{Answer, Slot};
 use super::stream::{StreamError, StreamParts};
 use crate::shm::ReadMode;
@@ -93,6 +94,8 @@ impl ByHand {
         self.end(call, Ending::NotDone(why));
     }
 }
+
+impl SignalPort for ByHand {}
 
 impl Port for ByHand {
     fn submit(&self, outgoing: Outgoing) -> Result<u64, Refusal> {

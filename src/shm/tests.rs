@@ -8,6 +8,7 @@ mod litmus;
 mod protocol;
 mod roles;
 mod sealing;
+mod signals;
 mod stage;
 mod status;
 mod streams;

@@ -55,6 +55,27 @@ pub enum CoordinatorWord {
         /// How many chunks more.
         chunks: u32,
     },
+    /// You publish these sets of signals. Descriptors: values, bells.
+    Publish {
+        /// The sets, in the order in which they lie there.
+        sets: Vec<PublishedSet>,
+    },
+    /// What you asked for: the signals of a manager. Descriptors: values, bells.
+    Signals {
+        /// The manager's name.
+        manager: String,
+    },
+}
+
+/// A set of signals, as its publisher finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, labrig::Schema)]
+pub struct PublishedSet {
+    /// The path of its type.
+    pub path: String,
+    /// What its type is made of, as one number.
+    pub fingerprint: u64,
+    /// How many words it takes.
+    pub words: u64,
 }
 
 /// Who a manager is, and how it is to behave.
@@ -212,6 +233,8 @@ pub enum ManagerWord {
         /// Who sent it, as its envelope said in place of a call's number.
         sender: u64,
     },
+    /// The page for its signals is mapped: it can be sealed and handed to readers.
+    SignalsMapped,
 }
 
 /// The envelope of a word.

@@ -20,6 +20,8 @@ pub enum Request {
     Status {},
     /// Which commands there are, and who serves them.
     Commands {},
+    /// What managers publish, and how old it is.
+    Signals {},
     /// To be told of what happens, until the connection ends.
     Watch {
         /// Only of these; of everything when not said.

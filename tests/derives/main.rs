@@ -8,6 +8,7 @@ mod names;
 mod roles;
 mod schemas;
 mod scopes;
+mod signals;
 mod surroundings;
 
 use labrig::registry::{Handler, Incoming};

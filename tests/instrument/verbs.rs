@@ -146,6 +146,31 @@ fn a_command_is_called_by_name_with_its_fields_as_words_or_json() {
 }
 
 #[test]
+fn signals_are_shown_with_their_units_and_ages() {
+    let work = work();
+    let rig = Running::start(work.path(), "lab", MOTORS);
+    rig.check_verb(&["call", "MoveTo", "height_um=12.5", "--to", "x"], 0);
+    let table = rig.check_verb(&["signals"], 0);
+    let line = |name: &str| table.lines().find(|line| line.starts_with(name)).expect("it is listed");
+    let words: Vec<_> = line("x.height_um").split_whitespace().collect();
+    assert_eq!(words[..3], ["x.height_um", "12.5", "um"], "{table}");
+    assert!(line("x.is_moving").contains("false") && line("camera.rate_hz").contains("Hz"), "{table}");
+    let told = rig.check_json(&["signals"], 0);
+    let signals = told["signals"].as_array().expect("a list");
+    let height = signals.iter().find(|it| it["name"] == "x.height_um").expect("it is listed");
+    assert_eq!(
+        (&height["value"], &height["unit"], &height["is_stale"]),
+        (&12.5.into(), &"um".into(), &false.into())
+    );
+    assert!(height["age_ms"].is_f64() && height["sequence"].as_u64() > Some(1), "{height}");
+    let config = ["commands", "lab.toml", "--signals"];
+    let output = Command::new(program()).args(config).current_dir(work.path()).output().expect("it runs");
+    let listed = stdout(&output);
+    assert!(listed.contains("y.height_um") && listed.contains("Height above the stage."), "{listed}");
+    rig.quit();
+}
+
+#[test]
 fn what_is_not_done_says_why_and_how_it_is_done_and_chooses_the_exit_code() {
     let work = work();
     let rig = Running::start(work.path(), "lab", MOTORS);

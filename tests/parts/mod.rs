@@ -92,6 +92,7 @@ pub(crate) fn kind(name: &str, commands: &[&CommandSpec]) -> KindDescription {
         inputs: Vec::new(),
         timers: Vec::new(),
         self_checks: Vec::new(),
+        signals: Vec::new(),
         roles: Vec::new(),
         config: unit(),
     }

@@ -1,6 +1,6 @@
 //! Commands that the coordinator itself obeys: they wait in no queue.
 
-use super::{Asked, Effect, Part, Router};
+use super::{Asked, Caller, Effect, Part, Router};
 use crate::wire::{CodecId, Ending, Kind, Refusal};
 
 impl Router {
@@ -17,6 +17,14 @@ impl Router {
         let (order, payload, codec) = (header.command, payload.to_vec(), header.codec);
         self.effects.push(Effect::Order { call, order, payload, codec });
         Ok(())
+    }
+
+    /// The manager that gave an order, if one did.
+    pub fn who_ordered(&self, call: u64) -> Option<usize> {
+        match self.in_flight.get(call)?.caller {
+            Caller::Manager { index, .. } => Some(index),
+            _ => None,
+        }
     }
 
     /// An order has taken effect, or cannot; one that was sent one way has nobody to tell.

@@ -59,6 +59,10 @@ impl Server {
                 self.ask_status();
             }
             Request::Commands {} => self.answer(client, id, Ok(self.catalogue.table.clone())),
+            Request::Signals {} => {
+                let signals = json!({ "signals": self.core.signals.to_json() });
+                self.answer(client, id, Ok(signals));
+            }
             Request::Watch { events } => self.watch(client, id, events.as_deref()),
             Request::Call(ordered) => self.command(client, id, Kind::Request, &ordered),
             Request::Send(ordered) => self.command(client, id, Kind::Send, &ordered),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::commands::{ExposureSet, SetAcquisition, SetExposure};
+use super::signals::CameraSignals;
 use crate::prelude::*;
 use crate::registry::context::FrameProducer;
 
@@ -74,7 +75,7 @@ impl Acquisition {
     /// Starts the thread; `period` is the time from frame to frame, none for as fast as the stream takes them.
     pub(super) fn start(
         source: impl FrameSource,
-        producer: FrameProducer,
+        (producer, signals): (FrameProducer, Publisher<CameraSignals>),
         period: Option<Duration>,
         is_on: bool,
         exposure_ms: f64,
@@ -85,7 +86,7 @@ impl Acquisition {
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("acquisition".to_owned())
-            .spawn(move || theirs.acquire(source, producer, period))?;
+            .spawn(move || theirs.acquire(source, (producer, signals), period))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -127,14 +128,23 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn acquire(&self, mut source: impl FrameSource, mut producer: FrameProducer, period: Option<Duration>) {
+    fn acquire(
+        &self,
+        mut source: impl FrameSource,
+        (mut producer, mut signals): (FrameProducer, Publisher<CameraSignals>),
+        period: Option<Duration>,
+    ) {
         producer.wait_for_start();
-        let mut due = Instant::now();
+        let (mut due, mut last) = (Instant::now(), None);
         while let Some(controls) = self.wait_until(due) {
             if source.take(&mut producer, controls.exposure_ms) == Taken::End {
                 return self.change(|controls| controls.is_ended = true);
             }
             self.controls.lock().taken += 1;
+            let now = Instant::now();
+            let since = last.replace(now).map_or(0.0, |last| (now - last).as_secs_f64());
+            let rate_hz = if since > 0.0 { 1.0 / since } else { 0.0 };
+            signals.update(|set| *set = CameraSignals { frames_taken: set.frames_taken + 1, rate_hz });
             // A frame that came late does not make the next ones hurry.
             due = period.map_or(due, |period| (due + period).max(Instant::now()));
         }

@@ -11,6 +11,7 @@ use super::acquisition::{Acquires, Acquisition, Exposes, FrameSource, Taken};
 use super::grey::{FrameShape, PixelDepth};
 use super::image_error::ImageError;
 use super::sequence::{ImageSequence, PendingImage};
+use super::signals::CameraSignals;
 use crate::prelude::*;
 use crate::registry::context::FrameProducer;
 use crate::shm::{Capture, LoanError};
@@ -82,7 +83,8 @@ impl Manager for CameraReplay {
         let (is_on, exposure_ms) = (config.acquire_at_start, config.exposure_ms);
         let path = config.path.clone();
         let source = RecordedFrames { images, config, scope: context.scope(), index: 0, read_in_round: 0 };
-        let acquisition = Acquisition::start(source, producer, period, is_on, exposure_ms)?;
+        let out = (producer, context.signals(CameraSignals::default())?);
+        let acquisition = Acquisition::start(source, out, period, is_on, exposure_ms)?;
         Ok(Self { path, limit_bytes, acquisition })
     }
 
@@ -99,7 +101,7 @@ impl Acquires for CameraReplay {
 
 impl Exposes for CameraReplay {}
 
-#[manager(kind = "camera.replay", roles(Acquires, Exposes))]
+#[manager(kind = "camera.replay", roles(Acquires, Exposes), signals(CameraSignals))]
 impl CameraReplay {
     /// The first image of the recording can be read and fits a frame of the stream; no image is played by this.
     #[self_check]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::acquisition::{Acquires, Acquisition, Exposes, FrameSource, NoFrame, Taken};
 use super::bead_settings::SceneSettings;
 use super::beads::BeadScene;
+use super::signals::CameraSignals;
 use crate::prelude::*;
 use crate::registry::context::FrameProducer;
 use crate::shm::{Capture, LoanError};
@@ -101,8 +102,9 @@ impl Manager for CameraSim {
         let producer = context.producer(&stream, format)?;
         let period = Duration::from_secs_f64(1.0 / config.rate_hz);
         let source = SimulatedFrames { scene, height_um, period_s: period.as_secs_f64(), index: 0 };
+        let out = (producer, context.signals(CameraSignals::default())?);
         let acquisition =
-            Acquisition::start(source, producer, Some(period), config.acquire_at_start, config.exposure_ms)?;
+            Acquisition::start(source, out, Some(period), config.acquire_at_start, config.exposure_ms)?;
         Ok(Self { acquisition })
     }
 
@@ -119,7 +121,7 @@ impl Acquires for CameraSim {
 
 impl Exposes for CameraSim {}
 
-#[manager(kind = "camera.sim", roles(Acquires, Exposes))]
+#[manager(kind = "camera.sim", roles(Acquires, Exposes), signals(CameraSignals))]
 impl CameraSim {
     /// A frame is taken when acquisition is on; it is as before afterwards.
     #[self_check]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::moves::Moves;
+use super::signals::MotorSignals;
 use super::simulated::Axis;
 use crate::prelude::*;
 
@@ -99,12 +100,13 @@ pub enum MotorError {
 pub struct MotorSim {
     config: MotorConfig,
     axis: Axis,
+    signals: Publisher<MotorSignals>,
 }
 
 impl Manager for MotorSim {
     type Config = MotorConfig;
 
-    fn setup(config: MotorConfig, _: &mut Context) -> Result<Self, SetupError> {
+    fn setup(config: MotorConfig, context: &mut Context) -> Result<Self, SetupError> {
         let (min_um, max_um) = (config.min_um, config.max_um);
         if min_um >= max_um {
             return Err(MotorError::EmptyTravel { min_um, max_um }.into());
@@ -113,12 +115,14 @@ impl Manager for MotorSim {
             return Err(MotorError::OutOfTravel { height_um: config.start_um, min_um, max_um }.into());
         }
         let axis = Axis::at(config.start_um, config.speed_um_per_s, Instant::now());
-        Ok(Self { config, axis })
+        let signals = context.signals(MotorSignals { height_um: config.start_um, is_moving: false })?;
+        Ok(Self { config, axis, signals })
     }
 
     /// An axis at rest can be left alone: it stays where it is, wherever it was on its way to.
     fn enter_safe_state(&mut self, _: SafeReason) {
         self.axis.stop(Instant::now());
+        self.tell(false);
     }
 }
 
@@ -135,15 +139,15 @@ impl Moves for MotorSim {
         let (from_um, begun) = (self.height_um()?, Instant::now());
         let (way_um, duration) = ((height_um - from_um).abs(), self.axis.drive_to(height_um, begun));
         loop {
-            let at_um = self.height_um()?;
+            let at_um = self.tell(true);
             context.progress((at_um - from_um).abs(), way_um, &format!("at {at_um:.1} µm"));
             let left = duration.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                return self.height_um();
+                return Ok(self.tell(false));
             }
             if context.sleep(left.min(BETWEEN_LOOKS)).is_err() {
                 self.axis.stop(Instant::now());
-                return Err(MotorError::Stopped { height_um: self.height_um()? });
+                return Err(MotorError::Stopped { height_um: self.tell(false) });
             }
         }
     }
@@ -153,8 +157,15 @@ impl Moves for MotorSim {
     }
 }
 
-#[manager(kind = "motor.sim", roles(Moves))]
+#[manager(kind = "motor.sim", roles(Moves), signals(MotorSignals))]
 impl MotorSim {
+    /// Publishes where it is, and says it.
+    fn tell(&mut self, is_moving: bool) -> f64 {
+        let height_um = self.axis.height_um(Instant::now());
+        self.signals.publish(MotorSignals { height_um, is_moving });
+        height_um
+    }
+
     /// The axis says where it is, and that lies within its travel.
     #[self_check]
     fn height_is_within_travel(&mut self) -> Result<(), MotorError> {

@@ -6,6 +6,7 @@ use super::commands::{Tracked, WhatIsTracked};
 use super::image::{GrayImage, GrayImageError, GrayPixels};
 use super::locate::{Feature, Locator};
 use super::settings::LocateSettings;
+use super::signals::TrackerSignals;
 use super::table::Table;
 use crate::prelude::*;
 
@@ -80,6 +81,7 @@ pub struct Tracker {
     table: Option<Table>,
     tracked: Tracked,
     spent: Duration,
+    signals: Publisher<TrackerSignals>,
 }
 
 impl Manager for Tracker {
@@ -94,11 +96,13 @@ impl Manager for Tracker {
             let create = |error| SetupError::new(format!("cannot create `{}`: {error}", path.display()));
             Some(Table::create(&path).map_err(create)?)
         };
-        Ok(Self { locator, features: Vec::new(), table, tracked: Tracked::default(), spent: Duration::ZERO })
+        let signals = context.signals(TrackerSignals::default())?;
+        let (features, tracked, spent) = (Vec::new(), Tracked::default(), Duration::ZERO);
+        Ok(Self { locator, features, table, tracked, spent, signals })
     }
 }
 
-#[manager(kind = "tracker")]
+#[manager(kind = "tracker", signals(TrackerSignals))]
 impl Tracker {
     #[ipc_command]
     fn what_is_tracked(&mut self, _command: WhatIsTracked) -> Tracked {
@@ -111,10 +115,16 @@ impl Tracker {
         let image = image_of(frame)?;
         let begin = Instant::now();
         self.locator.locate(&image, &mut self.features);
-        self.spent += begin.elapsed();
+        let took = begin.elapsed();
+        self.spent += took;
         self.tracked.frames += 1;
         self.tracked.in_last_frame = self.features.len() as u64;
         self.tracked.particles += self.tracked.in_last_frame;
+        self.signals.publish(TrackerSignals {
+            frames_seen: self.tracked.frames,
+            particle_count: self.tracked.in_last_frame,
+            frame_ms: took.as_secs_f64() * 1e3,
+        });
         self.write_down(frame.meta().source_index, context);
         Ok(())
     }

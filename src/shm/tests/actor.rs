@@ -114,6 +114,11 @@ impl Actor {
         assert_eq!(self.hear(), text);
     }
 
+    /// Waits until the actor says something or has gone; whether it has gone.
+    pub(super) fn hears_of_an_end(&self) -> bool {
+        self.link().hear().is_none()
+    }
+
     /// Kills a process, without any warning.
     pub(super) fn kill(mut self) {
         let Body::Process(child) = &mut self.body else { panic!("threads cannot be killed") };

@@ -2,6 +2,7 @@
 
 use super::super::{Capture, Doorbell, Frame, FrameFormat, PixelType, Producer, Reader, RingOpenError, Wake};
 use super::actor::{Link, ROLE_VARIABLE};
+use super::signals::publish_signals;
 use super::{WATCHDOG, row};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub(super) enum Role {
     Reader { spin: bool },
     /// Takes one frame, says `holding`, and keeps it until it is told to go on; then reads to the end.
     Holder,
+    /// Publishes signals, and dies before that step of its fourth publication; of none, it publishes on and on.
+    Gauge { dies_at: Option<usize> },
 }
 
 /// What a producer publishes.
@@ -37,6 +40,8 @@ impl Role {
             }
             Self::Reader { spin } => format!("reader {}", u32::from(spin)),
             Self::Holder => "holder".to_owned(),
+            Self::Gauge { dies_at: None } => "gauge".to_owned(),
+            Self::Gauge { dies_at: Some(step) } => format!("gauge {step}"),
         }
     }
 
@@ -52,6 +57,7 @@ impl Role {
             }),
             "reader" => Self::Reader { spin: number(1) == 1 },
             "holder" => Self::Holder,
+            "gauge" => Self::Gauge { dies_at: words.get(1).map(|_| number(1) as usize) },
             unknown => panic!("no role `{unknown}`"),
         }
     }
@@ -115,6 +121,7 @@ pub(super) fn play(role: Role, link: Link) {
         Role::Producer(script) => produce(&link, script),
         Role::Reader { spin } => read(&link, spin),
         Role::Holder => hold(&link),
+        Role::Gauge { dies_at } => publish_signals(&link, dies_at),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod awaiter;
 pub mod checker;
 pub mod commands;
 pub mod filler;
+pub mod gauge;
 pub mod guarded;
 pub mod journal;
 pub mod lab;
