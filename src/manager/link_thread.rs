@@ -18,7 +18,7 @@ use super::lease::LeaseWatch;
 use super::link::Link;
 use super::safety::Safety;
 use super::signals::Signals;
-use super::witness;
+use super::witness::{self, Witnesses};
 use crate::shm::{Doorbell, StatusPage};
 use crate::transport::poller::timespec;
 use crate::wire::{MAX_ENVELOPE_BYTES, SafeReason};
@@ -44,15 +44,19 @@ struct Woken {
 }
 
 impl LinkThread {
-    pub(super) fn start(self) -> std::io::Result<()> {
+    /// Starts it, and with it the other witness of this process.
+    pub(super) fn start(self) -> std::io::Result<Witnesses> {
         let (page, own) = (Arc::clone(&self.page), Arc::clone(&self.page));
+        let (said, witnesses) = Witnesses::expected();
+        let also_said = said.clone();
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         spawn("labrig-link").spawn(move || {
-            witness::testify(&own, 0);
+            witness::testify(&own, 0, &said);
             self.run();
         })?;
-        spawn("labrig-witness").stack_size(witness::STACK_BYTES).spawn(move || witness::last(&page))?;
-        Ok(())
+        let last = move || witness::last(&page, &also_said);
+        spawn("labrig-witness").stack_size(witness::STACK_BYTES).spawn(last)?;
+        Ok(witnesses)
     }
 
     fn run(self) {

@@ -88,7 +88,7 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
         grace: deadline,
         signals,
     };
-    thread.start().map_err(|error| fail(&link, error.into()))?;
+    let witnesses = thread.start().map_err(|error| fail(&link, error.into()))?;
     let (values, sets) = streams.publishes.take().unzip();
     let publications = Publications::given(values, sets.unwrap_or_default());
     let mut context = context_of(&configure, &link, &streams, emergency).publishing(publications);
@@ -99,6 +99,7 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     page.set_safe(true);
     let dispatch =
         Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), configure.index, &*instance);
+    witnesses.wait();
     link.tell(&ManagerWord::Ready);
     Ok(Worker::new(link, instance, context, dispatch, streams, safety, inbox))
 }
