@@ -43,6 +43,7 @@ impl MainLoop {
             queued: state.router.station(index).waiting(taken),
             taken,
             throttles: state.throttles[index],
+            displaced: state.router.displaced(index),
             restarts: process.generation - 1,
             last_death: process.history.deaths.last().cloned(),
             is_inactive: process.history.is_inactive,

@@ -153,6 +153,13 @@ impl Router {
         self.places.get(name.as_str()).copied()
     }
 
+    /// How many one-way commands have given way to newer ones in the station's queue; for an instance of a pool, in the
+    /// queue that they share as well.
+    pub fn displaced(&self, index: usize) -> u64 {
+        let station = &self.stations[index];
+        station.displaced + station.pool.map_or(0, |pool| self.stations[pool].displaced)
+    }
+
     /// How calls have ended so far.
     pub fn totals(&self) -> Totals {
         self.totals

@@ -44,6 +44,9 @@ pub struct ManagerStatus {
     pub taken: u64,
     /// How often its pipe was left unread because it sent too much.
     pub throttles: u64,
+    /// How many one-way commands gave way to newer ones while they waited for it; for an instance of a pool, for all of
+    /// the pool.
+    pub displaced: u64,
     /// How often it was started again.
     pub restarts: u32,
     /// How it last ended without being told, if it did.

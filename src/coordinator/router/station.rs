@@ -116,6 +116,8 @@ pub struct Station {
     commands_queued: usize,
     /// How many of them it had taken when that was last looked at.
     seen_taken: u64,
+    /// How many one-way commands have given way to newer ones in its queue, in all lives.
+    pub(super) displaced: u64,
     /// One-way commands in the pipe that it has not ended yet, as far as was last seen.
     in_pipe: VecDeque<(u64, Ordered)>,
     /// With so many of them it is looked again.
@@ -153,6 +155,7 @@ impl Station {
             sent: 0,
             queue: Queue::default(),
             commands_queued: 0,
+            displaced: 0,
             seen_taken: 0,
             in_pipe: VecDeque::new(),
             look_at: FEW_IN_PIPE,
@@ -251,6 +254,7 @@ impl Station {
             goes
         });
         self.commands_queued -= displaced.len();
+        self.displaced += displaced.len() as u64;
         displaced.into_iter().filter_map(|queued| queued.command).collect()
     }
 

@@ -211,7 +211,8 @@ fn a_full_lane_wraps_around(mistake: Mistake) {
 /// Puts a number in once there is room, of which the taker tells.
 fn keep_back(putter: &mut Putter<ModelLane>, calls: &ModelPipe<()>, told: &ModelPipe<()>, number: u64) {
     let bytes = number.to_le_bytes();
-    while !putter.write(&bytes, 0) && !(putter.wait_for_room(bytes.len()) && putter.write(&bytes, 0)) {
+    let put = |putter: &mut Putter<ModelLane>| putter.write(&bytes, 0);
+    while !(put(putter) || putter.wait_for_room(bytes.len()) && put(putter)) {
         told.poll();
         told.receive();
     }

@@ -62,6 +62,8 @@ fn a_command_that_gave_way_to_a_newer_one_is_told_as_displaced() {
         check_news(&next(&heard), "Aim", &UndeliveredReason::Displaced);
     }
     assert!(heard.try_recv().is_err(), "the newest still waits");
+    let status = rig.status().expect("the rig runs");
+    assert_eq!(status.managers[0].displaced, 9, "{:?}", status.managers[0]);
     kill(&rig);
     let summary = rig.shutdown();
     assert_eq!(summary.totals.undelivered_displaced, 9, "{:?}", summary.totals);
