@@ -44,7 +44,7 @@ impl<S: Signals> Publisher<S> {
     }
 
     /// As [`publish`](Self::publish), of values whose time is known, such as that of the frame that they are about:
-    /// in ns of [`monotonic_ns`](crate::shm::monotonic_ns).
+    /// in ns of [`monotonic_ns`].
     #[inline]
     pub fn publish_at(&mut self, set: S, at_ns: u64) {
         self.last = set;

@@ -23,7 +23,7 @@ pub struct Reading<T> {
     /// The value, as its manager published it last.
     pub value: T,
     /// When it was published, in ns of the clock that all processes of the machine share
-    /// ([`monotonic_ns`](crate::shm::monotonic_ns)).
+    /// ([`monotonic_ns`]).
     pub at_ns: u64,
     /// The how many-th publication of its set it is of, in that life of its manager: 1, 2, 3 …
     pub sequence: u64,
