@@ -34,7 +34,7 @@ pub fn run(pipe: Pipe) -> ExitCode {
             drop(pipe);
             aftermath::see_to(notes)
         }
-        notes::Ended::Released(notes) => notes.put_away(),
+        notes::Ended::Released(notes) => notes.put_away(None),
     }
     ExitCode::SUCCESS
 }

@@ -47,10 +47,11 @@ pub(super) fn see_to(mut notes: Notes) {
         strays.iter().for_each(|stray| await_end(stray, until));
     }
     // One may have been made for a manager that the guardian was never told of.
-    notes.cgroups.extend(Cgroup::named(&Cgroup::name_of(&begin.mark)));
+    let beginning = Cgroup::name_of(&begin.mark);
+    notes.cgroups.extend(Cgroup::named(&beginning));
     notes.cgroups.iter().for_each(Cgroup::kill);
     paths.into_iter().filter(|path| !is_socket(path)).for_each(|path| remove(path, &mut log));
-    notes.put_away();
+    notes.put_away(Some(&beginning));
     log.line("nothing is left");
 }
 

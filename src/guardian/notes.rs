@@ -15,7 +15,7 @@ use super::ward::Ward;
 use crate::transport::{Cgroup, Pipe, PipeError};
 
 /// How often the removal of a control group is tried, and the pause between: those in it die within moments.
-const REMOVALS: usize = 50;
+const REMOVALS: usize = 250;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// How the coordinator's life has ended.
@@ -127,12 +127,17 @@ impl Notes {
         }
     }
 
-    /// Removes control groups that nobody is in any more, with some patience: the last one may be dying.
-    pub(super) fn put_away(mut self) {
-        self.cgroups.extend(self.wards.into_iter().filter_map(Ward::into_cgroup));
+    /// Removes control groups that nobody is in any more, and all whose names begin so, if that is given, with some patience: the last one
+    /// in them may be dying.
+    pub(super) fn put_away(mut self, beginning: Option<&str>) {
+        let wards = std::mem::take(&mut self.wards);
+        self.cgroups.extend(wards.into_iter().filter_map(Ward::into_cgroup));
         for _ in 0..REMOVALS {
+            // A coordinator that is killed while it makes one goes on until that is done. What is found after its end is all.
+            let is_all = beginning.is_none() || self.coordinator.is_none() || self.is_coordinator_gone();
+            self.cgroups.extend(beginning.into_iter().flat_map(Cgroup::named));
             self.cgroups.retain(|cgroup| !cgroup.remove());
-            if self.cgroups.is_empty() {
+            if self.cgroups.is_empty() && is_all {
                 return;
             }
             thread::sleep(PAUSE);

@@ -284,7 +284,8 @@ fn whenever_the_coordinator_is_killed_every_manager_that_can_becomes_safe_and_no
         coordinator.end();
         entries.extend(check_journal(&scene, rascal, killed_ns, &run));
         assert_eq!(scene.sockets(), Vec::<PathBuf>::new(), "{run}: {}", scene.guardian_log(&run));
-        assert!(cgroups_of(pid).is_empty(), "{run}: {:?}\n{}", cgroups_of(pid), scene.guardian_log(&run));
+        // Whoever removes one may have no memory left to be recognised by, and still be at it.
+        eventually("an end of the control groups", || cgroups_of(pid).is_empty());
     }
     // The next start works at once, and quits in order.
     let mut coordinator = scene.start(&scene.config(&[("a", "good", GOOD)]), "last");
