@@ -54,7 +54,7 @@ impl Link {
         }
         state.has_listener = true;
         drop(state);
-        self.fetch_known(inbox);
+        self.fetch(inbox, false);
         self.stop_listening(&mut self.lock());
         inbox.pop()
     }
@@ -88,7 +88,7 @@ impl Link {
             self.bell().drain();
         }
         if pipe {
-            self.fetch(inbox);
+            self.fetch(inbox, true);
         }
         let mut state = self.lock();
         if listens {
@@ -102,13 +102,19 @@ impl Link {
         }
     }
 
-    /// Takes what there is for the worker, as long as that is known without asking the system.
-    fn fetch_known(&self, inbox: &mut Inbox) {
+    /// Takes what there is for the worker. When it was woken, the system is asked for the first; for more only what is
+    /// known to be there is taken.
+    fn fetch(&self, inbox: &mut Inbox, mut was_woken: bool) {
         let mut buffer = std::mem::take(&mut inbox.buffer);
         loop {
-            match self.receive_known(&mut buffer) {
+            let received = match was_woken {
+                true => self.receive(&mut buffer),
+                false => self.receive_known(&mut buffer),
+            };
+            match received {
                 Received::Filed => {}
                 Received::ForWorker(envelope, descriptors) => {
+                    was_woken = false;
                     inbox.push(envelope, descriptors);
                     if inbox.len() == TURN || !self.line().has_records() {
                         break;
@@ -118,25 +124,6 @@ impl Link {
             }
         }
         inbox.buffer = buffer;
-    }
-
-    /// The same, after the worker was woken: the pipe is looked at in any case.
-    fn fetch(&self, inbox: &mut Inbox) {
-        let mut buffer = std::mem::take(&mut inbox.buffer);
-        loop {
-            match self.receive(&mut buffer) {
-                Received::Filed => {}
-                Received::ForWorker(envelope, descriptors) => {
-                    inbox.push(envelope, descriptors);
-                    break;
-                }
-                Received::Nothing | Received::Closed => break,
-            }
-        }
-        inbox.buffer = buffer;
-        if inbox.len() > 0 && self.line().has_records() {
-            self.fetch_known(inbox);
-        }
     }
 
     /// Takes the pipe for the link thread, if somebody is to hear of something and nobody listens. A worker that
