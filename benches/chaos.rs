@@ -157,7 +157,8 @@ impl Disturbed {
 fn bench_hang(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures) {
     let toml = format!(
         "schema = 1\n[rig]\nname = \"hanging\"\n[managers.bad]\nkind = \"chaos.sim\"\n\
-         watchdog_ms = {}\ncancel_deadline_ms = 1000\n",
+         watchdog_ms = {}\ncancel_deadline_ms = 10000\n\
+         rearm = \"auto\"\nrestart_delay_ms = 0\nmax_restart_delay_ms = 0\nmax_restarts = 1000\nrestart_window_s = 1\n",
         WATCHDOG.as_millis()
     );
     let mut rig = None;
@@ -169,11 +170,12 @@ fn bench_hang(group: &mut BenchmarkGroup<'_, WallTime>, figures: &mut Figures) {
 
 fn notice_hang(rig: &Rig) -> Duration {
     let begin = Instant::now();
-    let hung = tell(rig, Misdeed::Dawdle);
+    // It heeds nothing, so that the state lasts until it has been seen.
+    let hung = tell(rig, Misdeed::Sleep);
     until_in_state(rig, "bad", "stuck");
     let noticed = begin.elapsed();
-    // The ladder's first rung ends it.
-    hung.wait(PATIENCE).expect_err("it has given up");
+    kill(pid_in(rig, "bad"));
+    hung.wait(PATIENCE).expect_err("it has died");
     until_in_state(rig, "bad", "ready");
     noticed.saturating_sub(WATCHDOG)
 }

@@ -76,7 +76,7 @@ impl Driver<'_> {
                 return false;
             }
             if self.has_news() {
-                if !self.lanes.iter().all(|lane| self.route(lane, &mut buffer)) {
+                if !self.route_all(&mut buffer) {
                     return false;
                 }
                 if !is_there() {
@@ -105,28 +105,62 @@ impl Driver<'_> {
 
     /// Nobody looks at the lanes any more of managers that are not to answer.
     fn let_go_of_others(&mut self) {
-        for lane in self.lanes.drain(self.own..) {
-            if self.core.cease_to_look(Looker::Caller, &lane) {
-                self.core.ask(Request::HearOut(lane.0));
-            }
+        while self.lanes.len() > self.own {
+            let lane = self.lanes.pop().expect("there are more than its own");
+            self.let_go_of(&lane);
         }
     }
 
-    /// Routes what is in a lane; says whether it could.
-    fn route(&self, (index, line): &Lane, buffer: &mut [u8]) -> bool {
+    fn let_go_of(&self, lane: &Lane) {
+        if self.core.cease_to_look(Looker::Caller, lane) {
+            self.core.ask(Request::HearOut(lane.0));
+        }
+    }
+
+    /// Routes what is in the lanes; says whether it could.
+    fn route_all(&mut self, buffer: &mut [u8]) -> bool {
+        let mut next = 0;
+        while let Some(lane) = self.lanes.get(next) {
+            match self.route(lane, buffer) {
+                // Who has much to say is not to delay an answer that is not its own.
+                Routed::Turn | Routed::Blocked if next >= self.own => {
+                    let lane = self.lanes.swap_remove(next);
+                    self.let_go_of(&lane);
+                }
+                Routed::Blocked => return false,
+                Routed::Turn | Routed::All => next += 1,
+            }
+        }
+        true
+    }
+
+    /// Routes what is in a lane.
+    fn route(&self, (index, line): &Lane, buffer: &mut [u8]) -> Routed {
         if !line.has_records() {
-            return true;
+            return Routed::All;
         }
         let mut left = TURN;
         match self.core.route_from(*index, buffer, &mut left, Way::Lane) {
+            Came::Turn if left == 0 => Routed::Turn,
+            Came::All | Came::Turn if left < TURN => Routed::All,
             // With nothing taken, something goes before it that is the main loop's: a packet, or a throttle.
-            Came::All | Came::Turn => left < TURN,
+            Came::All | Came::Turn => Routed::Blocked,
             Came::Word(_) | Came::Broken(_) => {
                 self.core.ask(Request::HearOut(*index));
-                false
+                Routed::Blocked
             }
         }
     }
+}
+
+/// How far a lane was routed.
+enum Routed {
+    /// All that was there.
+    All,
+    /// As much as one gets at once; there may be more.
+    Turn,
+    /// The main loop has to look at its line first.
+    Blocked,
 }
 
 /// Sleeps where the manager wakes whoever waits for what it says.

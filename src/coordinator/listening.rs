@@ -18,6 +18,11 @@ use crate::wire::{EnvelopeError, SafeEntry, SafeReason};
 
 /// How many envelopes are taken from one line before the others have their turn.
 pub(super) const TURN: usize = 64;
+/// How long a line stays unread that has had its turn, has more, and keeps others from this processor: several times as
+/// long as a turn takes.
+const GIVING_WAY: Duration = Duration::from_micros(500);
+/// An offer of the processor that takes longer has been accepted.
+const ACCEPTED: Duration = Duration::from_micros(1);
 /// How long a manager whose pipe has ended may take to end itself, beyond the time its safe state may take.
 const AFTER_PIPE_END: Duration = Duration::from_secs(1);
 
@@ -56,7 +61,10 @@ impl MainLoop {
                 Came::All => break,
                 Came::Turn => {
                     // Its pipe says by itself that it has more, its lane does not.
-                    self.unheard.push(index);
+                    match is_processor_wanted() {
+                        true => self.give_way(index),
+                        false => self.unheard.push(index),
+                    }
                     break;
                 }
             }
@@ -66,6 +74,12 @@ impl MainLoop {
             self.look_again_soon(index);
         }
         before - left
+    }
+
+    /// Leaves a line unread for a while for the sake of others.
+    fn give_way(&self, index: usize) {
+        let until = Instant::now() + GIVING_WAY;
+        self.core.lock().peers[index].leave_unread(until, &self.core.poller);
     }
 
     /// Goes on with those who had more to say when their turn was over.
@@ -228,6 +242,14 @@ impl MainLoop {
         drop(state);
         answers.hand_over();
     }
+}
+
+/// Offers the processor; says whether somebody has taken it. A manager that says more than can be routed at once must not
+/// have this processor for whole time slices, while others on it wait for their answers.
+fn is_processor_wanted() -> bool {
+    let offered_at = Instant::now();
+    std::thread::yield_now();
+    offered_at.elapsed() > ACCEPTED
 }
 
 /// How it is told that a manager was not heard out.

@@ -170,6 +170,12 @@ impl Peer {
         }
     }
 
+    /// Nothing is taken from its line until then.
+    pub(crate) fn leave_unread(&mut self, until: Instant, poller: &Poller) {
+        self.throttled_until = Some(until);
+        self.watch(poller);
+    }
+
     /// Tells the poller what to watch for now.
     pub(crate) fn watch(&self, poller: &Poller) {
         if let (Some(line), Some(token)) = (&self.line, self.token)

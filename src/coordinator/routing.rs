@@ -147,11 +147,10 @@ impl Core {
         let now = Moment::now();
         let peer = &mut state.peers[index];
         let Some(wait) = peer.bucket.as_mut().and_then(|bucket| bucket.take(bytes, &now)) else { return };
-        let now = now.get();
-        peer.throttled_until = Some(now + wait);
-        peer.watch(&self.poller);
+        let until = now.get() + wait;
+        peer.leave_unread(until, &self.poller);
         state.throttles[index] += 1;
-        self.arm_for(state, Some(now + wait));
+        self.arm_for(state, Some(until));
     }
 }
 
