@@ -133,8 +133,8 @@ pub use config::Topology;
 pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check};
 pub use remote::{
-    Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Reading,
-    ReplyStream, Restarted, Scope, SignalError, SignalReader, StopOutcome, StopReport,
+    AnySignal, Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply,
+    Reading, ReplyStream, Restarted, Scope, SignalError, SignalReader, StopOutcome, StopReport,
 };
 pub use wire::{Command, Progress, Refusal, Schema, SignalValue, Signals};
 
@@ -148,8 +148,8 @@ pub mod prelude {
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, Publisher, SetupError};
     pub use crate::remote::{
-        BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, Scope, SignalError,
-        SignalReader,
+        AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, Scope,
+        SignalError, SignalReader,
     };
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
     pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema, SignalValue, Signals};

@@ -3,6 +3,7 @@
 //! A [`Scope`] is the handle from which commands are sent, in the coordinator's process and in every
 //! manager; what differs between the two is the [`Port`] behind it.
 
+pub mod any_signal;
 pub mod call_error;
 pub(crate) mod callbacks;
 pub mod cancellations;
@@ -26,6 +27,7 @@ pub mod stream;
 mod tests;
 mod waiting;
 
+pub use any_signal::AnySignal;
 pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
 pub use cancellations::{Cancellations, Cancelled};
 pub use chunks::{ChunkSource, WINDOW, collect_outgoing};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::any_signal::AnySignal;
 use super::call_error::CallError;
 use super::orders::{Arm, Armed, Restart, Restarted, StopAll, StopReport};
 use super::pending_broadcast::PendingBroadcast;
@@ -194,6 +195,15 @@ impl Scope {
     /// - [`SignalError::WrongType`]: it is not a `T`.
     pub fn signal<T: SignalValue>(&self, name: &str) -> Result<SignalReader<T>, SignalError> {
         SignalReader::of_signal(&self.port, name)
+    }
+
+    /// The reader of a signal of whatever type, called `manager.signal`: its values are JSON.
+    ///
+    /// # Errors
+    /// - [`SignalError::UnknownManager`], [`SignalError::Unknown`]: there is no such signal; those that there are are
+    ///   named.
+    pub fn any_signal(&self, name: &str) -> Result<AnySignal, SignalError> {
+        AnySignal::of(&self.port, name)
     }
 
     /// The reader of a whole set of signals of a manager: all of one publication.

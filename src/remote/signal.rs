@@ -15,7 +15,7 @@ use super::scope::Scope;
 use crate::shm::{
     Roused, SignalPage, SignalPageError, Snapshot, Standing, TakeError, WaitError, monotonic_ns,
 };
-use crate::wire::{Node, Placed, SignalValue, TypeSchema};
+use crate::wire::{Field, Node, Placed, SignalValue, TypeSchema};
 
 /// A value that was read, and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -228,6 +228,14 @@ fn ask_for(port: &Arc<dyn Port>, manager: &str) -> Result<Arc<SignalSource>, Sig
     port.adopt_signals(manager, asked.map_err(not_asked)?)
 }
 
+/// Where a signal lies, and what is known of it.
+pub(super) struct Part {
+    pub(super) schema: TypeSchema,
+    pub(super) field: Field,
+    pub(super) first: usize,
+    pub(super) words: usize,
+}
+
 /// Reads one signal, or a set of them, whichever life of its manager publishes it. Cheap to clone; each thread has
 /// its own.
 ///
@@ -269,6 +277,16 @@ impl<T> Clone for SignalReader<T> {
 impl<T: SignalValue> SignalReader<T> {
     /// The reader of the signal `manager.signal`.
     pub(super) fn of_signal(port: &Arc<dyn Port>, name: &str) -> Result<Self, SignalError> {
+        let check = |set: &TypeSchema, node: &Node| check_type::<T>(name, set, node);
+        Self::of_part(port, name, check).map(|(reader, _)| reader)
+    }
+
+    /// The same with where it lies, once its type was found to be right.
+    pub(super) fn of_part(
+        port: &Arc<dyn Port>,
+        name: &str,
+        check: impl Fn(&TypeSchema, &Node) -> Result<(), SignalError>,
+    ) -> Result<(Self, Part), SignalError> {
         // Names of managers may have dots, those of signals have none.
         let Some((manager, signal)) = name.rsplit_once('.') else {
             return Err(SignalError::Unknown { signal: name.to_owned(), known: Vec::new() });
@@ -276,8 +294,10 @@ impl<T: SignalValue> SignalReader<T> {
         let source = source_of(port, manager)?;
         let unknown = || SignalError::Unknown { signal: name.to_owned(), known: source.names() };
         let (set, placed) = source.find(signal).ok_or_else(unknown)?;
-        check_type::<T>(name, &source.sets[set], &placed.field.node)?;
-        Ok(Self::new(port, &source, name, (set, placed.first)))
+        check(&source.sets[set], &placed.field.node)?;
+        let Placed { field, first, words } = placed;
+        let part = Part { schema: source.sets[set].clone(), field: field.clone(), first, words };
+        Ok((Self::new(port, &source, name, (set, first)), part))
     }
 
     /// The reader of a manager's set of the type `T`.
@@ -419,8 +439,14 @@ impl<T: SignalValue> SignalReader<T> {
         }
     }
 
+    /// Takes words of the set, as they are, from the page that was read last.
+    pub(super) fn take_words(&self, first: usize, count: usize) -> Result<Snapshot<Vec<u64>>, SignalError> {
+        let page = self.page.as_ref().ok_or_else(|| self.unread(TakeError::NotPublished))?;
+        page.take_words(self.set, first, count).map_err(|error| self.unread(error))
+    }
+
     #[cold]
-    fn unread(&self, error: TakeError) -> SignalError {
+    pub(super) fn unread(&self, error: TakeError) -> SignalError {
         let signal = self.name.clone();
         match error {
             TakeError::NotPublished => SignalError::NotPublished { signal },

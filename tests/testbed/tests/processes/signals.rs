@@ -59,6 +59,26 @@ fn signals_of_every_type_are_read_by_name_and_as_a_set() {
     end_cleanly(rig);
 }
 
+#[test]
+fn a_signal_of_any_type_is_read_and_waited_for_as_json() {
+    let rig = launch_both();
+    let scope = rig.scope();
+    let mut parity = scope.any_signal("gauge.parity").expect("it is published");
+    let mut multiples = scope.any_signal("gauge.multiples").expect("it is published");
+    let pending = scope.request(CountTo { last: 3 }).expect("accepted");
+    let is_nine = |values: &serde_json::Value| values[3] == 9.0;
+    let found = multiples.wait_until(is_nine, PATIENCE).expect("it comes to be so");
+    assert_eq!(found.value, serde_json::json!([0.0, 3.0, 6.0, 9.0, 12.0, 15.0]));
+    pending.wait(PATIENCE).expect("done");
+    assert_eq!(parity.read().expect("published").value, "Odd");
+    let mut level = scope.any_signal("gauge.level_mm").expect("it is published");
+    let never = level.wait_until(|_| false, Duration::from_millis(5)).expect_err("it is never so");
+    assert!(matches!(never, SignalError::NotInTime { .. }), "{never}");
+    let unknown = scope.any_signal("gauge.levle_mm").err().expect("there is no such signal");
+    assert!(unknown.to_string().starts_with("no signal is called `gauge.levle_mm`"), "{unknown}");
+    end_cleanly(rig);
+}
+
 fn check_refused<T: labrig::SignalValue>(scope: &Scope, signal: &str, expected: &str) {
     let error = scope.signal::<T>(signal).err().expect("there is no such signal").to_string();
     assert_eq!(error, expected);
