@@ -7,4 +7,6 @@
 pub mod camera;
 pub mod chaos;
 pub mod motor;
+pub mod recorder;
 pub mod tracker;
+mod whole_file;

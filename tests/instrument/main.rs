@@ -8,6 +8,7 @@ mod live_checks;
 mod motors;
 mod pictures;
 mod protocol;
+mod recording;
 mod replaying;
 mod streaming;
 mod support;

@@ -4,10 +4,10 @@
 //! frame, so that it can be read whatever happens later.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
+use super::super::whole_file::WholeFile;
 use super::locate::Feature;
 
 const HEADER: &str = "frame,x_px,y_px,mass,size_px,eccentricity,signal,raw_mass\n";
@@ -15,24 +15,19 @@ const HEADER: &str = "frame,x_px,y_px,mass,size_px,eccentricity,signal,raw_mass\
 /// The table of a run.
 #[derive(Debug)]
 pub(super) struct Table {
-    file: File,
-    path: PathBuf,
-    /// Up to here the file holds whole frames.
-    whole_bytes: u64,
+    file: WholeFile,
     rows: String,
 }
 
 impl Table {
     /// Creates the file with its heading.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let mut file = File::create(path)?;
-        file.write_all(HEADER.as_bytes())?;
-        Ok(Self { file, path: path.to_owned(), whole_bytes: HEADER.len() as u64, rows: String::new() })
+        Ok(Self { file: WholeFile::create(path, HEADER.as_bytes())?, rows: String::new() })
     }
 
     /// Where the file is.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Appends the particles of a frame.
@@ -46,18 +41,7 @@ impl Table {
                 "{frame},{x_px:.6},{y_px:.6},{mass:.6},{size_px:.6},{eccentricity:.6},{signal:.6},{raw_mass:.6}"
             );
         }
-        if let Err(error) = self.file.write_all(self.rows.as_bytes()) {
-            self.take_back()?;
-            return Err(error);
-        }
-        self.whole_bytes += self.rows.len() as u64;
-        Ok(())
-    }
-
-    fn take_back(&mut self) -> io::Result<()> {
-        self.file.set_len(self.whole_bytes)?;
-        self.file.seek(SeekFrom::Start(self.whole_bytes))?;
-        Ok(())
+        self.file.append(&[self.rows.as_bytes()])
     }
 }
 

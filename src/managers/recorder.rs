@@ -1,0 +1,21 @@
+//! `labrig.recorder`: keeps a stream of frames and the course of signals in files of the run's folder.
+//!
+//! `keeping` is a bounded queue and the thread that empties it into a `series` of files, one after the other; `tiff_stack` and
+//! `csv_table` are what files there are, `ending` the mark that is put beside each of them once nothing more comes into it.
+
+mod commands;
+mod csv_table;
+mod ending;
+mod keeping;
+mod manager;
+mod sampling;
+mod series;
+mod signals;
+#[cfg(test)]
+mod tests;
+mod tiff_stack;
+
+pub use commands::{Recorded, SetRecording, WhatIsRecorded};
+pub use ending::{EndMark, Missing};
+pub use manager::{Recorder, RecorderConfig, WhenFull};
+pub use signals::RecorderSignals;
