@@ -134,7 +134,8 @@ pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
 pub use macros::{Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check};
 pub use remote::{
     AnySignal, Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply,
-    Reading, ReplyStream, Restarted, Scope, SignalError, SignalReader, StopOutcome, StopReport,
+    Reading, ReplyStream, Restarted, RowReader, Scope, SharedError, SignalError, SignalReader, StopOutcome,
+    StopReport,
 };
 pub use wire::{Command, Progress, Refusal, Schema, SignalValue, Signals};
 
@@ -148,10 +149,13 @@ pub mod prelude {
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, Publisher, SetupError};
     pub use crate::remote::{
-        AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, Scope,
-        SignalError, SignalReader,
+        AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, RowReader,
+        Scope, SharedError, SignalError, SignalReader,
     };
-    pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
+    pub use crate::shm::{
+        AppendDataset, Capture, Counter, Counters, DatasetFull, DatasetState, Frame, FrameFormat,
+        LatestValue, LoanError, PixelType, ReadMode, RowRing, TableFull, ValueError, VersionedTable,
+    };
     pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema, SignalValue, Signals};
 }
 
@@ -159,7 +163,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::registry::Context;
-    pub use crate::registry::description::SignalSetDescription;
+    pub use crate::registry::description::{SharedDescription, SignalSetDescription};
     pub use crate::registry::detached::detached_context;
     pub use crate::registry::handler::{
         FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,

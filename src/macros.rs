@@ -123,7 +123,10 @@ pub use labrig_macros::Command;
 ///
 /// `kind = "motor"` is the name by which a config asks for it: 1 to 60 of `a-z`, `0-9`, `.`, `_`, `-`,
 /// beginning with a letter. `roles(Acquires, …)` names the [`role`](macro@role)s it plays, `signals(MotorSignals, …)` the
-/// sets of [`Signals`](derive@Signals) it publishes. Methods are
+/// sets of [`Signals`](derive@Signals) it publishes, `shares(tracks = RowRing::<Track>::declare(4096), …)` the objects it
+/// shares ([`RowRing`](crate::shm::RowRing), [`LatestValue`](crate::shm::LatestValue),
+/// [`VersionedTable`](crate::shm::VersionedTable), [`AppendDataset`](crate::shm::AppendDataset),
+/// [`Counters`](crate::shm::Counters)), by name. Methods are
 /// marked by [`ipc_command`](macro@ipc_command), [`every`](macro@every), [`on_frame`](macro@on_frame) and
 /// [`self_check`](macro@self_check); these need no import, since the block reads them. Methods under `#[cfg(…)]` are registered under it.
 ///

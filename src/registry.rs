@@ -24,7 +24,7 @@ mod vitals;
 pub use context::Context;
 pub use description::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
-    SignalSetDescription,
+    SharedDescription, SignalSetDescription,
 };
 pub(crate) use desk::{Desk, Finished};
 pub(crate) use emergency::Emergency;
@@ -34,7 +34,7 @@ pub use handler::{
 };
 pub use outcome::Outcome;
 pub(crate) use publisher::Publications;
-pub use publisher::{PublishError, Publisher};
+pub use publisher::{PublishError, Publisher, ShareError};
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};
 pub use routes::{
     CommandKey, CommandRoute, RouteHandler, RouteTable, SignalEntry, StartupCommand, StreamReader,

@@ -20,6 +20,7 @@ pub mod reply_stream;
 pub mod report;
 pub mod scope;
 pub mod self_check;
+pub mod shared;
 pub mod signal;
 pub mod slot;
 pub mod stream;
@@ -42,6 +43,10 @@ pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use self_check::SelfCheck;
-pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource};
+pub use shared::{
+    CounterReader, DatasetReader, Records, Row, RowBatch, RowReader, SharedError, Stopper, TableReader,
+    TableRow, TableSnapshot, ValueReader,
+};
+pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource, region_sizes};
 pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

@@ -1,7 +1,7 @@
 //! Memory shared between the processes of one rig, and the only home of `unsafe`.
 //!
 //! Owns: sealed memory segments, the bells that wake sleepers, the frame ring with its cursors, the status page, and
-//! the page of a manager's signals.
+//! the page of a manager's signals and of the objects that it shares.
 //! A ring has one [`Producer`] and many [`Reader`]s, each usually in a process of its own. The coordinator creates
 //! every segment ([`RingMemory`], [`CursorMemory`], [`StatusPage`]) and hands the descriptors over; how they travel is
 //! the business of `transport`.
@@ -22,7 +22,9 @@
 
 mod cancels;
 mod clock;
+mod counters;
 mod cursor;
+mod dataset;
 mod event;
 mod frame;
 mod lane;
@@ -34,18 +36,24 @@ mod reader;
 mod reader_list;
 mod ring;
 mod ring_map;
+mod rows;
 mod segment;
+mod shared;
 mod signal_page;
 mod signal_wait;
 mod slot;
 mod status_page;
+mod table;
+mod value;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
 pub use clock::{monotonic_ns, monotonic_ns_of};
+pub use counters::{Counter, Counters};
 pub use cursor::{CursorCounts, CursorMemory, CursorOpenError, CursorState, ReadMode};
+pub use dataset::{AppendDataset, DatasetFull, DatasetHead, DatasetState};
 pub use event::{Doorbell, DoorbellError};
 pub use frame::{FormatError, Frame, FrameFormat, FrameMeta, PixelType};
 pub use lane::{
@@ -57,9 +65,15 @@ pub use reader::{Reader, Wake};
 pub use reader_list::{AddReaderError, ReaderId, ReaderList};
 pub use ring::{RingCounts, RingCreateError, RingMemory, minimum_slots};
 pub use ring_map::{RingEnd, RingOpenError};
+pub use rows::{OutOfOrder, RowRing, Span};
 pub use segment::{Segment, SegmentCreateError, SegmentOpenError, SegmentSealError};
-pub use signal_page::{SetWriter, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing};
+pub use shared::{SharedObject, SharedPlace, region_words};
+pub use signal_page::{
+    SetWriter, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing, set_words,
+};
 pub use signal_wait::Roused;
 pub use slot::{Capture, FrameSlot};
 pub use status_page::{Activity, StatusPage, StatusPageError, Urgent};
+pub use table::{Entry, Occupancy, Scan, TableFull, VersionedTable};
+pub use value::{LatestValue, ValueError};
 pub use wait::{SPIN_LIMIT, WaitError, look_for_a_moment};

@@ -57,6 +57,20 @@ fn signals_are_read_in_two_processes_and_waited_for() {
 }
 
 #[test]
+fn what_a_manager_shares_is_followed_read_and_counted() {
+    let expected = [
+        "[\"speed_m_s\", \"from_deg\"]",
+        "row 10: [",
+        "0 rows gave way unread",
+        "mast north measures at [2.0, 10.0] m",
+        "there were gusts from some direction: true",
+        "the set is Complete, with 40 readings",
+        "the station counts its readings: true",
+    ];
+    check_example("shared", &expected);
+}
+
+#[test]
 fn broadcast_prints_the_outcome_of_each_manager() {
     let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
     let fast =

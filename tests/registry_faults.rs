@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 
 use golden::check_golden;
 use labrig::config::{Code, Fault, FaultKind, Report, Topology};
-use labrig::registry::{CommandRegistry, ProgramManifest, SignalSetDescription};
+use labrig::registry::{
+    CommandRegistry, KindDescription, ProgramManifest, SharedDescription, SignalSetDescription,
+};
 use labrig::wire::schema::{Definition, Field, Node, Shape, TypeSchema};
-use labrig::wire::{Audience, CommandSpec, DeliveryKind, Overflow, Site};
+use labrig::wire::{Audience, CommandSpec, DeliveryKind, Overflow, SharedKind, SharedSpec, Site};
 use parts::{
     command, direct, handler, here, identified, kind, looking, playing, program, scope, with_fields,
 };
@@ -295,6 +297,34 @@ fn a_set_of_signals_has_a_fixed_size() {
     check_hint(&unfit, &config(&[("focus", "motor")]), "write a stream or a command");
 }
 
+/// An object of that kind and name, whose items are of these fields, which is declared in `src/motor.rs`.
+fn shared(kind: SharedKind, name: &str, fields: &[&str], line: u32) -> SharedDescription {
+    let item = signal_set("rig::Item", fields, line).schema;
+    let spec = SharedSpec { name: name.to_owned(), kind, item, key: None, capacity: 8 };
+    SharedDescription { spec, site: Site::new("src/motor.rs", line) }
+}
+
+#[test]
+fn a_shared_object_has_a_name_of_its_own_and_a_type_that_can_be_shared() {
+    let move_to = direct("MoveTo", 1);
+    let text = config(&[("focus", "motor")]);
+    let sharing = |shares| {
+        let motor = KindDescription { shares, ..kind("motor", &[&move_to]) };
+        registry([here(vec![motor], vec![])])
+    };
+    let track = || shared(SharedKind::Rows, "track", &["x_um"], 3);
+    check(&sharing(vec![track(), shared(SharedKind::Dataset, "scan", &["x_um"], 7)]), &text, &[]);
+    let twice = sharing(vec![track(), shared(SharedKind::Dataset, "track", &["x_um"], 7)]);
+    check(&twice, &text, &[("L124", "src/motor.rs:3")]);
+    check_hint(&twice, &text, "it is read as `manager.name`");
+    let uncountable = sharing(vec![track(), shared(SharedKind::Counters, "counts", &["x_um"], 7)]);
+    check(&uncountable, &text, &[("L125", "src/motor.rs:7")]);
+    let mut endless = track();
+    endless.spec.capacity = u64::MAX;
+    let empty = shared(SharedKind::Rows, "empty", &[], 9);
+    check(&sharing(vec![endless, empty]), &text, &[("L125", "src/motor.rs:3"), ("L125", "src/motor.rs:9")]);
+}
+
 #[test]
 fn every_input_is_fed_and_everything_bound_is_an_input() {
     let eye = looking(kind("eye", &[]), "video");
@@ -417,6 +447,11 @@ fn wrong() -> CommandRegistry {
     let nothing = signal_set("rig::Nothing", &[], 11);
     publishing.signals =
         vec![nothing, signal_set("rig::Place", &["speed"], 3), signal_set("rig::Speed", &["speed"], 9)];
+    publishing.shares = vec![
+        shared(SharedKind::Counters, "counts", &["x_um"], 13),
+        shared(SharedKind::Rows, "track", &["x_um"], 14),
+        shared(SharedKind::Dataset, "track", &["x_um"], 15),
+    ];
     let mut old = kind("old", &[&older]);
     old.roles.push("rig::Parks".to_owned());
     old.handlers.push(handler(&save, "src/old.rs", 30));

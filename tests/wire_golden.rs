@@ -11,16 +11,17 @@ use std::time::Duration;
 use labrig::prelude::*;
 use labrig::registry::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
-    SignalSetDescription,
+    SharedDescription, SignalSetDescription,
 };
 use labrig::remote::scope::Ping;
 use labrig::remote::{Arm, Restart, SelfCheck, StopAll};
-use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedSet};
+use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedObject, PublishedSet};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     Attached, Audience, BroadcastOutcome, Buffer, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope,
     Failure, FailureKind, Generation, HandleId, Header, Hop, Kind, ManagerName, NotDone, Overflow, Parcel,
-    Progress, SafeEntry, Shape, Site, Target, TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
+    Progress, SafeEntry, Shape, SharedKind, SharedLayout, SharedSpec, Site, Target, TypeSchema, Undelivered,
+    UndeliveredReason, codec, inspect,
 };
 use serde::de::DeserializeOwned;
 
@@ -222,7 +223,9 @@ fn coordinator_words(lines: &mut Lines) {
     lines.value("", &CoordinatorWord::Undelivered(news));
     lines.value("", &CoordinatorWord::Grant { correlation: 77, chunks: 2 });
     let set = PublishedSet { path: "rig::MotorSignals".into(), fingerprint: 0x0807_0605_0403_0201, words: 2 };
-    lines.value("", &CoordinatorWord::Publish { sets: vec![set] });
+    let layout = SharedLayout { kind: SharedKind::Table, item_words: 2, key_words: 1, capacity: 300 };
+    let object = PublishedObject { name: "cells".into(), item: 0x0102, key: 0x0304, layout };
+    lines.value("", &CoordinatorWord::Publish { sets: vec![set], objects: vec![object] });
     lines.value("", &CoordinatorWord::Signals { manager: "motor".into() });
 }
 
@@ -367,6 +370,10 @@ fn manifests(lines: &mut Lines) {
         signals: vec![SignalSetDescription {
             schema: TypeSchema::of::<Settled>(),
             site: Site::new("src/lib.rs", 7),
+        }],
+        shares: vec![SharedDescription {
+            spec: SharedSpec::declare::<Settled>(SharedKind::Table, 256).keyed_by::<u32>().named("cells"),
+            site: Site::new("src/lib.rs", 8),
         }],
         config: TypeSchema::of::<Settled>(),
     };

@@ -1,9 +1,10 @@
-//! `#[manager(kind = "…", roles(…), signals(…))]`: the handlers, timers, frame handlers and self-checks of a manager kind.
+//! `#[manager(kind = "…", roles(…), signals(…), shares(…))]`: the handlers, timers, frame handlers and self-checks of a
+//! manager kind.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ItemImpl, LitStr, Path, Type};
+use syn::{Expr, Ident, ItemImpl, LitStr, Path, Type};
 
 use crate::body;
 use crate::docs;
@@ -20,6 +21,7 @@ const KNOWN: &[Known] = &[
     ("kind", Takes::Text, "kind = \"motor\""),
     ("roles", Takes::Paths, "roles(Acquires)"),
     ("signals", Takes::Paths, "signals(MotorSignals)"),
+    ("shares", Takes::Named, "shares(tracks = RowRing::<Track>::declare(4096))"),
 ];
 
 /// Emits the block without our attributes, and what registers it.
@@ -31,8 +33,10 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
         let roles = listed_once(&options, "roles", "role", &mut mistakes);
         let signals = listed_once(&options, "signals", "set of signals", &mut mistakes);
         let registrations = registrations(&block, None, &mut mistakes);
+        let shares = shared_once(&options, &mut mistakes);
         let is_usable = check_block(&block, "manager", &mut mistakes);
-        is_usable.then(|| handles(&block, &kind, (roles, signals), &registrations, mistakes.none()))
+        let declared = Declared { kind: &kind, roles, signals, shares };
+        is_usable.then(|| handles(&block, &declared, &registrations, mistakes.none()))
     });
     let (block, told) = (body::unmarked(&item), mistakes.tell());
     quote!(#block #told #registered)
@@ -114,27 +118,57 @@ fn listed_once<'a>(options: &'a Options, key: &str, what: &str, mistakes: &mut M
     paths
 }
 
+/// The objects that are shared, each of which has a name of its own.
+fn shared_once<'a>(options: &'a Options, mistakes: &mut Mistakes) -> &'a [(Ident, Expr)] {
+    let shares = options.named("shares");
+    for (index, (name, _)) in shares.iter().enumerate() {
+        if shares[..index].iter().any(|(other, _)| other == name) {
+            let help = "give one of them another name: it is read as `manager.name`";
+            mistakes.add(name, format!("`{name}` is shared twice"), help);
+        }
+    }
+    shares
+}
+
+/// What the options of a block declare.
+struct Declared<'a> {
+    kind: &'a str,
+    roles: &'a [Path],
+    signals: &'a [Path],
+    shares: &'a [(Ident, Expr)],
+}
+
+/// An expression: the descriptions of shared objects.
+fn shared(shares: &[(Ident, Expr)]) -> TokenStream {
+    let shares = shares.iter().map(|(name, spec)| {
+        let (text, line) = (docs::name(name), docs::line_of(name.span()));
+        let new = quote_spanned!(spec.span()=> new(#text, #spec, ::core::file!(), #line));
+        quote!(::labrig::__private::SharedDescription::#new)
+    });
+    quote!(::std::vec::Vec::from([#(#shares),*]))
+}
+
 /// The items that register the block; with mistakes, an impl that is never run.
 fn handles(
     block: &ItemImpl,
-    kind: &str,
-    (roles, signals): (&[Path], &[Path]),
+    &Declared { kind, roles, signals, shares }: &Declared<'_>,
     registrations: &Registrations,
     is_right: bool,
 ) -> TokenStream {
     let owner = &block.self_ty;
     let (line, path) = (docs::line_of(block.impl_token.span), owner_path(owner));
     let unreachable = quote!(::core::unreachable!());
-    let (table, role_paths, sets) = if is_right {
+    let (table, role_paths, sets, shares) = if is_right {
         let roles = roles.iter().map(|role| place::of_self(role, role::HIDDEN));
         let sets = signals.iter().map(|set| {
             let describe = quote_spanned!(set.span()=> of::<#set>());
             quote!(::labrig::__private::SignalSetDescription::#describe)
         });
         let sets = quote!(::std::vec::Vec::from([#(#sets),*]));
-        (table(registrations, roles.clone()), quote!(::std::vec::Vec::from([#(#roles().0),*])), sets)
+        let table = table(registrations, roles.clone());
+        (table, quote!(::std::vec::Vec::from([#(#roles().0),*])), sets, shared(shares))
     } else {
-        (unreachable.clone(), unreachable.clone(), unreachable)
+        (unreachable.clone(), unreachable.clone(), unreachable.clone(), unreachable)
     };
     let submission = is_right.then(|| {
         let once = registrations.served_once(&quote!(type __Owner = #owner;));
@@ -155,6 +189,7 @@ fn handles(
             fn table() -> ::labrig::__private::HandlerTable<Self> { #table }
             fn roles() -> ::std::vec::Vec<&'static str> { #role_paths }
             fn signals() -> ::std::vec::Vec<::labrig::__private::SignalSetDescription> { #sets }
+            fn shares() -> ::std::vec::Vec<::labrig::__private::SharedDescription> { #shares }
         }
         #submission
     }

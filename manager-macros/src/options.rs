@@ -25,6 +25,8 @@ pub(crate) enum Takes {
     Count,
     /// Paths: `roles(Acquires)`.
     Paths,
+    /// Names and what they are: `shares(tracks = RowRing::<Track>::declare(4096))`.
+    Named,
 }
 
 /// An option that a macro knows, what it takes, and an example of it.
@@ -38,6 +40,7 @@ pub(crate) enum Value {
     Number(f64, Box<Expr>),
     Count(u64),
     Paths(Vec<Path>),
+    Named(Vec<(Ident, Expr)>),
 }
 
 /// Options as they were given.
@@ -143,8 +146,23 @@ impl Options {
         if let Some(Value::Count(count)) = self.get(name) { Some(*count) } else { None }
     }
 
+    pub(crate) fn named(&self, name: &str) -> &[(Ident, Expr)] {
+        if let Some(Value::Named(named)) = self.get(name) { named } else { &[] }
+    }
+
     pub(crate) fn paths(&self, name: &str) -> &[Path] {
         if let Some(Value::Paths(paths)) = self.get(name) { paths } else { &[] }
+    }
+}
+
+/// `tracks = RowRing::<Track>::declare(4096)`.
+struct Definition(Ident, Expr);
+
+impl syn::parse::Parse for Definition {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let name = input.parse()?;
+        input.parse::<Token![=]>()?;
+        Ok(Self(name, input.parse()?))
     }
 }
 
@@ -153,6 +171,7 @@ fn value(input: ParseStream, takes: Takes) -> Option<Value> {
     match takes {
         Takes::Nothing => at_end(input).then_some(Value::Nothing),
         Takes::Paths => paths(input).ok().map(Value::Paths),
+        Takes::Named => named(input).ok().map(Value::Named),
         Takes::Type => {
             input.parse::<Token![=]>().ok()?;
             let ty = input.parse().ok()?;
@@ -201,6 +220,13 @@ fn paths(input: ParseStream) -> syn::Result<Vec<Path>> {
         .collect())
 }
 
+fn named(input: ParseStream) -> syn::Result<Vec<(Ident, Expr)>> {
+    let inside;
+    parenthesized!(inside in input);
+    let all = Punctuated::<Definition, Token![,]>::parse_terminated(&inside)?;
+    Ok(all.into_iter().map(|Definition(name, value)| (name, value)).collect())
+}
+
 fn at_end(input: ParseStream) -> bool {
     input.is_empty() || input.peek(Token![,])
 }
@@ -235,6 +261,7 @@ fn unfit(key: &Ident, takes: Takes) -> String {
         Takes::Number => "takes a number",
         Takes::Count => "takes a whole number above zero",
         Takes::Paths => "takes names in parentheses",
+        Takes::Named => "takes names and what they are, in parentheses",
     };
     format!("option `{key}` {what}")
 }

@@ -103,6 +103,8 @@ codes! {
     StartupUnreachable = "L121", MissingHandler, "start-up command without a started handler";
     StartupNotServed = "L122", MissingHandler, "start-up command that its manager does not serve";
     StartupDelivery = "L123", Registration, "start-up command that is not direct";
+    SharedTwice = "L124", Conflict, "two shared objects of a kind with one name";
+    SharedUnfit = "L125", Registration, "object that cannot be shared";
 
     ProgramNotStarted = "L201", Program, "program that cannot be started";
     ProgramSilent = "L202", Program, "program that does not say what it contains";

@@ -8,7 +8,7 @@ use super::router::Route;
 use crate::config::{RateLimits, Supervision};
 use crate::shm::ReadMode;
 use crate::transport::Child;
-use crate::wire::{CommandId, Filter, ManagerName, TypeSchema};
+use crate::wire::{CommandId, Filter, ManagerName, SharedSpec, TypeSchema};
 
 /// A whole rig.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct Blueprint {
 pub(crate) struct ManagerBlueprint {
     /// The sets of signals that it publishes.
     pub(crate) signals: Vec<TypeSchema>,
+    /// The objects that it shares.
+    pub(crate) shares: Vec<SharedSpec>,
     pub(crate) name: ManagerName,
     /// The pool of which it is one instance.
     pub(crate) pool: Option<ManagerName>,

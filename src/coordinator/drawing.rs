@@ -83,6 +83,7 @@ fn draw_manager(
         supervision: manager.supervision.clone(),
         is_hazardous: handlers.clone().any(|it| it.command.hazardous),
         signals: table.signals_of(index).iter().map(|set| set.schema.clone()).collect(),
+        shares: table.shares_of(index).iter().map(|it| it.spec.clone()).collect(),
         limits: manager.limits,
         hears: manager.hears.clone(),
         commands: handlers.map(|it| (it.command.path.clone(), it.command.id)).collect(),

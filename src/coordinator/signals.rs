@@ -1,4 +1,4 @@
-//! The signals of a rig: a page for each life of a manager that publishes any, and who may read it.
+//! The signals and shared objects of a rig: a page for each life of a manager that has any, and who may read it.
 //!
 //! The coordinator makes the page, hands it to the manager with its configuration, seals it once it is mapped, and only
 //! then lets anybody read it. Threads of this process find it in the [`SignalTable`]; managers ask for it by an order,
@@ -15,23 +15,24 @@ use super::launch_error::LaunchError;
 use super::main_loop::MainLoop;
 use super::ordering::Asker;
 use crate::registry::routes::type_name;
-use crate::remote::{OpenSignals, SignalError, SignalPort, SignalSource, SignalsOpened};
+use crate::remote::{OpenSignals, SignalError, SignalPort, SignalSource, SignalsOpened, region_sizes};
 use crate::shm::{SegmentSealError, SignalMemory, SignalPage, Standing, monotonic_ns};
 use crate::transport::{Line, PipeError};
 use crate::wire::control::{self, CoordinatorWord, PublishedSet};
-use crate::wire::{Field, Placed, TypeSchema};
+use crate::wire::{Field, Placed, SharedSpec, TypeSchema};
 
 /// The signals of all managers, for every thread of the coordinator's process.
 pub(crate) struct SignalTable {
-    /// By manager; none for those that publish nothing.
+    /// By manager; none for those that publish and share nothing.
     sources: Vec<Option<Arc<SignalSource>>>,
 }
 
 impl SignalTable {
     pub(super) fn of(blueprint: &Blueprint) -> Self {
         let source = |plan: &ManagerBlueprint| {
-            let has_any = !plan.signals.is_empty();
-            has_any.then(|| Arc::new(SignalSource::new(plan.name.to_string(), plan.signals.clone())))
+            let source =
+                || SignalSource::new(plan.name.to_string(), plan.signals.clone(), plan.shares.clone());
+            has_page(plan).then(|| Arc::new(source()))
         };
         Self { sources: blueprint.managers.iter().map(source).collect() }
     }
@@ -142,11 +143,12 @@ struct Life {
 impl SignalLives {
     /// Makes the page of a new life.
     fn begin(&mut self, generation: u32, plan: &ManagerBlueprint) -> Result<(), LaunchError> {
-        if plan.signals.is_empty() {
+        if !has_page(plan) {
             return Ok(());
         }
         let error = |source| LaunchError::Page { manager: plan.name.to_string(), source };
-        let memory = SignalMemory::create(generation, &sizes(&plan.signals)).map_err(error)?;
+        let sizes = region_sizes(&plan.signals, &plan.shares);
+        let memory = SignalMemory::create(generation, &sizes).map_err(error)?;
         match self.present.replace(Life { memory, is_sealed: false }) {
             Some(last) if last.is_sealed => self.before = Some(last.memory),
             // One that nobody has read is forgotten.
@@ -164,7 +166,8 @@ impl SignalLives {
             words: schema.signal_words().unwrap_or(0) as u64,
         };
         let sets = plan.signals.iter().map(set).collect();
-        line.send_with(&control::seal(&CoordinatorWord::Publish { sets }), &life.memory.fds())
+        let objects = plan.shares.iter().filter_map(SharedSpec::published).collect();
+        line.send_with(&control::seal(&CoordinatorWord::Publish { sets, objects }), &life.memory.fds())
     }
 
     /// The publisher has mapped it: nobody else will ever write it, and everybody may read it.
@@ -190,8 +193,8 @@ impl SignalLives {
     }
 }
 
-fn sizes(sets: &[TypeSchema]) -> Vec<usize> {
-    sets.iter().map(|set| set.signal_words().unwrap_or(0)).collect()
+fn has_page(plan: &ManagerBlueprint) -> bool {
+    !plan.signals.is_empty() || !plan.shares.is_empty()
 }
 
 impl MainLoop {
@@ -226,9 +229,9 @@ impl MainLoop {
                 Ok(()) => {}
             }
         }
-        let sets = found.and_then(|index| table.sources[index].as_ref()).map(|source| source.sets().to_vec());
-        let (sets, publishers) = (sets.unwrap_or_default(), table.publishers());
-        self.answer(asker, &SignalsOpened { sets, publishers });
+        let source = found.and_then(|index| table.sources[index].as_ref());
+        let (sets, shares) = source.map(|it| (it.sets().to_vec(), it.shares().to_vec())).unwrap_or_default();
+        self.answer(asker, &SignalsOpened { sets, publishers: table.publishers(), shares });
     }
 
     fn send_signals(&self, index: usize, reader: usize) -> Result<(), PipeError> {

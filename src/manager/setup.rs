@@ -25,9 +25,10 @@ use crate::registry::{
 use crate::remote::Scope;
 use crate::shm::{
     AddReaderError, Doorbell, Interrupter, LanePair, Producer, Reader, ReaderList, SignalWriter, StatusPage,
+    region_words, set_words,
 };
 use crate::transport::Pipe;
-use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedSet};
+use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use crate::wire::{CommandSpec, Generation, Kind};
 
 /// The manager never became ready; the coordinator knows why, or is gone.
@@ -40,7 +41,7 @@ pub(super) struct Streams {
     pub(super) interrupters: Vec<Interrupter>,
     pub(super) inputs: Inputs,
     readers_of: BTreeMap<String, ReaderList>,
-    publishes: Option<(SignalWriter, Vec<PublishedSet>)>,
+    publishes: Option<Publications>,
 }
 
 pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
@@ -89,8 +90,8 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
         signals,
     };
     let witnesses = thread.start().map_err(|error| fail(&link, error.into()))?;
-    let (values, sets) = streams.publishes.take().unzip();
-    let publications = Publications::given(values, sets.unwrap_or_default());
+    let publications =
+        streams.publishes.take().unwrap_or_else(|| Publications::given(None, Vec::new(), Vec::new()));
     let mut context = context_of(&configure, &link, &streams, emergency).publishing(publications);
     let opened = Steps::new(&link).mark(Step::SetUp, || open_devices(&configure, &mut context));
     let instance = opened.map_err(|error| fail(&link, error))?;
@@ -217,9 +218,12 @@ impl Streams {
                     Reader::map(next()?, next()?, Doorbell::from_fd(next()?)?, Doorbell::from_fd(next()?)?)?;
                 self.inputs.attach(stream, inputs, reader);
             }
-            CoordinatorWord::Publish { sets } => {
-                let sizes: Vec<_> = sets.iter().map(|set| set.words as usize).collect();
-                self.publishes = Some((SignalWriter::open(next()?, next()?, &sizes)?, sets));
+            CoordinatorWord::Publish { sets, objects } => {
+                let of_sets = sets.iter().map(|set| set_words(set.words as usize));
+                let of_objects = objects.iter().map(|object| region_words(&object.layout));
+                let sizes: Vec<_> = of_sets.chain(of_objects).collect();
+                let page = SignalWriter::open(next()?, next()?, &sizes)?;
+                self.publishes = Some(Publications::given(Some(page), sets, objects));
                 link.tell(&ManagerWord::SignalsMapped);
             }
             // Words of the start and the end are the worker's; those of calls never come here.

@@ -40,12 +40,12 @@ impl SignalPort for Link {
     }
 
     fn adopt_signals(&self, manager: &str, opened: SignalsOpened) -> Result<Arc<SignalSource>, SignalError> {
-        if opened.sets.is_empty() {
+        if opened.sets.is_empty() && opened.shares.is_empty() {
             let (manager, known) = (manager.to_owned(), opened.publishers);
             return Err(SignalError::UnknownManager { manager, known });
         }
         let mut known = self.signal_pages.known.lock();
-        let new = || Arc::new(SignalSource::new(manager.to_owned(), opened.sets));
+        let new = || Arc::new(SignalSource::new(manager.to_owned(), opened.sets, opened.shares));
         let source = Arc::clone(known.entry(manager.to_owned()).or_insert_with(new));
         drop(known);
         let come = self.signal_pages.come.lock().remove(manager);

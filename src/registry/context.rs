@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::emergency::Emergency;
-use super::publisher::{Publications, PublishError, Publisher};
+use super::publisher::{Publications, PublishError, Publisher, ShareError};
 use super::vitals::Vitals;
 use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
-use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
+use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer, SharedObject};
 use crate::wire::{
     Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, SafeReason, Signals,
     Undelivered,
@@ -343,6 +343,18 @@ impl Context {
     /// [`PublishError`], among others when the kind does not declare the set: `#[manager(…, signals(MotorSignals))]`.
     pub fn signals<S: Signals>(&mut self, first: S) -> Result<Publisher<S>, PublishError> {
         self.publications.open(first)
+    }
+
+    /// Takes the writer of an object that the kind shares under that name: a [`RowRing`](crate::shm::RowRing), a
+    /// [`LatestValue`](crate::shm::LatestValue), a [`VersionedTable`](crate::shm::VersionedTable), an
+    /// [`AppendDataset`](crate::shm::AppendDataset) or [`Counters`](crate::shm::Counters). It can be moved to a thread of
+    /// its own. Outside any rig nobody reads it.
+    ///
+    /// # Errors
+    /// [`ShareError`], among others when the kind does not declare it:
+    /// `#[manager(…, shares(tracks = RowRing::<Track>::declare(4096)))]`.
+    pub fn share<S: SharedObject>(&mut self, name: &str) -> Result<S, ShareError> {
+        self.publications.share(name)
     }
 
     /// Takes the producer's end of a stream. It can be moved to a thread of its own.

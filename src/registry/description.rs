@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
-use crate::wire::{CommandSpec, Signals, Site, TypeSchema};
+use crate::wire::{CommandSpec, SharedSpec, Signals, Site, TypeSchema};
 
 /// One handler, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
@@ -49,6 +49,15 @@ pub struct SignalSetDescription {
     pub site: Site,
 }
 
+/// An object that is shared, described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub struct SharedDescription {
+    /// Its name, its types and its size.
+    pub spec: SharedSpec,
+    /// Where it is declared.
+    pub site: Site,
+}
+
 /// A manager kind, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct KindDescription {
@@ -71,6 +80,9 @@ pub struct KindDescription {
     /// The sets of signals that it publishes, in source order.
     #[serde(default)]
     pub signals: Vec<SignalSetDescription>,
+    /// The objects that it shares, in source order.
+    #[serde(default)]
+    pub shares: Vec<SharedDescription>,
     /// The paths of the roles it plays.
     pub roles: Vec<String>,
     /// The shape of its config table.
@@ -120,6 +132,7 @@ impl KindDescription {
             inputs: table.frames.iter().map(input).collect(),
             self_checks: table.checks.iter().map(check).collect(),
             signals: M::signals(),
+            shares: M::shares(),
             timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),
             roles: M::roles().into_iter().map(str::to_owned).collect(),
@@ -132,6 +145,13 @@ impl SignalSetDescription {
     /// Describes the set `S`.
     pub fn of<S: Signals>() -> Self {
         Self { schema: TypeSchema::of::<S>(), site: Site::new(S::FILE, S::LINE) }
+    }
+}
+
+impl SharedDescription {
+    /// Describes an object of that name, which is declared there.
+    pub fn new(name: &str, spec: SharedSpec, file: &str, line: u32) -> Self {
+        Self { spec: spec.named(name), site: Site::new(file, line) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::description::SignalSetDescription;
+use super::description::{SharedDescription, SignalSetDescription};
 use crate::shm::Frame;
 use crate::wire::{Attached, CodecId, Command, CommandSpec, Failure, Parcel, SafeReason, Schema, codec};
 
@@ -202,6 +202,8 @@ pub trait Handles: Manager {
     fn roles() -> Vec<&'static str>;
     /// The sets of signals that it publishes.
     fn signals() -> Vec<SignalSetDescription>;
+    /// The objects that it shares.
+    fn shares() -> Vec<SharedDescription>;
 }
 
 /// What `#[scope]` adds to a type whose handlers live in the coordinator.

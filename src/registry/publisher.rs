@@ -1,11 +1,12 @@
-//! Publishing signals: the manager's side.
+//! Publishing signals and sharing objects: the manager's side.
 
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::shm::{SetWriter, SignalWriter, monotonic_ns};
-use crate::wire::control::PublishedSet;
+use crate::shm::{SetWriter, SharedObject, SharedPlace, SignalWriter, monotonic_ns, set_words};
+use crate::wire::control::{PublishedObject, PublishedSet};
 use crate::wire::{Signals, TypeSchema};
 
 /// Publishes a set of signals. There is one for each set, in the manager that declares it.
@@ -96,6 +97,45 @@ pub enum PublishError {
     NotAManager,
 }
 
+/// Why a manager cannot share an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// The kind declares none of that name.
+    #[error(
+        "this manager shares no `{name}`; its kind declares {known:?}: `#[manager(…, shares({name} = …))]`"
+    )]
+    NotDeclared {
+        /// The name.
+        name: String,
+        /// The names that it declares.
+        known: Vec<String>,
+    },
+    /// The kind declares it as something else.
+    #[error("`{name}` is declared as another `{declared}` than is asked for, or as one of other fields")]
+    OtherType {
+        /// The name.
+        name: String,
+        /// What writes the object as it is declared.
+        declared: &'static str,
+    },
+    /// It was asked for before; an object has one writer.
+    #[error("the writer of `{name}` is in use already")]
+    Taken {
+        /// The name.
+        name: String,
+    },
+    /// Its memory was refused.
+    #[error("`{name}` is larger than any memory")]
+    TooLarge {
+        /// The name.
+        name: String,
+    },
+    /// Only managers share objects.
+    #[error("the scope shares nothing")]
+    NotAManager,
+}
+
 /// What a process may publish.
 #[derive(Default)]
 pub(crate) enum Publications {
@@ -111,14 +151,32 @@ pub(crate) enum Publications {
 pub(crate) struct Given {
     page: Option<SignalWriter>,
     sets: Vec<PublishedSet>,
+    objects: Vec<PublishedObject>,
+    /// The sets, and behind them the objects.
     taken: Vec<bool>,
 }
 
 impl Publications {
-    /// A manager's sets. Without a page there are none.
-    pub(crate) fn given(page: Option<SignalWriter>, sets: Vec<PublishedSet>) -> Self {
-        let taken = vec![false; sets.len()];
-        Self::Given(Mutex::new(Given { page, sets, taken }))
+    /// A manager's sets and objects. Without a page there are none.
+    pub(crate) fn given(
+        page: Option<SignalWriter>,
+        sets: Vec<PublishedSet>,
+        objects: Vec<PublishedObject>,
+    ) -> Self {
+        let taken = vec![false; sets.len() + objects.len()];
+        Self::Given(Mutex::new(Given { page, sets, objects, taken }))
+    }
+
+    /// The writer of an object.
+    pub(crate) fn share<S: SharedObject>(&self, name: &str) -> Result<S, ShareError> {
+        match self {
+            Self::None => Err(ShareError::NotAManager),
+            Self::Detached => {
+                let place = SharedPlace::local(S::DETACHED);
+                place.map(S::begin).ok_or_else(|| ShareError::TooLarge { name: name.to_owned() })
+            }
+            Self::Given(given) => given.lock().share(name),
+        }
     }
 
     /// The publisher of a set, which begins with publishing `first`.
@@ -127,7 +185,7 @@ impl Publications {
         let set = || schema.root.describe();
         let writer = match self {
             Self::None => return Err(PublishError::NotAManager),
-            Self::Detached => SignalWriter::local(&[S::WORDS]).map(|page| page.set(0)),
+            Self::Detached => SignalWriter::local(&[set_words(S::WORDS)]).map(|page| page.set(0)),
             Self::Given(given) => given.lock().take(schema, S::WORDS)?,
         };
         let not_declared = || PublishError::NotDeclared { set: set(), known: Vec::new() };
@@ -138,6 +196,24 @@ impl Publications {
 }
 
 impl Given {
+    fn share<S: SharedObject>(&mut self, name: &str) -> Result<S, ShareError> {
+        let owned = || name.to_owned();
+        let Some(index) = self.objects.iter().position(|object| object.name == name) else {
+            let known = self.objects.iter().map(|object| object.name.clone()).collect();
+            return Err(ShareError::NotDeclared { name: owned(), known });
+        };
+        let PublishedObject { item, key, layout, .. } = &self.objects[index];
+        if !S::is_declared_by(layout, *item, *key) {
+            return Err(ShareError::OtherType { name: owned(), declared: layout.kind.name() });
+        }
+        let region = self.sets.len() + index;
+        if std::mem::replace(&mut self.taken[region], true) {
+            return Err(ShareError::Taken { name: owned() });
+        }
+        let page = self.page.as_ref().ok_or_else(|| ShareError::TooLarge { name: owned() })?;
+        Ok(S::begin(SharedPlace::new(Arc::clone(page.page()), region, *layout)))
+    }
+
     /// A type whose own words are not those of its schema was written by hand, and wrongly.
     fn take(&mut self, schema: &TypeSchema, words: usize) -> Result<Option<SetWriter>, PublishError> {
         let (path, fingerprint) = (schema.root.identity(), schema.fingerprint());

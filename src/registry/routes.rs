@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::description::{HandlerDescription, SelfCheckDescription, SignalSetDescription};
+use super::description::{HandlerDescription, SelfCheckDescription, SharedDescription, SignalSetDescription};
 use super::view::View;
 use crate::config::{ReadMode, check};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, ManagerName, Site};
@@ -111,6 +111,7 @@ struct Bound {
     startup: Vec<StartupCommand>,
     self_checks: Vec<SelfCheckDescription>,
     signals: Vec<SignalSetDescription>,
+    shares: Vec<SharedDescription>,
 }
 
 impl RouteTable {
@@ -168,6 +169,11 @@ impl RouteTable {
     /// The sets of signals that the manager at that place publishes.
     pub fn signals_of(&self, manager: usize) -> &[SignalSetDescription] {
         &self.managers[manager].signals
+    }
+
+    /// The objects that the manager at that place shares.
+    pub fn shares_of(&self, manager: usize) -> &[SharedDescription] {
+        &self.managers[manager].shares
     }
 
     /// Who reads the stream at that place.
@@ -246,6 +252,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
         startup: startup_of(view, index),
         self_checks: kind.map(|kind| kind.self_checks.clone()).unwrap_or_default(),
         signals: kind.map(|kind| kind.signals.clone()).unwrap_or_default(),
+        shares: kind.map(|kind| kind.shares.clone()).unwrap_or_default(),
     }
 }
 

@@ -200,7 +200,7 @@ impl Cancellations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shm::{Roused, SignalWriter};
+    use crate::shm::{Roused, SignalWriter, set_words};
 
     /// What happens to one call, and whether it may run and is cancelled in the end.
     fn check_call(happens: impl FnOnce(&Cancellations), may_run: bool, is_cancelled: bool) {
@@ -278,7 +278,8 @@ mod tests {
     fn a_sleep_on_a_page_of_signals_ends_by_whatever_cancels_it() {
         let by_call: fn(&Cancellations) = |work| assert!(work.cancel(5));
         for cancel in [by_call, Cancellations::hold, Cancellations::cancel_all] {
-            let (work, writer) = (Cancellations::default(), SignalWriter::local(&[1]).expect("it is small"));
+            let (work, writer) =
+                (Cancellations::default(), SignalWriter::local(&[set_words(1)]).expect("it is small"));
             work.begin(5);
             std::thread::scope(|threads| {
                 let sleeper = threads.spawn(|| {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::macros::{Command, Schema};
-use crate::wire::{Command as _, CommandId, CommandSpec, TypeSchema};
+use crate::wire::{Command as _, CommandId, CommandSpec, SharedSpec, TypeSchema};
 
 /// Everything to its safe state now, over the urgent lane, without quitting: what was accepted before ends as
 /// cancelled.
@@ -72,7 +72,7 @@ pub struct Restarted {
     pub generation: u32,
 }
 
-/// The signals of a manager are to be read from another one: the coordinator sends the descriptors of their page, if
+/// The signals and shared objects of a manager are to be read from another one: the coordinator sends the descriptors of their page, if
 /// there is one, before it answers.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
 #[command(reply = SignalsOpened, name = "OpenSignals")]
@@ -86,8 +86,10 @@ pub struct OpenSignals {
 pub struct SignalsOpened {
     /// Its sets of signals; none when it publishes none, or there is no such manager.
     pub sets: Vec<TypeSchema>,
-    /// The managers that publish signals.
+    /// The managers that publish signals or share anything.
     pub publishers: Vec<String>,
+    /// The objects that it shares.
+    pub shares: Vec<SharedSpec>,
 }
 
 /// The orders there are.

@@ -1,7 +1,10 @@
 //! The handle from which commands are sent, from any thread of any process of the rig.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
 
 use super::any_signal::AnySignal;
 use super::call_error::CallError;
@@ -9,13 +12,14 @@ use super::orders::{Arm, Armed, Restart, Restarted, StopAll, StopReport};
 use super::pending_broadcast::PendingBroadcast;
 use super::pending_reply::{PendingReply, read_reply};
 use super::port::{Outgoing, Port};
+use super::shared::{CounterReader, DatasetReader, RowReader, SharedError, TableReader, ValueReader};
 use super::signal::{SignalError, SignalReader};
 use super::slot::Slot;
 use super::stream::{FrameStream, StreamError};
 use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal,
+    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Schema,
     SignalValue, Signals, Target, Undelivered,
     codec::{self, EncodeError},
 };
@@ -212,6 +216,55 @@ impl Scope {
     /// As [`signal`](Self::signal).
     pub fn signals<S: Signals>(&self, manager: &str) -> Result<SignalReader<S>, SignalError> {
         SignalReader::of_set(&self.port, manager)
+    }
+
+    /// Follows the row ring `manager.object`: what is there already comes first. As with [`signal`](Self::signal), in a
+    /// manager the first object of another manager is asked for at the coordinator.
+    ///
+    /// # Errors
+    /// - [`SharedError::Unknown`]: there is no such object; those that there are are named.
+    /// - [`SharedError::WrongType`]: it is no row ring.
+    pub fn rows(&self, name: &str) -> Result<RowReader, SharedError> {
+        RowReader::of(&self.port, name)
+    }
+
+    /// Reads the latest value that `manager.object` was given.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows); also when it is no `T`.
+    pub fn latest_value<T>(&self, name: &str) -> Result<ValueReader<T>, SharedError>
+    where
+        T: Schema + DeserializeOwned + 'static,
+    {
+        ValueReader::of(&self.port, name)
+    }
+
+    /// Reads the table `manager.object`.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows); also when its keys are no `K` or its rows no `R`.
+    pub fn table<K, R>(&self, name: &str) -> Result<TableReader<K, R>, SharedError>
+    where
+        K: SignalValue + Eq + Hash,
+        R: Signals,
+    {
+        TableReader::of(&self.port, name)
+    }
+
+    /// Reads the dataset `manager.object`.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows); also when its records are no `R`.
+    pub fn dataset<R: Signals>(&self, name: &str) -> Result<DatasetReader<R>, SharedError> {
+        DatasetReader::of(&self.port, name)
+    }
+
+    /// Reads the counters `manager.object`.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn counters(&self, name: &str) -> Result<CounterReader, SharedError> {
+        CounterReader::of(&self.port, name)
     }
 
     /// Reports that something which was to be kept is lost. It is logged, counted by `what` (a word or two,

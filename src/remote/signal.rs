@@ -14,8 +14,9 @@ use super::port::Port;
 use super::scope::Scope;
 use crate::shm::{
     Roused, SignalPage, SignalPageError, Snapshot, Standing, TakeError, WaitError, monotonic_ns,
+    region_words, set_words,
 };
-use crate::wire::{Field, Node, Placed, SignalValue, TypeSchema};
+use crate::wire::{Field, Node, Placed, SharedSpec, SignalValue, TypeSchema};
 
 /// A value that was read, and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -126,18 +127,27 @@ pub enum SignalError {
     Closed,
 }
 
-/// The signals of one manager, as one process knows them.
+/// How many words each region of a page takes, for these sets of signals and, behind them, these objects.
+pub fn region_sizes(sets: &[TypeSchema], shares: &[SharedSpec]) -> Vec<usize> {
+    let of_sets = sets.iter().map(|set| set_words(set.signal_words().unwrap_or(0)));
+    // What has no size is refused before anything starts.
+    let of_shares = shares.iter().map(|it| it.layout().map_or(0, |layout| region_words(&layout)));
+    of_sets.chain(of_shares).collect()
+}
+
+/// The signals and shared objects of one manager, as one process knows them.
 #[derive(Debug)]
 pub struct SignalSource {
     manager: String,
     sets: Vec<TypeSchema>,
+    shares: Vec<SharedSpec>,
     newest: Mutex<Option<Arc<SignalPage>>>,
 }
 
 impl SignalSource {
-    /// What a manager publishes; there is no page of it yet.
-    pub fn new(manager: String, sets: Vec<TypeSchema>) -> Self {
-        Self { manager, sets, newest: Mutex::default() }
+    /// What a manager publishes and shares; there is no page of it yet.
+    pub fn new(manager: String, sets: Vec<TypeSchema>, shares: Vec<SharedSpec>) -> Self {
+        Self { manager, sets, shares, newest: Mutex::default() }
     }
 
     /// Whose signals they are.
@@ -150,9 +160,14 @@ impl SignalSource {
         &self.sets
     }
 
-    /// How many words each set takes.
+    /// The objects that it shares.
+    pub fn shares(&self) -> &[SharedSpec] {
+        &self.shares
+    }
+
+    /// How many words each region of a page takes.
     pub fn sizes(&self) -> Vec<usize> {
-        self.sets.iter().map(|set| set.signal_words().unwrap_or(0)).collect()
+        region_sizes(&self.sets, &self.shares)
     }
 
     /// The page of the newest life that is known here.
@@ -214,7 +229,7 @@ pub trait SignalPort {
 }
 
 /// The signals of a manager, asked for where they are not known.
-fn source_of(port: &Arc<dyn Port>, manager: &str) -> Result<Arc<SignalSource>, SignalError> {
+pub(super) fn source_of(port: &Arc<dyn Port>, manager: &str) -> Result<Arc<SignalSource>, SignalError> {
     match port.signals_of(manager)? {
         Some(source) => Ok(source),
         None => ask_for(port, manager),
@@ -222,7 +237,7 @@ fn source_of(port: &Arc<dyn Port>, manager: &str) -> Result<Arc<SignalSource>, S
 }
 
 /// Asks the coordinator for the signals of a manager, and for the page of its newest life.
-fn ask_for(port: &Arc<dyn Port>, manager: &str) -> Result<Arc<SignalSource>, SignalError> {
+pub(super) fn ask_for(port: &Arc<dyn Port>, manager: &str) -> Result<Arc<SignalSource>, SignalError> {
     let not_asked = |source| SignalError::NotAsked { manager: manager.to_owned(), source: Box::new(source) };
     let asked = Scope::new(Arc::clone(port)).call(OpenSignals { manager: manager.to_owned() });
     port.adopt_signals(manager, asked.map_err(not_asked)?)
@@ -457,7 +472,7 @@ impl<T: SignalValue> SignalReader<T> {
 
 /// What is to be expected of a page; one that there is not is no better than one of an earlier life.
 #[inline]
-fn standing_of(page: &Option<Arc<SignalPage>>) -> Standing {
+pub(super) fn standing_of(page: &Option<Arc<SignalPage>>) -> Standing {
     page.as_ref().map_or(Standing::Superseded, |page| page.standing())
 }
 

@@ -21,9 +21,9 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::wire::SignalValue;
 
 /// Where the writer says what it has begun with.
-const BEGUN: usize = 0;
+pub(super) const BEGUN: usize = 0;
 /// Where it says what is there.
-const HEAD: usize = 1;
+pub(super) const HEAD: usize = 1;
 /// Where the slots begin.
 const FIRST_SLOT: usize = 2;
 
@@ -96,17 +96,29 @@ pub(super) fn latch_words<W: Word>(values: usize) -> Option<usize> {
 /// Publishes `value` as number `number`, one more than the last.
 #[inline]
 pub(super) fn put<W: Word, V: SignalValue>(words: &[W], number: u64, at_ns: u64, value: &V) {
-    let slot = slot_of(words, number);
-    words[BEGUN].set(number);
-    // Who sees a word of the slot below sees `begun` too; and `head` as it was before, which is where readers are.
-    W::fence(Ordering::Release);
-    slot[0].set(at_ns);
-    let mut cells = slot[1..].iter();
+    put_by(words, number, at_ns, |cells| fill(cells, value));
+}
+
+/// Writes the words of a value.
+#[inline]
+pub(super) fn fill<W: Word, V: SignalValue>(cells: &[W], value: &V) {
+    let mut cells = cells.iter();
     value.put(&mut |word| {
         if let Some(cell) = cells.next() {
             cell.set(word);
         }
     });
+}
+
+/// As [`put`], of whatever is filled in.
+#[inline]
+pub(super) fn put_by<W: Word>(words: &[W], number: u64, at_ns: u64, fill: impl FnOnce(&[W])) {
+    let slot = slot_of(words, number);
+    words[BEGUN].set(number);
+    // Who sees a word of the slot below sees `begun` too; and `head` as it was before, which is where readers are.
+    W::fence(Ordering::Release);
+    slot[0].set(at_ns);
+    fill(&slot[1..]);
     // Who sees `head` below sees the slot as it is now, or later.
     W::fence(Ordering::Release);
     words[HEAD].set(number);
@@ -121,8 +133,12 @@ pub(super) fn take<W: Word, V: SignalValue>(words: &[W], first: usize) -> Result
     })
 }
 
+/// Takes what `look` makes of the latest publication, of which the first word is its time.
 #[inline]
-fn take_by<W: Word, T>(words: &[W], look: impl Fn(&[W]) -> Option<T>) -> Result<Snapshot<T>, TakeError> {
+pub(super) fn take_by<W: Word, T>(
+    words: &[W],
+    look: impl Fn(&[W]) -> Option<T>,
+) -> Result<Snapshot<T>, TakeError> {
     for tries in 1..=W::TRIES {
         let number = words[HEAD].get();
         W::fence(Ordering::Acquire);
@@ -166,8 +182,9 @@ fn slot_of<W: Word>(words: &[W], number: u64) -> &[W] {
     &words[start..start + slot]
 }
 
+/// Before another try.
 #[cold]
-fn rest(tries: u32) {
+pub(super) fn rest(tries: u32) {
     if tries.is_multiple_of(TRIES_PER_YIELD) {
         std::thread::yield_now();
     } else {
@@ -176,4 +193,4 @@ fn rest(tries: u32) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

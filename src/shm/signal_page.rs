@@ -1,13 +1,18 @@
-//! The page that a manager publishes its signals on, for one life of the manager.
+//! The page that a manager publishes its signals and shares its data on, for one life of the manager.
 //!
 //! ```text
-//! values  | about (128 B) | how it ended (128 B) | latch of set 0, 1, 2 … each on cache lines of its own |
-//! bells   | for each set: whether somebody sleeps, and a word to sleep on |
+//! values  | about (128 B) | how it ended (128 B) | region 0, 1, 2 … each on cache lines of its own |
+//! bells   | for each region: whether somebody sleeps, and a word to sleep on |
 //! ```
+//!
+//! A region is the latch of a set of signals ([`set_words`]), or an object that is shared
+//! ([`region_words`](super::region_words)). The second word of each, in whatever form, is another one whenever
+//! there is something new.
 //!
 //! The coordinator creates both, and marks the end; the publisher maps the values writably before they are sealed
 //! against further writers, readers map them for reading. The bells are writable by all: whoever lies there can delay
-//! or cause the waking of others, and nothing else. How values lie in a latch is told by [`latch`](super::latch).
+//! or cause the waking of others, and nothing else. How values lie in a latch is told by [`latch`](super::latch), how
+//! objects lie by the files that are named after them.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -21,7 +26,7 @@ use crate::wire::SignalValue;
 /// `labrigSI` as a number: the first word of a page of signals.
 const SIGNALS_MAGIC: u64 = u64::from_le_bytes(*b"labrigSI");
 /// Raised with every change of this layout.
-const SIGNALS_VERSION: u64 = 1;
+const SIGNALS_VERSION: u64 = 2;
 
 /// How many words there are on what processors fetch at once.
 const LINE: usize = 16;
@@ -31,7 +36,7 @@ const GENERATION: usize = 2;
 const WORDS: usize = 3;
 /// Whether anything is still to come: the number of a [`Standing`].
 const STANDING: usize = LINE;
-const FIRST_SET: usize = 2 * LINE;
+const FIRST_REGION: usize = 2 * LINE;
 
 /// Why a page of signals was not accepted. Its descriptors are closed again; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,12 +59,12 @@ pub enum SignalPageError {
         /// What this program knows.
         expected: u64,
     },
-    /// The page is for other sets of signals than were declared.
+    /// The page is for other signals or objects than were declared.
     #[error("the page of signals has {found} words, expected {expected}")]
     OtherSets {
         /// How many words it says it has.
         found: u64,
-        /// How many the declared sets take.
+        /// How many the declared ones take.
         expected: u64,
     },
 }
@@ -75,33 +80,39 @@ pub enum Standing {
     Superseded,
 }
 
-/// Where each set lies: first word and number of words of its latch.
+/// How many words the region of a set of so many words takes; more than any memory has, when it is too large.
+#[must_use]
+pub fn set_words(values: usize) -> usize {
+    latch_words::<AtomicU64>(values).unwrap_or(usize::MAX)
+}
+
+/// Where each region lies: first word and number of words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Places {
-    sets: Box<[(usize, usize)]>,
+    regions: Box<[(usize, usize)]>,
     words: usize,
 }
 
 impl Places {
-    /// The places of sets of so many words each; nothing when no memory could hold them.
+    /// The places of regions of so many words each; nothing when no memory could hold them.
     fn of(sizes: &[usize]) -> Option<Self> {
-        let mut words = FIRST_SET;
-        let place = |size: &usize| {
-            let (start, count) = (words, latch_words::<AtomicU64>(*size)?);
-            words = start.checked_add(count)?.checked_next_multiple_of(LINE)?;
-            Some((start, count))
+        let mut words = FIRST_REGION;
+        let place = |count: &usize| {
+            let start = words;
+            words = start.checked_add(*count)?.checked_next_multiple_of(LINE)?;
+            Some((start, *count))
         };
-        let sets = sizes.iter().map(place).collect::<Option<_>>()?;
-        words.checked_mul(size_of::<u64>()).is_some().then_some(Self { sets, words })
+        let regions = sizes.iter().map(place).collect::<Option<_>>()?;
+        words.checked_mul(size_of::<u64>()).is_some().then_some(Self { regions, words })
     }
 
     fn value_bytes(&self) -> usize {
         self.words * size_of::<u64>()
     }
 
-    /// At least a page, so that a rig without sets has something to map too.
+    /// At least a page, so that a rig without regions has something to map too.
     fn bell_bytes(&self) -> usize {
-        (self.sets.len().max(1) * size_of::<[AtomicU32; 2]>()).next_multiple_of(PAGE_BYTES)
+        (self.regions.len().max(1) * size_of::<[AtomicU32; 2]>()).next_multiple_of(PAGE_BYTES)
     }
 }
 
@@ -112,7 +123,7 @@ enum Values {
     Local(Box<[AtomicU64]>),
 }
 
-/// Two words of 32 bits for each set: whether somebody sleeps, and what is slept on.
+/// Two words of 32 bits for each region: whether somebody sleeps, and what is slept on.
 #[derive(Debug)]
 enum Bells {
     Shared(Mapping),
@@ -129,7 +140,7 @@ pub struct SignalPage {
 }
 
 impl SignalPage {
-    /// Maps for reading what another process publishes, sets of so many words each.
+    /// Maps for reading what another process publishes, in regions of so many words each.
     ///
     /// # Errors
     /// [`SignalPageError`] when a descriptor is not what was promised; among others when the publisher has not mapped
@@ -159,8 +170,8 @@ impl SignalPage {
         Ok(page)
     }
 
-    /// A page in the memory of this process alone, for sets of so many words each.
-    fn local(sizes: &[usize]) -> Option<Self> {
+    /// A page in the memory of this process alone, for regions of so many words each.
+    pub(super) fn local(sizes: &[usize]) -> Option<Self> {
         let places = Places::of(sizes)?;
         let values = Values::Local((0..places.words).map(|_| AtomicU64::new(0)).collect());
         let bells = Bells::Local((0..2 * sizes.len()).map(|_| AtomicU32::new(0)).collect());
@@ -199,10 +210,10 @@ impl SignalPage {
         self.words(STANDING, 1)[0].store(standing as u64, Ordering::Release);
     }
 
-    /// How often that set was published.
+    /// How often that set was published; of an object, what changes whenever there is something new.
     #[must_use]
     pub fn count(&self, set: usize) -> u64 {
-        latch::latest(self.latch(set))
+        latch::latest(self.region(set))
     }
 
     /// Takes the latest value that begins at the `first`-th word of a set.
@@ -211,7 +222,7 @@ impl SignalPage {
     /// [`TakeError`] when there is none.
     #[inline]
     pub fn take<V: SignalValue>(&self, set: usize, first: usize) -> Result<Snapshot<V>, TakeError> {
-        latch::take(self.latch(set), first)
+        latch::take(self.region(set), first)
     }
 
     /// Takes `count` words of a set, from the `first`-th on, all of one publication.
@@ -224,12 +235,13 @@ impl SignalPage {
         first: usize,
         count: usize,
     ) -> Result<Snapshot<Vec<u64>>, TakeError> {
-        latch::take_words(self.latch(set), first, count)
+        latch::take_words(self.region(set), first, count)
     }
 
+    /// The words of a region.
     #[inline]
-    pub(super) fn latch(&self, set: usize) -> &[AtomicU64] {
-        let (start, count) = self.places.sets[set];
+    pub(super) fn region(&self, region: usize) -> &[AtomicU64] {
+        let (start, count) = self.places.regions[region];
         self.words(start, count)
     }
 
@@ -241,18 +253,18 @@ impl SignalPage {
         }
     }
 
-    /// Whether somebody sleeps until that set is published, and the word that is slept on.
+    /// Whether somebody sleeps until something new is in that region, and the word that is slept on.
     #[inline]
     pub(super) fn bell(&self, set: usize) -> &[AtomicU32] {
         let bells = match &self.bells {
-            Bells::Shared(memory) => memory.views(0, 2 * self.places.sets.len()),
+            Bells::Shared(memory) => memory.views(0, 2 * self.places.regions.len()),
             Bells::Local(bells) => bells,
         };
         &bells[2 * set..2 * set + 2]
     }
 
-    pub(super) fn sets(&self) -> usize {
-        self.places.sets.len()
+    pub(super) fn regions(&self) -> usize {
+        self.places.regions.len()
     }
 }
 
@@ -270,7 +282,7 @@ pub struct SignalMemory {
 }
 
 impl SignalMemory {
-    /// Creates the page of one life of a manager, for sets of so many words each.
+    /// Creates the page of one life of a manager, for regions of so many words each.
     ///
     /// # Errors
     /// [`SegmentCreateError`]: the system refused the memory; `E2BIG`, when no memory could be so large.
@@ -323,9 +335,11 @@ impl SignalMemory {
         self.page.rouse();
     }
 
-    /// The publisher's next life has a page of its own.
+    /// The publisher's next life has a page of its own: whoever waits for it looks there.
     pub fn mark_superseded(&self) {
         self.page.set_standing(Standing::Superseded);
+        fence(Ordering::SeqCst);
+        self.page.rouse();
     }
 }
 
@@ -383,7 +397,7 @@ impl SetWriter {
     #[inline]
     pub fn put<V: SignalValue>(&mut self, value: &V, at_ns: u64) {
         self.last += 1;
-        latch::put(self.page.latch(self.set), self.last, at_ns, value);
+        latch::put(self.page.region(self.set), self.last, at_ns, value);
         self.page.ring(self.set);
     }
 }

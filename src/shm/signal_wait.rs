@@ -40,22 +40,49 @@ impl SignalPage {
         until: Option<Instant>,
         is_to_stop: &dyn Fn() -> bool,
     ) -> Result<Roused, WaitError> {
-        let [sleeps, bell] = self.bell(set) else { return Ok(Roused::Stopped) };
         if self.count(set) != seen {
             // Nobody is to be woken for it.
             return Ok(Roused::News);
         }
+        let look = || {
+            // In this order: once the end is seen, nothing more is published.
+            let has_ended = self.standing() != Standing::Open;
+            fence(Ordering::Acquire);
+            if self.count(set) != seen { Some(Roused::News) } else { has_ended.then_some(Roused::Ended) }
+        };
+        self.sleep_until(set, look, until, is_to_stop)
+    }
+
+    /// Sleeps until the publisher's next life has a page of its own, as [`wait`](Self::wait) does for a publication.
+    ///
+    /// # Errors
+    /// [`WaitError`] when the system does not let it sleep.
+    pub fn wait_for_next_life(
+        &self,
+        until: Option<Instant>,
+        is_to_stop: &dyn Fn() -> bool,
+    ) -> Result<Roused, WaitError> {
+        let look = || (self.standing() == Standing::Superseded).then_some(Roused::News);
+        self.sleep_until(0, look, until, is_to_stop)
+    }
+
+    /// Sleeps at the bell of a region until there is what is looked for.
+    fn sleep_until(
+        &self,
+        region: usize,
+        look: impl Fn() -> Option<Roused>,
+        until: Option<Instant>,
+        is_to_stop: &dyn Fn() -> bool,
+    ) -> Result<Roused, WaitError> {
+        let [sleeps, bell] = self.bell(region) else { return Ok(Roused::Stopped) };
         loop {
             // Acquire: who sees the bell as it was rung sees also why, and that nobody is said to sleep any more.
             let rung = bell.load(Ordering::Acquire);
             sleeps.store(1, Ordering::Relaxed);
             // Either the publisher sees that somebody sleeps, or what it has published is seen here.
             fence(Ordering::SeqCst);
-            if self.count(set) != seen {
-                return Ok(Roused::News);
-            }
-            if self.standing() != Standing::Open {
-                return Ok(Roused::Ended);
+            if let Some(roused) = look() {
+                return Ok(roused);
             }
             if is_to_stop() {
                 return Ok(Roused::Stopped);
@@ -70,7 +97,7 @@ impl SignalPage {
 
     /// Whoever sleeps here, in whichever process, looks again.
     pub fn rouse(&self) {
-        (0..self.sets()).for_each(|set| self.ring_for_all(set));
+        (0..self.regions()).for_each(|set| self.ring_for_all(set));
     }
 
     /// After a publication: wakes those who sleep, if anybody does.

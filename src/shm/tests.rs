@@ -8,10 +8,13 @@ mod litmus;
 mod protocol;
 mod roles;
 mod sealing;
+mod shared;
+mod shared_models;
 mod signals;
 mod stage;
 mod status;
 mod streams;
+mod subjects;
 mod wakes;
 
 use super::{Doorbell, FrameFormat, PixelType};

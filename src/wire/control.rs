@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::ids::CommandId;
 use super::safe::{SafeEntry, SafeReason};
 use super::schema::{Schema, TypeSchema};
+use super::shared::SharedLayout;
 
 /// What a coordinator tells a manager. Descriptors that belong to a word come in the same packet, in the
 /// order given there.
@@ -55,10 +56,12 @@ pub enum CoordinatorWord {
         /// How many chunks more.
         chunks: u32,
     },
-    /// You publish these sets of signals. Descriptors: values, bells.
+    /// You publish these sets of signals, and share these objects. Descriptors: values, bells.
     Publish {
         /// The sets, in the order in which they lie there.
         sets: Vec<PublishedSet>,
+        /// The objects, which lie behind them.
+        objects: Vec<PublishedObject>,
     },
     /// What you asked for: the signals of a manager. Descriptors: values, bells.
     Signals {
@@ -76,6 +79,19 @@ pub struct PublishedSet {
     pub fingerprint: u64,
     /// How many words it takes.
     pub words: u64,
+}
+
+/// An object that is shared, as its writer finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, labrig::Schema)]
+pub struct PublishedObject {
+    /// Its name.
+    pub name: String,
+    /// What the type of its rows, records, counters or value is made of, as one number.
+    pub item: u64,
+    /// The same of its keys; 0 where there are none.
+    pub key: u64,
+    /// Its sizes.
+    pub layout: SharedLayout,
 }
 
 /// Who a manager is, and how it is to behave.

@@ -38,7 +38,13 @@ fn check_whole<W: Word>(words: &[W], least: u64) -> Option<u64> {
 
 /// The model's memory, with and without what the protocol says about order. The fewest slots, so that the writer comes
 /// back to each of them soon.
-struct Modelled<const IS_FENCED: bool>(modelled::AtomicU64);
+pub(in crate::shm) struct Modelled<const IS_FENCED: bool>(modelled::AtomicU64);
+
+impl<const IS_FENCED: bool> Modelled<IS_FENCED> {
+    pub(in crate::shm) fn new() -> Self {
+        Self(modelled::AtomicU64::new(0))
+    }
+}
 
 impl<const IS_FENCED: bool> Word for Modelled<IS_FENCED> {
     const SLOTS: u64 = 2;
@@ -64,7 +70,7 @@ fn model<const IS_FENCED: bool>(publications: u64) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(move || {
-        let words = Arc::new(words(|| Modelled::<IS_FENCED>(modelled::AtomicU64::new(0))));
+        let words = Arc::new(words(Modelled::<IS_FENCED>::new));
         put(&words, 1, 10, &related(1));
         let theirs = Arc::clone(&words);
         let writer = thread::spawn(move || {
@@ -94,7 +100,18 @@ thread_local! {
 }
 
 /// Memory that a writer reaches as long as it lives.
-struct Mortal(AtomicU64);
+pub(in crate::shm) struct Mortal(AtomicU64);
+
+impl Mortal {
+    pub(in crate::shm) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The writer on this thread has so many steps to live; says how many were left.
+    pub(in crate::shm) fn live_for(steps: usize) -> usize {
+        STEPS_LEFT.replace(steps)
+    }
+}
 
 impl Word for Mortal {
     fn get(&self) -> u64 {
@@ -119,10 +136,10 @@ const STEPS: usize = 3 + Related::WORDS;
 
 /// A writer dies before that step of its last publication: what is left is the publication before, or that one.
 fn check_death(before: u64, step: usize) {
-    let words = words(|| Mortal(AtomicU64::new(0)));
-    STEPS_LEFT.set(usize::MAX);
+    let words = words(Mortal::new);
+    Mortal::live_for(usize::MAX);
     (1..=before).for_each(|number| put(&words, number, number * 10, &related(number)));
-    STEPS_LEFT.set(step);
+    Mortal::live_for(step);
     put(&words, before + 1, (before + 1) * 10, &related(before + 1));
     if before == 0 && step < STEPS {
         assert_eq!(take::<_, Related>(&words, 0), Err(TakeError::NotPublished));

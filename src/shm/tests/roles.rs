@@ -2,7 +2,9 @@
 
 use super::super::{Capture, Doorbell, Frame, FrameFormat, PixelType, Producer, Reader, RingOpenError, Wake};
 use super::actor::{Link, ROLE_VARIABLE};
+use super::shared::write_shared;
 use super::signals::publish_signals;
+use super::subjects::Subject;
 use super::{WATCHDOG, row};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -18,6 +20,8 @@ pub(super) enum Role {
     Holder,
     /// Publishes signals, and dies before that step of its fourth publication; of none, it publishes on and on.
     Gauge { dies_at: Option<usize> },
+    /// Writes the history of a shared object, and dies before that step of its last part; of none, it goes on and on.
+    Sharer { subject: Subject, before: u64, dies_at: Option<usize> },
 }
 
 /// What a producer publishes.
@@ -42,6 +46,10 @@ impl Role {
             Self::Holder => "holder".to_owned(),
             Self::Gauge { dies_at: None } => "gauge".to_owned(),
             Self::Gauge { dies_at: Some(step) } => format!("gauge {step}"),
+            Self::Sharer { subject, before, dies_at } => {
+                let step = dies_at.map_or(-1, |step| step as i64);
+                format!("sharer {} {before} {step}", subject as u8)
+            }
         }
     }
 
@@ -58,6 +66,11 @@ impl Role {
             "reader" => Self::Reader { spin: number(1) == 1 },
             "holder" => Self::Holder,
             "gauge" => Self::Gauge { dies_at: words.get(1).map(|_| number(1) as usize) },
+            "sharer" => Self::Sharer {
+                subject: Subject::ALL[number(1) as usize],
+                before: number(2),
+                dies_at: words[3].parse().ok(),
+            },
             unknown => panic!("no role `{unknown}`"),
         }
     }
@@ -122,6 +135,7 @@ pub(super) fn play(role: Role, link: Link) {
         Role::Reader { spin } => read(&link, spin),
         Role::Holder => hold(&link),
         Role::Gauge { dies_at } => publish_signals(&link, dies_at),
+        Role::Sharer { subject, before, dies_at } => write_shared(&link, subject, before, dies_at),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::latch::{self, TakeError, Word};
 use super::super::{
-    Roused, SegmentOpenError, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing,
+    Roused, SegmentOpenError, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing, set_words,
 };
 use super::actor::{Actor, Link, Place};
 use super::roles::Role;
@@ -19,7 +19,11 @@ use std::time::{Duration, Instant};
 /// Values that all follow from the first.
 type Related = [u64; 4];
 
-const SIZES: [usize; 2] = [1, 4];
+/// One value, and related ones.
+fn sizes() -> [usize; 2] {
+    [1, 4].map(set_words)
+}
+
 /// The set of related values.
 const RELATED: usize = 1;
 
@@ -35,12 +39,12 @@ struct Ends {
 }
 
 fn local() -> Ends {
-    let writer = SignalWriter::local(&SIZES).expect("it is small");
+    let writer = SignalWriter::local(&sizes()).expect("it is small");
     Ends { page: Arc::clone(writer.page()), writer, memory: None }
 }
 
 fn memory() -> SignalMemory {
-    SignalMemory::create(3, &SIZES).expect("memory can be had")
+    SignalMemory::create(3, &sizes()).expect("memory can be had")
 }
 
 fn descriptors(memory: &SignalMemory) -> [OwnedFd; 2] {
@@ -55,9 +59,9 @@ fn open(memory: &SignalMemory, sizes: &[usize]) -> Result<SignalPage, SignalPage
 fn shared() -> Ends {
     let memory = memory();
     let [values, bells] = descriptors(&memory);
-    let writer = SignalWriter::open(values, bells, &SIZES).expect("it is fresh");
+    let writer = SignalWriter::open(values, bells, &sizes()).expect("it is fresh");
     memory.seal().expect("it is ours");
-    let page = open(&memory, &SIZES).expect("it is sealed");
+    let page = open(&memory, &sizes()).expect("it is sealed");
     Ends { writer, page: Arc::new(page), memory: Some(memory) }
 }
 
@@ -172,18 +176,18 @@ fn a_sleep_ends_in_time_when_it_is_told_to_and_with_the_publisher() {
 fn a_page_that_is_not_what_was_promised_is_refused() {
     let memory = memory();
     let unsealed = SignalPageError::Segment(SegmentOpenError::OpenToWriters);
-    assert_eq!(open(&memory, &SIZES).expect_err("somebody could still begin to write"), unsealed);
+    assert_eq!(open(&memory, &sizes()).expect_err("somebody could still begin to write"), unsealed);
     memory.seal().expect("it is ours");
     let [values, bells] = descriptors(&memory);
     let closed = SignalPageError::Segment(SegmentOpenError::ClosedToWriters);
-    assert_eq!(SignalWriter::open(values, bells, &SIZES).expect_err("there is one writer"), closed);
+    assert_eq!(SignalWriter::open(values, bells, &sizes()).expect_err("there is one writer"), closed);
     assert!(matches!(open(&memory, &[1]), Err(SignalPageError::OtherSets { .. })));
-    assert!(matches!(open(&memory, &[4096]), Err(SignalPageError::Segment(_))));
+    assert!(matches!(open(&memory, &[set_words(4096)]), Err(SignalPageError::Segment(_))));
     assert!(matches!(open(&memory, &[usize::MAX / 2]), Err(SignalPageError::OtherSets { .. })));
     let [values, bells] = descriptors(&memory);
-    assert!(SignalPage::open(bells, values, &SIZES).is_err(), "the wrong way round");
+    assert!(SignalPage::open(bells, values, &sizes()).is_err(), "the wrong way round");
     let [values, _] = descriptors(&memory);
-    assert!(SignalPage::open(values, copy(std::io::stdin()), &SIZES).is_err(), "no memory");
+    assert!(SignalPage::open(values, copy(std::io::stdin()), &sizes()).is_err(), "no memory");
     assert!(SignalMemory::create(1, &[usize::MAX]).is_err() && SignalWriter::local(&[usize::MAX]).is_none());
 }
 
@@ -223,14 +227,14 @@ const STEPS: usize = 7;
 pub(super) fn publish_signals(link: &Link, dies_at: Option<usize>) {
     let Some((_, page)) = link.hear() else { return };
     let [values, bells] = page.try_into().expect("two descriptors");
-    let writer = SignalWriter::open(values, bells, &SIZES).expect("it is fresh");
+    let writer = SignalWriter::open(values, bells, &sizes()).expect("it is fresh");
     link.say("mapped", &[]);
     let Some(_) = link.hear() else { return };
     let mut set = writer.set(RELATED);
     for number in 1..=dies_at.map_or(u64::MAX, |_| 3) {
         set.put(&related(number), number);
     }
-    let words: Vec<_> = writer.page().latch(RELATED).iter().map(Fatal).collect();
+    let words: Vec<_> = writer.page().region(RELATED).iter().map(Fatal).collect();
     STEPS_LEFT.set(dies_at.unwrap_or_default());
     latch::put(&words, 4, 4, &related(4));
     link.say("lives", &[]);
@@ -243,7 +247,7 @@ fn started(dies_at: Option<usize>) -> (Actor, SignalPage) {
     gauge.say("page", &memory.fds());
     gauge.expect("mapped");
     memory.seal().expect("it is ours");
-    let page = open(&memory, &SIZES).expect("it is sealed");
+    let page = open(&memory, &sizes()).expect("it is sealed");
     gauge.say("go", &[]);
     (gauge, page)
 }
