@@ -17,7 +17,7 @@ use super::codec::CodecId;
 use super::ids::{CommandId, Generation};
 
 /// The version of this layout and of everything said in control envelopes.
-pub const PROTOCOL_VERSION: u8 = 6;
+pub const PROTOCOL_VERSION: u8 = 7;
 
 /// The largest envelope, header included: what one sequenced packet surely takes.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
