@@ -7,6 +7,8 @@
 pub mod camera;
 pub mod chaos;
 pub mod motor;
+#[cfg(feature = "procedures")]
+pub mod procedures;
 pub mod recorder;
 pub mod tracker;
 mod whole_file;

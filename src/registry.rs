@@ -10,6 +10,7 @@ mod desk;
 pub mod detached;
 mod emergency;
 pub mod handler;
+mod late;
 pub mod outcome;
 pub(crate) mod panics;
 pub mod publisher;
@@ -32,6 +33,7 @@ pub use handler::{
     FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
     SelfCheckMethod, SetupError, Timer,
 };
+pub use late::LateAnswer;
 pub use outcome::Outcome;
 pub(crate) use publisher::Publications;
 pub use publisher::{PublishError, Publisher, ShareError};
