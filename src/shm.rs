@@ -20,17 +20,22 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod block;
+mod bytes;
 mod cancels;
 mod clock;
 mod counters;
 mod cursor;
 mod dataset;
+mod element;
 mod event;
 mod frame;
 mod lane;
 mod latch;
 mod layout;
+mod list;
 mod mapping;
+mod pool;
 mod producer;
 mod reader;
 mod reader_list;
@@ -50,16 +55,20 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use bytes::{ByteLoan, SharedBytes};
 pub use clock::{monotonic_ns, monotonic_ns_of};
 pub use counters::{Counter, Counters};
 pub use cursor::{CursorCounts, CursorMemory, CursorOpenError, CursorState, ReadMode};
 pub use dataset::{AppendDataset, DatasetFull, DatasetHead, DatasetState};
+pub use element::{Complex, Element};
 pub use event::{Doorbell, DoorbellError};
 pub use frame::{FormatError, Frame, FrameFormat, FrameMeta, PixelType};
 pub use lane::{
     LaneError, LaneOpenError, LanePair, LanePutter, LaneTaker, Lookout, MAX_RECORD_BYTES, Put, Taken,
 };
 pub use latch::{Snapshot, TakeError};
+pub(crate) use list::fields;
+pub use list::{Loan, Piece, Shared};
 pub use producer::{Interrupter, LoanError, Producer};
 pub use reader::{Reader, Wake};
 pub use reader_list::{AddReaderError, ReaderId, ReaderList};

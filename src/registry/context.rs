@@ -13,7 +13,9 @@ use super::late::{Asked, LateAnswer, LateAnswers, asked_by};
 use super::publisher::{Publications, PublishError, Publisher, ShareError};
 use super::vitals::Vitals;
 use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
-use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer, SharedObject};
+use crate::shm::{
+    Element, FormatError, FrameFormat, FrameSlot, Loan, LoanError, Producer, SegmentCreateError, SharedObject,
+};
 use crate::wire::{
     Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, SafeReason, Signals,
     Undelivered,
@@ -312,6 +314,14 @@ impl Context {
     /// The run's folder, where recordings belong.
     pub fn run_dir(&self) -> &Path {
         &self.identity.run_dir
+    }
+
+    /// Memory for so many numbers, to be filled in place and sent in a command or reply without a copy.
+    ///
+    /// # Errors
+    /// [`SegmentCreateError`], when there is no memory or no descriptor left.
+    pub fn loan<T: Element>(&self, count: usize) -> Result<Loan<T>, SegmentCreateError> {
+        Loan::new(count)
     }
 
     /// The scope for other threads of this process. Calls from it begin chains of their own.
