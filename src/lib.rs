@@ -131,10 +131,13 @@ pub mod wire;
 pub use app::{App, app, main};
 pub use config::Topology;
 pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
-pub use macros::{Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check};
+pub use macros::{
+    Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check,
+};
 pub use remote::{
-    Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Reading,
-    ReplyStream, Restarted, Scope, SignalError, SignalReader, StopOutcome, StopReport,
+    Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, KeepError, PendingBroadcast, PendingReply,
+    Reading, Remote, RemoteRef, RemoteValue, ReplyStream, Restarted, Scope, SignalError, SignalReader,
+    StopOutcome, StopReport,
 };
 pub use wire::{Command, Progress, Refusal, Schema, SignalValue, Signals};
 
@@ -143,13 +146,13 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::macros::{
-        Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check,
+        Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check,
     };
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, Publisher, SetupError};
     pub use crate::remote::{
-        BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, Scope, SignalError,
-        SignalReader,
+        BroadcastReport, CallError, Cancelled, PendingReply, Reading, Remote, RemoteRef, ReplyStream, Scope,
+        SignalError, SignalReader,
     };
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
     pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema, SignalValue, Signals};
@@ -167,12 +170,17 @@ pub mod __private {
     };
     pub use crate::registry::outcome::{
         DefaultProbe, ErrorProbe, FailNot, FailText, FailTyped, FailTypedDebug, HasDefault, HasNoDefault,
-        HasNoText, HasText, Outcome, TextProbe, outcome_of, outcome_of_tick,
+        HasNoText, HasText, Outcome, TextProbe,
     };
     pub use crate::registry::registration::{KindRegistration, ScopeRegistration};
+    pub use crate::registry::remote_methods::{RemoteMethod, RemoteRegistration, ServesRemote, value_as};
+    pub use crate::remote::remote_ref::{
+        RemoteCommand, RemoteHandle, RemoteProxy, RemoteRef, RemoteValue, fingerprint_of,
+    };
     pub use crate::shm::Frame;
     pub use crate::wire::command::CommandOptions;
     pub use crate::wire::failure::Failure;
     pub use crate::wire::*;
     pub use inventory;
+    pub use serde;
 }

@@ -15,6 +15,8 @@ mod marks;
 mod mistakes;
 mod options;
 mod place;
+mod remote;
+mod remote_glue;
 mod rename;
 mod role;
 mod schema;
@@ -60,6 +62,12 @@ pub fn scope(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn role(options: TokenStream, item: TokenStream) -> TokenStream {
     role::expand(options.into(), item.into()).into()
+}
+
+/// See `labrig::remote`.
+#[proc_macro_attribute]
+pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
+    remote::expand(options.into(), item.into()).into()
 }
 
 /// See `labrig::ipc_command`.

@@ -149,6 +149,7 @@ impl MainLoop {
             | ManagerWord::Wait { .. }
             | ManagerWord::WaitEnded { .. }
             | ManagerWord::Grant { .. }
+            | ManagerWord::Released { .. }
             | ManagerWord::SetExpiry { .. } => {}
         }
     }

@@ -5,6 +5,7 @@
 //! the bytes along the type's schema first, wherever the type has lists, maps or recursion, and demands
 //! that every byte is used.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use postcard::ser_flavors::Flavor;
@@ -100,20 +101,21 @@ pub enum DecodeError {
 
 thread_local! {
     /// Why a value's own serialisation has failed last.
-    static REASON: Cell<Option<&'static str>> = const { Cell::new(None) };
+    static REASON: Cell<Option<Cow<'static, str>>> = const { Cell::new(None) };
     /// Memory for values that are written and not kept.
     static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Notes why a value refuses to be written or read, for `custom` errors: postcard keeps no words of them.
-pub(crate) fn because(reason: &'static str) -> &'static str {
-    REASON.set(Some(reason));
+pub(crate) fn because(reason: impl Into<Cow<'static, str>>) -> Cow<'static, str> {
+    let reason = reason.into();
+    REASON.set(Some(reason.clone()));
     reason
 }
 
 /// What postcard has to say, or the value itself.
 fn in_words(error: &postcard::Error) -> String {
-    REASON.take().map_or_else(|| error.to_string(), str::to_owned)
+    REASON.take().map_or_else(|| error.to_string(), Cow::into_owned)
 }
 
 /// What JSON has to say, which keeps the value's own words.

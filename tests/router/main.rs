@@ -14,6 +14,7 @@ mod safety;
 mod streams;
 mod tracing;
 mod undelivered;
+mod values;
 mod waiting;
 mod world;
 

@@ -12,6 +12,7 @@ pub mod labourer;
 pub mod listener;
 pub mod patient;
 pub mod ringer;
+pub mod shelf;
 pub mod stirrer;
 pub mod streamer;
 pub mod study;

@@ -20,6 +20,7 @@ mod logs;
 mod pooling;
 mod pressure;
 mod rejoining;
+mod remote_values;
 mod restarts;
 mod retrying;
 mod routing;
