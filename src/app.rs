@@ -107,7 +107,10 @@ impl App {
     where
         T: Outcome<(), Error: Into<Box<dyn Error>>>,
     {
-        let then = |scope| then(scope).into_outcome().map_err(Into::into);
+        let then = |scope: Scope| {
+            let outcome = then(scope.clone()).into_outcome(&scope);
+            outcome.map_err(|failure| failure.to_string())?.map_err(Into::into)
+        };
         self.play(|program| cli::main(program, Some(Box::new(then))))
     }
 

@@ -49,6 +49,7 @@ mod streams;
 mod summary;
 mod surroundings;
 mod trace;
+mod values;
 mod watching;
 mod witnesses;
 
@@ -58,7 +59,7 @@ pub use hooks::FailureReport;
 pub(crate) use hooks::Hooks;
 pub use launch_error::LaunchError;
 pub use rig::Rig;
-pub use router::Totals;
+pub use router::{Totals, ValueCounts};
 pub(crate) use socket::place;
 pub use socket::place::SocketError;
 pub(crate) use state_folder::default_state_dir;

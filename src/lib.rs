@@ -137,11 +137,13 @@ pub use config::Topology;
 pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
 #[cfg(feature = "procedures")]
 pub use macros::procedure;
-pub use macros::{Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check};
+pub use macros::{
+    Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check,
+};
 pub use remote::{
-    AnySignal, Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply,
-    Reading, ReplyStream, Restarted, RowReader, Scope, SharedError, SignalError, SignalReader, StopOutcome,
-    StopReport,
+    AnySignal, Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, KeepError, PendingBroadcast,
+    PendingReply, Reading, Remote, RemoteRef, RemoteValue, ReplyStream, Restarted, RowReader, Scope,
+    SharedError, SignalError, SignalReader, StopOutcome, StopReport,
 };
 pub use wire::{Command, Progress, Refusal, Schema, SignalValue, Signals};
 
@@ -152,7 +154,7 @@ pub mod prelude {
     #[cfg(feature = "procedures")]
     pub use crate::macros::procedure;
     pub use crate::macros::{
-        Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check,
+        Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check,
     };
     #[cfg(feature = "procedures")]
     pub use crate::procedure::{
@@ -162,8 +164,8 @@ pub mod prelude {
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, Publisher, SetupError};
     pub use crate::remote::{
-        AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, RowReader,
-        Scope, SharedError, SignalError, SignalReader,
+        AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, Remote, RemoteRef,
+        ReplyStream, RowReader, Scope, SharedError, SignalError, SignalReader,
     };
     pub use crate::shm::{
         AppendDataset, Capture, Counter, Counters, DatasetFull, DatasetState, Frame, FrameFormat,
@@ -188,12 +190,17 @@ pub mod __private {
     };
     pub use crate::registry::outcome::{
         DefaultProbe, ErrorProbe, FailNot, FailText, FailTyped, FailTypedDebug, HasDefault, HasNoDefault,
-        HasNoText, HasText, Outcome, TextProbe, outcome_of, outcome_of_tick,
+        HasNoText, HasText, Outcome, TextProbe,
     };
     pub use crate::registry::registration::{KindRegistration, ScopeRegistration};
+    pub use crate::registry::remote_methods::{RemoteMethod, RemoteRegistration, ServesRemote, value_as};
+    pub use crate::remote::remote_ref::{
+        RemoteCommand, RemoteHandle, RemoteProxy, RemoteRef, RemoteValue, fingerprint_of,
+    };
     pub use crate::shm::Frame;
     pub use crate::wire::command::CommandOptions;
     pub use crate::wire::failure::Failure;
     pub use crate::wire::*;
     pub use inventory;
+    pub use serde;
 }

@@ -257,3 +257,17 @@ pub use labrig_macros::self_check;
 /// `input = "video"` names the input, which a config binds to a stream; without it the input has the
 /// method's name, less a leading `on_`. It returns nothing or `Result<(), …>`.
 pub use labrig_macros::on_frame;
+
+/// Lets the methods of a value be called from other processes, by handles to it: [`RemoteRef`](crate::RemoteRef).
+///
+/// It stands on an `impl` block of the value's type. Every method there can be called from elsewhere, and nothing else of
+/// the type can: `fn name(&self, …)`, with owned arguments that travel, `context: &mut Context` last if needed, and a
+/// reply, a `Result` with it, or a [`Remote`](crate::Remote) value. For each, handles get `name(…)`, which waits for the
+/// answer, and `start_name(…)`, which does not. Type and block stand in a crate that both sides link.
+///
+/// | `#[remote(…)]` on a method | meaning |
+/// |---|---|
+/// | `write` | it changes the value: handles that are read-only refuse it; `&mut self` needs it |
+/// | `deadline_ms = 500` | how long a call may take that does not say otherwise |
+/// | `connected`, `disconnected` | it cannot be called: it is told, as `holder: &str`, that a process has its first handle to the value, or no longer has one |
+pub use labrig_macros::remote;

@@ -22,6 +22,7 @@ mod setup;
 mod signal_pages;
 mod signals;
 mod steps;
+mod values;
 mod witness;
 mod worker;
 

@@ -15,6 +15,7 @@ pub mod outcome;
 pub(crate) mod panics;
 pub mod publisher;
 pub mod registration;
+pub mod remote_methods;
 pub mod routes;
 mod streaming;
 pub mod table;
@@ -38,6 +39,8 @@ pub use outcome::Outcome;
 pub(crate) use publisher::Publications;
 pub use publisher::{PublishError, Publisher, ShareError};
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};
+pub(crate) use remote_methods::Invocation;
+pub use remote_methods::{ResolveError, Resolved};
 pub use routes::{
     CommandKey, CommandRoute, RouteHandler, RouteTable, SignalEntry, StartupCommand, StreamReader,
     UnknownSignal,

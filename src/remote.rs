@@ -11,11 +11,13 @@ mod chain;
 pub mod chunks;
 mod claim;
 mod deadlines;
+pub mod estate;
 pub mod in_flight;
 pub mod orders;
 pub mod pending_broadcast;
 pub mod pending_reply;
 pub mod port;
+pub mod remote_ref;
 pub mod reply_stream;
 pub mod report;
 pub mod scope;
@@ -32,6 +34,7 @@ pub use any_signal::AnySignal;
 pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
 pub use cancellations::{Cancellations, Cancelled};
 pub use chunks::{ChunkSource, WINDOW, collect_outgoing};
+pub use estate::{Estate, MAX_REMOTE_VALUES};
 pub use in_flight::InFlight;
 pub use orders::{
     Arm, Armed, OpenSignals, Restart, Restarted, SignalsOpened, StopAll, StopOutcome, StopReport,
@@ -39,6 +42,7 @@ pub use orders::{
 pub use pending_broadcast::PendingBroadcast;
 pub use pending_reply::PendingReply;
 pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
+pub use remote_ref::{KeepError, Remote, RemoteHandle, RemoteRef, RemoteValue};
 pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};

@@ -12,6 +12,7 @@ pub mod ending;
 pub mod envelope;
 pub mod failure;
 pub mod glob;
+mod handle;
 pub mod idempotency;
 pub mod ids;
 pub mod inspect;
@@ -24,10 +25,10 @@ mod schema_std;
 pub mod shared;
 pub mod signal;
 
-pub use attached::{Attached, Buffer, HandleId, Parcel};
+pub use attached::{Attached, Buffer, Handle, HandleId, Parcel};
 pub use codec::{CodecId, DecodeError, EncodeError};
 pub use command::{
-    Audience, Broadcast, Command, CommandSpec, Delivery, DeliveryKind, Direct, OneHandler, Overflow,
+    Audience, Broadcast, Command, CommandSpec, Delivery, DeliveryKind, Direct, OfValue, OneHandler, Overflow,
     ScopeLevel,
 };
 pub use ending::{BroadcastOutcome, Ending, NotDone, Progress, Undelivered, UndeliveredReason, answer};

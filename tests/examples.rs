@@ -77,6 +77,18 @@ fn arrays_are_passed_on_in_shared_memory() {
 }
 
 #[test]
+fn remote_values_are_used_where_they_are() {
+    let expected = [
+        "LookupTable@archive#1:1 has Some(50.0) µm at 100",
+        "it has 257 heights",
+        "`LookupTable::append` was refused: it changes its value, and `LookupTable@archive#1:1` is read-only",
+        "plotted up to 100 µm, 3 points",
+        "after a restart: `LookupTable::height` was refused: `LookupTable@archive#1:1` is stale, its value is gone",
+    ];
+    check_example("remote_values", &expected);
+}
+
+#[test]
 fn broadcast_prints_the_outcome_of_each_manager() {
     let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
     let fast =

@@ -15,7 +15,9 @@ use labrig::registry::{
 };
 use labrig::remote::scope::Ping;
 use labrig::remote::{Arm, Restart, SelfCheck, StopAll};
-use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedObject, PublishedSet};
+use labrig::wire::control::{
+    self, Configure, CoordinatorWord, ManagerWord, PublishedObject, PublishedSet, ReleasedValue,
+};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     Attached, Audience, BroadcastOutcome, Buffer, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope,
@@ -161,7 +163,7 @@ fn envelopes(lines: &mut Lines) {
         target: Target::Named("stage_x".into()),
         chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }]
             .into(),
-        attached: Attached { handles: vec![handle(7), handle(8)], buffers: Vec::new() }.boxed(),
+        attached: Attached { handles: vec![handle(7).into(), handle(8).into()], buffers: Vec::new() }.boxed(),
         ..Header::new(kind)
     };
     let kinds = [
@@ -211,6 +213,7 @@ fn coordinator_words(lines: &mut Lines) {
         lease_ms: 250,
         restarts_on_panic: false,
         state_dir: "state".into(),
+        max_remote_values: 65_536,
     };
     let (stream, inputs) = (|| "video".to_owned(), vec!["video".to_owned()]);
     lines.value("", &CoordinatorWord::Configure(configure));
@@ -228,6 +231,8 @@ fn coordinator_words(lines: &mut Lines) {
     let object = PublishedObject { name: "cells".into(), item: 0x0102, key: 0x0304, layout };
     lines.value("", &CoordinatorWord::Publish { sets: vec![set], objects: vec![object] });
     lines.value("", &CoordinatorWord::Signals { manager: "motor".into() });
+    lines.value("", &CoordinatorWord::Unheld { values: vec![(7, 300)] });
+    lines.value("", &CoordinatorWord::Holder { key: 7, holder: "motor".into(), is_connected: true });
 }
 
 fn manager_words(lines: &mut Lines) {
@@ -257,10 +262,12 @@ fn manager_words(lines: &mut Lines) {
     lines.value("", &ManagerWord::Differs { command: "rig::MoveTo".into(), theirs });
     lines.value("", &ManagerWord::NotRun { ordinal: 300, command: theirs, sender: 4_294_967_298 });
     lines.value("", &ManagerWord::SignalsMapped);
+    let released = ReleasedValue { owner: 3, generation: 4, key: 7, count: 300 };
+    lines.value("", &ManagerWord::Released { values: vec![released] });
 }
 
 fn endings(lines: &mut Lines) {
-    let typed = FailureKind::Typed { path: "rig::E".into(), fingerprint: 258, value: vec![1, 2] };
+    let typed = FailureKind::Typed { path: "rig::E".into(), fingerprint: 258, value: vec![1, 2].into() };
     for kind in [typed, FailureKind::Text, FailureKind::Panic, FailureKind::Malformed] {
         lines.value("", &kind);
     }
@@ -292,7 +299,7 @@ fn endings(lines: &mut Lines) {
     let outcome = |outcome| BroadcastOutcome { manager: "motor".into(), generation: 2, outcome };
     lines.value(" done", &outcome(Ok(vec![7, 8].into())));
     lines.value(" lost", &outcome(Err(NotDone::Lost)));
-    let attached = Attached { handles: vec![handle(7)], buffers: Vec::new() }.boxed();
+    let attached = Attached { handles: vec![handle(7).into()], buffers: Vec::new() }.boxed();
     let beside = outcome(Ok(Parcel { bytes: vec![7, 8], attached }));
     let parcel = codec::pack(&beside, CodecId::Postcard).expect("it can be written");
     lines.bytes("BroadcastOutcome beside which a handle travels", &parcel);
@@ -319,6 +326,9 @@ fn refusals(lines: &mut Lines) {
     lines.value("", &Refusal::WouldDeadlock { command: command(), cycle: cycle() });
     lines.value("", &Refusal::NotPresent { manager: manager(), command: command(), why: "no device".into() });
     lines.value("", &Refusal::Inactive { manager: manager(), command: command() });
+    let handle = || "Table@motor#2:7".to_owned();
+    lines.value("", &Refusal::StaleHandle { handle: handle(), command: command() });
+    lines.value("", &Refusal::ReadOnlyHandle { handle: handle(), command: command() });
 }
 
 fn cycle() -> Vec<String> {
@@ -326,7 +336,8 @@ fn cycle() -> Vec<String> {
 }
 
 fn parts_of_specs(lines: &mut Lines) {
-    for delivery in [DeliveryKind::Direct, DeliveryKind::Broadcast, DeliveryKind::Scope] {
+    for delivery in [DeliveryKind::Direct, DeliveryKind::Broadcast, DeliveryKind::Scope, DeliveryKind::Value]
+    {
         lines.value("", &delivery);
     }
     for audience in [Audience::Listeners, Audience::All, Audience::Group("imaging".into())] {
@@ -384,7 +395,7 @@ fn manifests(lines: &mut Lines) {
         handlers: vec![handler(spec::<Save>(), None)],
         has_default: true,
     };
-    lines.json("manifest", &Manifest { kinds: vec![kind], scopes: vec![scope] });
+    lines.json("manifest", &Manifest { kinds: vec![kind], scopes: vec![scope], methods: Vec::new() });
 }
 
 fn fingerprints(lines: &mut Lines) {

@@ -11,10 +11,14 @@ use crate::marks;
 
 /// The item without our marks on its methods.
 pub(crate) fn unmarked(item: &TokenStream) -> TokenStream {
+    without(item, &marks::is_mark)
+}
+
+/// The item without those attributes between its braces; they are judged by what stands between their brackets.
+pub(crate) fn without(item: &TokenStream, is_mark: &dyn Fn(&TokenStream) -> bool) -> TokenStream {
     within(item, &|tokens| {
-        let is_mark = |index: usize| {
-            is_mark(&tokens, index) || index.checked_sub(1).is_some_and(|it| is_mark(&tokens, it))
-        };
+        let begins = |index: usize| begins_mark(&tokens, index, is_mark);
+        let is_mark = |index: usize| begins(index) || index.checked_sub(1).is_some_and(begins);
         let kept = tokens.iter().enumerate().filter(|(index, _)| !is_mark(*index));
         kept.map(|(_, token)| token.clone()).collect()
     })
@@ -53,10 +57,10 @@ fn within(item: &TokenStream, change: &dyn Fn(Vec<TokenTree>) -> TokenStream) ->
 }
 
 /// Whether an attribute of ours begins here: `#` and its brackets.
-fn is_mark(tokens: &[TokenTree], index: usize) -> bool {
+fn begins_mark(tokens: &[TokenTree], index: usize, is_mark: &dyn Fn(&TokenStream) -> bool) -> bool {
     match (&tokens[index], tokens.get(index + 1)) {
         (TokenTree::Punct(hash), Some(TokenTree::Group(group))) => {
-            hash.as_char() == '#' && marks::is_mark(&group.stream())
+            hash.as_char() == '#' && is_mark(&group.stream())
         }
         _ => false,
     }

@@ -142,7 +142,7 @@ fn handler(marked: &Marked, method: &Method, command: &Type, owner: &Owner) -> T
     let context = method.takes_context.then(|| quote!(, __context));
     let of_command = quote!(::labrig::__private::Command);
     let spec = place::qualified(command, &of_command, "spec");
-    let end = end(method, &place::qualified(command, &of_command, "Reply"));
+    let end = end(&method.returns, &place::qualified(command, &of_command, "Reply"));
     let read = place::of_incoming("command", command, &quote!(&__incoming));
     let (reply, borrowed) = place::local("__reply", command);
     let answer = place::of_incoming("reply", command, &quote!(&__incoming, #borrowed));
@@ -168,7 +168,8 @@ fn timer(marked: &Marked, method: &Method, period: Duration, owner: &Owner) -> T
     let (conditions, callee) = (&marked.conditions, &owner.callee);
     let (name, written_name) = (&method.name, docs::name(&method.name));
     let context = method.takes_context.then(|| quote!(, __context));
-    let (end, micros) = (end(method, &quote!(())), u64::try_from(period.as_micros()).unwrap_or(u64::MAX));
+    let (end, micros) =
+        (end(&method.returns, &quote!(())), u64::try_from(period.as_micros()).unwrap_or(u64::MAX));
     quote! {
         #(#conditions)*
         ::labrig::__private::Timer {
@@ -187,7 +188,7 @@ fn frame_handler(marked: &Marked, method: &Method, input: &str, owner: &Owner) -
     let (name, written_name) = (&method.name, docs::name(&method.name));
     let line = docs::line_of(marked.signature.ident.span());
     let context = method.takes_context.then(|| quote!(, __context));
-    let end = end(method, &quote!(()));
+    let end = end(&method.returns, &quote!(()));
     quote! {
         #(#conditions)*
         ::labrig::__private::FrameHandler {
@@ -208,7 +209,7 @@ fn self_check(marked: &Marked, method: &Method, owner: &Owner) -> TokenStream {
     let (name, written_name) = (&method.name, docs::name(&method.name));
     let line = docs::line_of(marked.signature.ident.span());
     let context = method.takes_context.then(|| quote!(, __context));
-    let end = end(method, &quote!(()));
+    let end = end(&method.returns, &quote!(()));
     quote! {
         #(#conditions)*
         ::labrig::__private::SelfCheckMethod {
@@ -226,17 +227,16 @@ fn self_check(marked: &Marked, method: &Method, owner: &Owner) -> TokenStream {
 
 /// An expression: what became of the call, in the words of labrig. Its types stand where the user wrote
 /// them, so that a reply that does not fit, or an error that cannot cross, is shown there.
-fn end(method: &Method, reply: &TokenStream) -> TokenStream {
-    let returns = &method.returns;
+pub(crate) fn end(returns: &Type, reply: &TokenStream) -> TokenStream {
     let into_outcome =
         place::qualified(returns, &quote!(::labrig::__private::Outcome<#reply>), "into_outcome");
-    let outcome = place::called(&into_outcome, &quote!(__returned), returns);
+    let outcome = place::called(&into_outcome, &quote!(__returned, __context.keeper()), returns);
     let error: &dyn ToTokens = match types::error_of(returns) {
         Some(error) => error,
         None => returns,
     };
     let fail = place::fail(&quote!(&&&&::labrig::__private::ErrorProbe::of(__error)), error);
-    quote!(#outcome.map_err(|__error| #fail))
+    quote!(#outcome?.map_err(|__error| #fail))
 }
 
 fn period(meta: &Meta, mistakes: &mut Mistakes) -> Option<Duration> {

@@ -16,6 +16,8 @@ mod mistakes;
 mod options;
 mod place;
 mod procedure;
+mod remote;
+mod remote_glue;
 mod rename;
 mod role;
 mod schema;
@@ -67,6 +69,12 @@ pub fn role(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn procedure(options: TokenStream, item: TokenStream) -> TokenStream {
     procedure::expand(options.into(), item.into()).into()
+}
+
+/// See `labrig::remote`.
+#[proc_macro_attribute]
+pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
+    remote::expand(options.into(), item.into()).into()
 }
 
 /// See `labrig::ipc_command`.

@@ -117,7 +117,7 @@ fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
     })
 }
 
-fn check_qualifiers(signature: &Signature, job: &str, mistakes: &mut Mistakes) {
+pub(crate) fn check_qualifiers(signature: &Signature, job: &str, mistakes: &mut Mistakes) {
     let name = &signature.ident;
     if let Some(token) = &signature.asyncness {
         let what = format!(
@@ -212,7 +212,7 @@ fn check_context(signature: &Signature, after: &[&PatType], usage: &str, mistake
     }
 }
 
-fn is_context(ty: &Type) -> bool {
+pub(crate) fn is_context(ty: &Type) -> bool {
     is_reference_to(ty, "Context") || types::is_named(ty, "Context")
 }
 
@@ -224,7 +224,7 @@ fn is_reference_to(ty: &Type, name: &str) -> bool {
     matches!(types::plain(ty), Type::Reference(reference) if types::is_named(&reference.elem, name))
 }
 
-fn returned(signature: &Signature, mistakes: &mut Mistakes) -> Type {
+pub(crate) fn returned(signature: &Signature, mistakes: &mut Mistakes) -> Type {
     match &signature.output {
         ReturnType::Default => {
             let place = signature.ident.span();

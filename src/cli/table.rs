@@ -80,14 +80,23 @@ fn row(manager: &Value, has_colours: bool) -> String {
         // The rest of the table stays in its place, whatever a device has to say.
         Some(why) if state == "absent" => why.chars().take_while(|c| !c.is_control()).collect(),
         _ => format!(
-            "pid {:<8} queue {:<5} commands {}{life}",
+            "pid {:<8} queue {:<5} commands {}{life}{}",
             count(manager, "pid"),
             count(manager, "queued"),
-            count(manager, "taken")
+            count(manager, "taken"),
+            values_text(&manager["values"])
         ),
     };
     let state = painted(&format!("{state:<10}"), colour, has_colours);
     format!("  {:<14} {:<14} {state} {about}", text(manager, "name"), text(manager, "kind"))
+}
+
+/// How many of a manager's values others hold, and how many of theirs it holds, when there are any.
+fn values_text(values: &Value) -> String {
+    match (count(values, "owned"), count(values, "held")) {
+        (0, 0) => String::new(),
+        (owned, held) => format!(" values {owned} held by others, {held} of others"),
+    }
 }
 
 fn painted(text: &str, colour: &str, has_colours: bool) -> String {
@@ -125,6 +134,13 @@ mod tests {
         assert!(table(&status, &None, true).contains("\x1b[32mready"));
         let plain = table(&status, &None, false);
         assert!(!plain.contains('\x1b') && plain.contains("life 2"), "{plain}");
+    }
+
+    #[test]
+    fn values_that_cross_processes_are_shown_where_there_are_any() {
+        let manager = |owned, held| json!({ "values": { "owned": owned, "held": held } });
+        assert!(row(&manager(3, 1), false).ends_with(" values 3 held by others, 1 of others"));
+        assert!(!row(&manager(0, 0), false).contains("values"));
     }
 
     #[test]

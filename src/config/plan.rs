@@ -76,6 +76,8 @@ pub struct ManagerPlan {
     pub queue_depth: u32,
     /// What becomes of a command when that many wait.
     pub when_full: WhenFull,
+    /// How many values it keeps for others.
+    pub max_remote_values: u32,
     /// How much it may send.
     pub limits: RateLimits,
     /// Which broadcasts it hears; all when there is none.

@@ -116,6 +116,10 @@ pub(super) struct RawManager {
     /// Its queue of commands.
     #[serde(default)]
     pub(super) queue: RawQueue,
+    /// How many values it keeps for others before that counts as a leak.
+    #[serde(default = "default_max_remote_values")]
+    #[schema(min = 1, max = 1_048_576)]
+    pub(super) max_remote_values: u32,
     /// How much it may send.
     #[serde(default)]
     pub(super) limits: RawLimits,
@@ -192,6 +196,10 @@ pub(super) struct RawManager {
     /// The processors it may use; all when left out.
     #[serde(default)]
     pub(super) cpus: Vec<u32>,
+}
+
+fn default_max_remote_values() -> u32 {
+    65_536
 }
 
 fn default_safe_deadline_ms() -> u64 {

@@ -147,6 +147,7 @@ fn manager(topology: &Topology, lease_ms: u64, (name, tree): (&String, &Tree)) -
         },
         startup: tree.get("startup").map_or(&[][..], Tree::items).iter().filter_map(startup).collect(),
         queue_depth: raw.queue.depth,
+        max_remote_values: raw.max_remote_values,
         when_full: raw.queue.when_full,
         limits: RateLimits {
             envelopes_per_s: raw.limits.envelopes_per_s,

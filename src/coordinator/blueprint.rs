@@ -48,6 +48,8 @@ pub(crate) struct ManagerBlueprint {
     pub(crate) config_json: String,
     pub(crate) startup: Vec<StartupCommand>,
     pub(crate) depth: u32,
+    /// How many values it keeps for others.
+    pub(crate) max_remote_values: u32,
     /// The managers that must be ready, or found absent, before this one is started, by place.
     pub(crate) after: Vec<usize>,
     /// Whether the rig starts without it when it cannot be started.

@@ -222,7 +222,7 @@ impl RigBuilder {
         let guarding = guarding::start(&plan)?;
         let folders = Folders::take(&plan)?;
         let table = proof.registry.bind(&plan);
-        let known = proof.registry.specs();
+        let known: Vec<_> = proof.registry.specs().into_iter().chain(proof.registry.methods()).collect();
         let mut blueprint = drawing::draw(&plan, &table, &known, folders.places());
         blueprint.heeds_managers = self.alone.is_none();
         let registry = proof.registry;
@@ -249,6 +249,7 @@ impl RigBuilder {
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
+        core.settle_estate();
         let mut log = RunLog::create(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
         if let Some(before) = folders.state.left_by() {

@@ -23,11 +23,12 @@ use super::status::RigStatus;
 use crate::registry::Desk;
 use crate::remote::orders::StopAll;
 use crate::remote::scope::Ping;
-use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, StreamParts};
+use crate::remote::{Answer, Estate, OnUndelivered, Slot, StreamError, StreamNews, StreamParts};
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
+use crate::wire::control::CoordinatorWord;
 use crate::wire::{
-    CodecId, Command, CommandId, Ending, Header, Hops, ManagerName, NotDone, Parcel, Refusal, Undelivered,
+    CodecId, Command, CommandId, Ending, Header, Hops, ManagerName, NotDone, Refusal, Undelivered,
 };
 
 /// How many commands may wait for the scope's thread.
@@ -47,10 +48,12 @@ pub(crate) struct Core {
     pub(crate) signals: SignalTable,
     state: Mutex<CoreState>,
     /// Wakes the scope's thread.
-    scope_queued: Condvar,
+    pub(super) scope_queued: Condvar,
     /// What the scope's thread is at.
     pub(crate) scope_desk: Desk,
-    scope_thread: OnceLock<ThreadId>,
+    /// The values of this process, and those of others that it holds.
+    pub(super) values: Arc<Estate>,
+    pub(super) scope_thread: OnceLock<ThreadId>,
 }
 
 /// What the lock guards.
@@ -78,9 +81,11 @@ pub(crate) struct CoreState {
     /// What the scope's thread waits for.
     pub(super) scope_waits: Option<Arc<Slot>>,
     /// Whether the scope's thread is at a command.
-    is_scope_busy: bool,
-    is_quitting: bool,
+    pub(super) is_scope_busy: bool,
+    pub(super) is_quitting: bool,
     pub(super) on_undelivered: Vec<OnUndelivered>,
+    /// What the scope's thread is to know of its values.
+    pub(super) scope_words: Vec<CoordinatorWord>,
 }
 
 /// What another thread asks of the main loop.
@@ -146,6 +151,7 @@ impl Core {
             is_scope_busy: false,
             is_quitting: false,
             on_undelivered: Vec::new(),
+            scope_words: Vec::new(),
         };
         let poller = Poller::new().map_err(|errno| DoorbellError::NoDescriptor { errno })?;
         Ok(Self {
@@ -157,6 +163,7 @@ impl Core {
             state: Mutex::new(state),
             scope_queued: Condvar::new(),
             scope_desk,
+            values: Arc::default(),
             scope_thread: OnceLock::new(),
         })
     }
@@ -199,19 +206,28 @@ impl Core {
                 self.scope_queued.notify_all();
             }
             Effect::Flush(index) => self.flush(state, index, now),
-            Effect::Answer { caller: Caller::Local(call), answer } => {
+            Effect::Answer { caller: Caller::Local(call), mut answer } => {
+                self.receive_answer(&state.router, &mut answer);
                 answers.answers.extend(state.slots.remove(&call).map(|slot| (slot, answer)));
             }
-            Effect::Opened { caller: Caller::Local(call), answer } => {
+            Effect::Opened { caller: Caller::Local(call), mut answer } => {
+                self.receive_answer(&state.router, &mut answer);
                 answers.answers.extend(state.slots.get(&call).map(|slot| (Arc::clone(slot), answer)));
             }
-            Effect::Stream { caller: Caller::Local(call), news } => state.stream(call, news),
+            Effect::Stream { caller: Caller::Local(call), mut news } => {
+                if let StreamNews::Chunk(chunk) = &mut news {
+                    self.receive_values(&state.router, chunk.attached.as_deref_mut());
+                }
+                state.stream(call, news);
+            }
+            Effect::Holders(news) => self.tell_owners(state, news),
             Effect::Progress { caller: Caller::Local(call), progress } => {
                 if let Some(slot) = state.slots.get(&call) {
                     slot.report(progress);
                 }
             }
-            Effect::Answer { caller: Caller::Startup(manager), answer } => {
+            Effect::Answer { caller: Caller::Startup(manager), mut answer } => {
+                self.receive_answer(&state.router, &mut answer);
                 state.requests.push(Request::Startup { manager, answer });
                 self.wake.ring();
             }
@@ -360,26 +376,15 @@ impl Core {
         outcome
     }
 
-    /// Waits, as the scope's thread, for the next command; none once the rig has closed.
-    pub(crate) fn next_for_scope(&self) -> Option<Parcel> {
-        self.scope_thread.get_or_init(|| thread::current().id());
-        let mut state = self.lock();
-        if std::mem::take(&mut state.is_scope_busy) && state.is_quitting {
-            self.wake.ring();
-        }
-        loop {
-            let scope = state.router.scope_index();
-            if let Some(parcel) = state.router.next_for(scope, &Moment::now()).cloned() {
-                let CoreState { router, pages, .. } = &mut *state;
-                router.sent(scope, pages);
-                state.is_scope_busy = true;
-                return Some(parcel);
-            }
-            if state.is_closed {
-                return None;
-            }
-            self.scope_queued.wait(&mut state);
-        }
+    /// The scope's thread has something to know of its values. Its lock is held.
+    pub(super) fn wake_scope(&self) {
+        self.scope_queued.notify_all();
+    }
+
+    /// The same, for who does not hold the lock.
+    pub(super) fn wake_scope_for_values(&self) {
+        let _state = self.lock();
+        self.wake_scope();
     }
 
     /// From now on nothing new is accepted, and what the scope has not begun is refused.

@@ -75,6 +75,7 @@ fn draw_manager(
     ManagerBlueprint {
         name: manager.name.clone(),
         pool: manager.pool.clone(),
+        max_remote_values: manager.max_remote_values,
         kind: manager.kind.clone(),
         child: Child { mark: Some(format!("{mark}.{}", manager.name)), ..child_of(manager) },
         config_json: table.config_of(index).to_string(),

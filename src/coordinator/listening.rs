@@ -163,6 +163,7 @@ impl MainLoop {
             | ManagerWord::Wait { .. }
             | ManagerWord::WaitEnded { .. }
             | ManagerWord::Grant { .. }
+            | ManagerWord::Released { .. }
             | ManagerWord::SetExpiry { .. } => {}
         }
     }

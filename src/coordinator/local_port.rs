@@ -8,7 +8,9 @@ use crossbeam_channel::bounded;
 
 use super::core::{Core, CoreState, Request};
 use super::router::{Caller, Moment};
-use crate::remote::{Need, OnUndelivered, Outgoing, Port, Slot, StreamError, StreamParts, Wait, Waited};
+use crate::remote::{
+    Estate, Need, OnUndelivered, Outgoing, Port, Slot, StreamError, StreamParts, Wait, Waited,
+};
 use crate::shm::ReadMode;
 use crate::wire::{CommandSpec, Header, Hop, Kind, ManagerName, Progress, Refusal, codec};
 
@@ -75,7 +77,10 @@ impl Core {
             state.slots.insert(call, slot);
         }
         let CoreState { router, pages, .. } = &mut *state;
+        self.send_values(router, header.attached.as_deref_mut());
         let offered = router.submit(Caller::Local(call), &header, payload, &now, pages);
+        // Whatever of it is on its way is so by the router's copy.
+        header.attached = None;
         if offered.is_err() && wants_answer {
             state.slots.remove(&call);
         }
@@ -185,6 +190,10 @@ impl Port for Core {
         let request = Request::OpenStream { stream: stream.to_owned(), mode, asker: sender };
         self.ask(request);
         receiver.recv().unwrap_or(Err(StreamError::Closed))
+    }
+
+    fn estate(&self) -> &Arc<Estate> {
+        self.scope_values()
     }
 
     fn default_deadline(&self) -> Duration {

@@ -222,6 +222,7 @@ impl MainLoop {
                 Err(errno) => self.fail(LaunchError::System(errno.into())),
             }
             self.hear_out();
+            self.settle_values();
             self.keep_time();
             self.tell_states();
         }

@@ -44,6 +44,7 @@ impl MainLoop {
             taken,
             throttles: state.throttles[index],
             displaced: state.router.displaced(index),
+            values: state.router.values(index),
             restarts: process.generation - 1,
             last_death: process.history.deaths.last().cloned(),
             is_inactive: process.history.is_inactive,

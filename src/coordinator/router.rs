@@ -15,6 +15,7 @@ mod cancelling;
 mod endings;
 mod entering;
 mod gathering;
+mod holders;
 mod moment;
 mod ordering;
 mod pooling;
@@ -27,6 +28,7 @@ mod stopping;
 mod streaming;
 mod terms;
 mod undelivered;
+mod values;
 mod waits;
 
 use std::collections::HashMap;
@@ -42,6 +44,7 @@ use crate::wire::{CommandId, CommandSpec, Generation, Kind, ManagerName, Parcel,
 use call::{Call, Stand};
 use entering::Part;
 use gathering::Gathering;
+pub use holders::{HolderNews, Holders, ValueCounts};
 pub use moment::Moment;
 use station::{Advanced, Queued};
 pub use station::{Life, Station};
@@ -75,6 +78,8 @@ pub struct Router {
     is_tracing: bool,
     totals: Totals,
     effects: Vec<Effect>,
+    /// Who has handles to which values.
+    holders: Holders,
     /// Memory of envelopes that have gone, for those to come.
     spare: Vec<Vec<u8>>,
 }
@@ -124,6 +129,7 @@ impl Router {
             is_tracing: false,
             totals: Totals::default(),
             effects: Vec::new(),
+            holders: Holders::default(),
             spare: Vec::new(),
         }
     }
@@ -183,11 +189,13 @@ impl Router {
 
     /// What is to be done now; asked after every event.
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.tell_of_holders();
         std::mem::take(&mut self.effects)
     }
 
     /// The same, into the empty `effects`, whose memory is used again.
     pub fn swap_effects(&mut self, effects: &mut Vec<Effect>) {
+        self.tell_of_holders();
         std::mem::swap(&mut self.effects, effects);
     }
 
@@ -291,13 +299,17 @@ impl Router {
         }
         match advanced {
             Advanced::Nothing => {}
-            Advanced::Word(bytes) => self.spare(bytes),
+            Advanced::Word(parcel) => {
+                self.delivered(index, &parcel);
+                self.spare(parcel.bytes);
+            }
             Advanced::Command(sent, ordinal) => self.command_sent(index, sent, ordinal),
         }
     }
 
     /// A command has gone into its station's pipe, as the one of that number.
     fn command_sent(&mut self, index: usize, sent: Queued, ordinal: u64) {
+        self.delivered(index, &sent.parcel);
         if self.stations[index].pool.is_some() {
             self.stations[index].at_work.extend(sent.call);
         }

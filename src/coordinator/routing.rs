@@ -6,6 +6,7 @@ use super::answers::Answers;
 use super::core::{Core, CoreState, Request};
 use super::peers::Looker;
 use super::router::{Caller, Moment, Router};
+use super::values;
 use crate::transport::PipeError;
 use crate::wire::control::{self, ManagerWord};
 use crate::wire::{Envelope, EnvelopeError, Kind};
@@ -114,8 +115,14 @@ impl Core {
                 continue;
             }
             state.peers[index].is_lively = true;
-            let taken = Envelope::receive(&buffer[..packet.length], &mut packet.descriptors)
-                .and_then(|envelope| self.take_envelope(state, index, &envelope));
+            let taken = Envelope::receive(&buffer[..packet.length], &mut packet.descriptors).and_then(
+                |mut envelope| {
+                    if let Some(attached) = envelope.header.attached.as_deref_mut() {
+                        state.router.enter_from(index, attached);
+                    }
+                    self.take_envelope(state, index, &envelope)
+                },
+            );
             match taken {
                 Ok(None) => self.perform_for(state, answers, &Moment::now()),
                 Ok(Some(word)) => return Came::Word(word),
@@ -169,6 +176,7 @@ fn hear_of_call(router: &mut Router, index: usize, word: ManagerWord) -> Option<
             let after = |left| Instant::now().checked_add(Duration::from_micros(left));
             router.set_expiry(caller(correlation), time_left_us.and_then(after));
         }
+        ManagerWord::Released { values } => router.release_from(index, &values::released(values)),
         word => return Some(word),
     }
     None

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::core::Core;
-use crate::registry::{Context, Finished, Incoming, ScopeInstance};
-use crate::wire::{CommandId, Envelope, Header, Hop, Kind, NotDone, Refusal};
+use super::core::{Core, CoreState};
+use super::router::Moment;
+use crate::registry::{Context, Finished, Incoming, Invocation, ScopeInstance, remote_methods};
+use crate::wire::{CommandId, Envelope, Header, Hop, Kind, NotDone, Parcel, Refusal};
 
 /// The scope's values and where each command is handled.
 struct ScopeThread {
@@ -40,6 +41,38 @@ pub(super) fn start(
     Ok((thread, ended))
 }
 
+impl Core {
+    /// Waits, as the scope's thread, for the next command; none once the rig has closed.
+    pub(crate) fn next_for_scope(&self) -> Option<Parcel> {
+        self.scope_thread.get_or_init(|| thread::current().id());
+        let mut state = self.lock();
+        if std::mem::take(&mut state.is_scope_busy) && state.is_quitting {
+            self.wake.ring();
+        }
+        loop {
+            if !state.scope_words.is_empty() || self.values.has_discarded() {
+                let words = std::mem::take(&mut state.scope_words);
+                drop(state);
+                self.settle_scope_values(words);
+                state = self.lock();
+                continue;
+            }
+            let scope = state.router.scope_index();
+            if let Some(mut parcel) = state.router.next_for(scope, &Moment::now()).cloned() {
+                let CoreState { router, pages, .. } = &mut *state;
+                router.sent(scope, pages);
+                self.values.arrived(parcel.attached.as_deref_mut());
+                state.is_scope_busy = true;
+                return Some(parcel);
+            }
+            if state.is_closed {
+                return None;
+            }
+            self.scope_queued.wait(&mut state);
+        }
+    }
+}
+
 impl ScopeThread {
     fn run(mut self) {
         while let Some(parcel) = self.core.next_for_scope() {
@@ -48,6 +81,7 @@ impl ScopeThread {
                 Err(error) => log::error!("the router queued what is no envelope: {error}"),
             }
         }
+        remote_methods::drop_all(self.core.values.take_all());
     }
 
     fn handle(&mut self, envelope: &Envelope<'_>) {
@@ -80,6 +114,11 @@ impl ScopeThread {
     fn run_handler(&mut self, envelope: &Envelope<'_>) -> Finished {
         let header = &envelope.header;
         let Some(&(at, index)) = self.handlers.get(&header.command) else {
+            if let Some(invocation) =
+                Invocation::find(header, self.core.scope_values(), self.context.manager())
+            {
+                return self.invoke(invocation, envelope);
+            }
             let command = header.command.to_string();
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
@@ -105,11 +144,33 @@ fn answer_later_by(core: &Arc<Core>) {
     }));
 }
 
+impl ScopeThread {
+    /// Runs a method of a value of this process that others have handles to.
+    fn invoke(&mut self, invocation: Result<Invocation, NotDone>, envelope: &Envelope<'_>) -> Finished {
+        let mut invocation = match invocation {
+            Ok(invocation) => invocation,
+            Err(why) => return Finished::without_running(why),
+        };
+        let (header, now) = (&envelope.header, Instant::now());
+        self.context.enter(Hop::SCOPE, header, now);
+        let attached = header.attached.as_deref();
+        let incoming = Incoming { payload: envelope.payload, attached, codec: header.codec };
+        let context = &mut self.context;
+        let finished = self.core.scope_desk.run(header, now, || {}, || invocation.run(incoming, context));
+        self.context.leave();
+        finished
+    }
+}
+
 /// Gives the router what the scope answers, or streams after it.
 fn tell(core: &Core, header: &Header, payload: &[u8]) {
-    let told = core.with_router(|router| match (router.scope_index(), header.kind) {
-        (scope, Kind::Done | Kind::Ended) => router.answered(scope, header, payload),
-        (scope, _) => router.told(scope, header, payload),
+    let told = core.with_router(|router| {
+        let mut header = header.clone();
+        core.send_values(router, header.attached.as_deref_mut());
+        match (router.scope_index(), header.kind) {
+            (scope, Kind::Done | Kind::Ended) => router.answered(scope, &header, payload),
+            (scope, _) => router.told(scope, &header, payload),
+        }
     });
     if let Err(error) = told {
         log::error!("the scope's answer cannot be read: {error}");

@@ -197,6 +197,7 @@ impl MainLoop {
             watchdog_ms: plan.supervision.watchdog.map_or(0, |limit| limit.as_millis() as u64),
             lease_ms: plan.supervision.lease.as_millis() as u64,
             restarts_on_panic: plan.supervision.on_panic == OnPanic::Restart,
+            max_remote_values: plan.max_remote_values,
         }
     }
 

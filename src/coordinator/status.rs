@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::router::Totals;
+use super::router::{Totals, ValueCounts};
 use super::summary::Death;
 
 /// How a rig is doing, at one moment.
@@ -47,6 +47,8 @@ pub struct ManagerStatus {
     /// How many one-way commands gave way to newer ones while they waited for it; for an instance of a pool, for all of
     /// the pool.
     pub displaced: u64,
+    /// How many of its values others hold, and how many of theirs it holds.
+    pub values: ValueCounts,
     /// How often it was started again.
     pub restarts: u32,
     /// How it last ended without being told, if it did.

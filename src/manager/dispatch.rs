@@ -11,7 +11,7 @@ use super::inbox::Arrived;
 use super::link::Link;
 use super::safety::Safety;
 use super::steps::Steps;
-use crate::registry::{Context, Finished, Instance, Step};
+use crate::registry::{Context, Finished, Instance, Invocation, Step};
 use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
 use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
@@ -141,6 +141,9 @@ impl Dispatch {
             return self.self_check(instance, context, arrived, now);
         }
         let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
+            if let Some(invocation) = Invocation::find(header, self.link.estate(), context.manager()) {
+                return self.invoke(invocation, context, arrived, now);
+            }
             let command = self.name_of(header.command);
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
@@ -161,6 +164,25 @@ impl Dispatch {
             instance.handle(handler, incoming, context)
         };
         let finished = self.link.desk().run(header, now, || self.cancels.take(), handle);
+        context.leave();
+        finished
+    }
+
+    /// Runs a method of a value that others have handles to.
+    fn invoke(
+        &self,
+        invocation: Result<Invocation, NotDone>,
+        context: &mut Context,
+        arrived: &Arrived,
+        now: Instant,
+    ) -> Finished {
+        let mut invocation = match invocation {
+            Ok(invocation) => invocation,
+            Err(why) => return Finished::without_running(why),
+        };
+        context.enter(self.index, &arrived.header, now);
+        let run = || invocation.run(arrived.incoming(), context);
+        let finished = self.link.desk().run(&arrived.header, now, || self.cancels.take(), run);
         context.leave();
         finished
     }
@@ -205,6 +227,7 @@ impl Dispatch {
     fn answer(&self, asked: &Header, finished: Finished, deliver: impl FnOnce(&[u8], &[Buffer])) {
         let (header, payload, stream) = finished.answer(asked);
         let Some(source) = stream else {
+            self.link.estate().leaving(header.attached.as_deref());
             return header.lend_sealed(&payload, |bytes| deliver(bytes, header.buffers()));
         };
         let link = Arc::clone(&self.link);

@@ -8,7 +8,7 @@ use crate::remote::{Answer, Slot, StreamNews, callbacks};
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::{
     BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Hops, Kind, NotDone, Progress, Refusal,
-    Schema, Target, TypeSchema, Undelivered, attached, codec,
+    Schema, Target, TypeSchema, Undelivered, attached, codec, ending,
 };
 
 impl Link {
@@ -120,7 +120,10 @@ fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
             return Ok(Answer::Many(attached::offering(header.attached.as_deref(), read)?));
         }
         Kind::Done | Kind::Opened => Ending::Done(header.parcel(payload)),
-        _ => Ending::NotDone(read::<NotDone>(payload)?),
+        _ => {
+            let why = ending::read_not_done(payload, header.attached.as_deref());
+            Ending::NotDone(why.map_err(|error| EnvelopeError::Payload { reason: error.to_string() })?)
+        }
     };
     Ok(Answer::One { ending, by, generation: header.generation, chain: header.chain })
 }

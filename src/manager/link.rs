@@ -19,7 +19,7 @@ use super::inbox::Arrived;
 use super::listening::wait_for;
 use super::signal_pages::SignalPages;
 use crate::registry::Desk;
-use crate::remote::{OnUndelivered, Slot};
+use crate::remote::{Estate, OnUndelivered, Slot};
 use crate::shm::Doorbell;
 use crate::transport::{Line, Pipe, PipeError};
 use crate::wire::control::{self, Configure, ManagerWord};
@@ -36,6 +36,7 @@ pub(super) struct Link {
     pub(super) configure: OnceLock<Configure>,
     pub(super) signal_pages: SignalPages,
     desk: Arc<Desk>,
+    estate: Arc<Estate>,
     worker: ThreadId,
     /// Whether something has come by a line with lanes since somebody looked for it in vain.
     pub(super) has_come: AtomicBool,
@@ -70,6 +71,7 @@ impl Link {
             configure: OnceLock::new(),
             signal_pages: SignalPages::default(),
             desk: Arc::default(),
+            estate: Arc::default(),
             worker: thread::current().id(),
             has_come: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
@@ -83,6 +85,11 @@ impl Link {
     /// What the worker is at.
     pub(super) fn desk(&self) -> &Arc<Desk> {
         &self.desk
+    }
+
+    /// What this process has of values.
+    pub(super) fn estate(&self) -> &Arc<Estate> {
+        &self.estate
     }
 
     /// Whether this is the thread that runs handlers.
@@ -217,6 +224,7 @@ impl Link {
 
     /// Sends an answer, however long the line is full: nobody else could deliver it.
     pub(super) fn answer(&self, header: &Header, payload: &[u8]) {
+        self.estate.leaving(header.attached.as_deref());
         header.lend_sealed(payload, |bytes| self.send_answer(bytes, header.buffers()));
     }
 

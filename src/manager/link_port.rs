@@ -1,9 +1,10 @@
 //! The way out of a manager's process: over its pipe.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::Link;
-use crate::remote::{Need, OnUndelivered, Outgoing, Port, StreamError, StreamParts, Wait, Waited};
+use crate::remote::{Estate, Need, OnUndelivered, Outgoing, Port, StreamError, StreamParts, Wait, Waited};
 use crate::shm::ReadMode;
 use crate::transport::PipeError;
 use crate::wire::control::ManagerWord;
@@ -34,11 +35,13 @@ impl Port for Link {
         drop(state);
         let patience = || Some(Instant::now() + SEND_PATIENCE);
         let buffers = header.buffers();
+        self.estate().leaving(header.attached.as_deref());
         let sent = header.lend_sealed(payload, |bytes| match self.line().send_beside(bytes, buffers) {
             Err(PipeError::NotReady) => self.send_until(bytes, buffers, patience()),
             sent => sent,
         });
         sent.map(|()| header.correlation).map_err(|error| {
+            self.estate().stayed(header.attached.as_deref());
             self.lock().calls.remove(&header.correlation);
             match error {
                 PipeError::NotReady => Refusal::PipeFull { command: spec.name.clone() },
@@ -130,6 +133,10 @@ impl Port for Link {
 
     fn open_stream(&self, stream: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
         Err(StreamError::InAManager { stream: stream.to_owned() })
+    }
+
+    fn estate(&self) -> &Arc<Estate> {
+        self.estate()
     }
 
     fn default_deadline(&self) -> Duration {

@@ -236,8 +236,10 @@ impl Link {
             self.has_come.store(true, Ordering::Relaxed);
         }
         let mut descriptors = packet.descriptors;
-        let filed = Envelope::receive(&buffer[..packet.length], &mut descriptors)
-            .and_then(|envelope| self.file(envelope, &mut descriptors));
+        let filed = Envelope::receive(&buffer[..packet.length], &mut descriptors).and_then(|mut envelope| {
+            self.estate().arrived(envelope.header.attached.as_deref_mut());
+            self.file(envelope, &mut descriptors)
+        });
         match filed {
             Ok(None) => Received::Filed,
             Ok(Some(envelope)) => Received::ForWorker(envelope, descriptors),

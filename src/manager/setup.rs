@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::cancels::Cancels;
@@ -22,7 +22,8 @@ use crate::registry::context::{Identity, Producers};
 use crate::registry::{
     Context, Emergency, Instance, KindRegistration, Publications, SetupError, Step, panics,
 };
-use crate::remote::Scope;
+use crate::remote::estate::Home;
+use crate::remote::{Port, Scope};
 use crate::shm::{
     AddReaderError, Doorbell, Interrupter, LanePair, Producer, Reader, ReaderList, SignalWriter, StatusPage,
     region_words, set_words,
@@ -146,7 +147,9 @@ fn next_word(link: &Link, inbox: &mut Inbox) -> Result<(CoordinatorWord, Vec<Own
         match link.wait_as_worker(inbox, &[], None) {
             Woken::Arrived(Arrived { header, payload, descriptors, .. }) if header.kind == Kind::Control => {
                 let word = control::open_coordinators(&payload).map_err(|error| fail(link, error.into()))?;
-                return Ok((word, descriptors));
+                if let Some(word) = link.heed_of_values(word) {
+                    return Ok((word, descriptors));
+                }
             }
             Woken::Arrived(_) | Woken::Other => {}
             Woken::Closed => return Err(SetupFailed),
@@ -168,9 +171,23 @@ pub(super) fn context_of(
         state_dir: PathBuf::from(&configure.state_dir),
     };
     let port: Arc<Link> = Arc::clone(link);
+    settle_estate(configure, link);
     let (work, vitals) = (Arc::clone(link.desk().work()), Arc::clone(link.desk().vitals()));
     let context = Context::new(identity, Scope::new(port), streams.producers.clone(), work);
     context.of_manager(vitals, emergency).answering_later(link.desk().late())
+}
+
+/// Says where the values of this process are.
+fn settle_estate(configure: &Configure, link: &Arc<Link>) {
+    let (port, waker): (Weak<Link>, Weak<Link>) = (Arc::downgrade(link), Arc::downgrade(link));
+    link.estate().settle_at(Home {
+        place: configure.index,
+        generation: Generation(configure.generation),
+        limit: configure.max_remote_values,
+        port: port as Weak<dyn Port>,
+        // The worker gives back and drops what is to be, between handlers.
+        wake: Box::new(move || waker.upgrade().into_iter().for_each(|link| link.bell().ring())),
+    });
 }
 
 fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {

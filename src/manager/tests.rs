@@ -284,6 +284,7 @@ pub(super) fn configure(like: Kindness) -> Configure {
         watchdog_ms: like.watchdog_ms,
         lease_ms: 250,
         restarts_on_panic: like.restarts_on_panic,
+        max_remote_values: 65_536,
     }
 }
 

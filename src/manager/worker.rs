@@ -74,6 +74,7 @@ impl Worker {
                 return self.end(reason);
             }
             self.obey_orders();
+            self.link.settle_values();
             let worked = self.take_command() | self.run_timers();
             if !worked && !self.look() {
                 self.sleep();
@@ -119,6 +120,7 @@ impl Worker {
             Ok(CoordinatorWord::Start) => self.start(),
             Ok(CoordinatorWord::Quit) => self.quit = true,
             Ok(word) => {
+                let Some(word) = self.link.heed_of_values(word) else { return };
                 if let Err(error) = self.streams.take(word, arrived.descriptors, &self.link) {
                     log::error!("a stream cannot be used: {error}");
                 }
@@ -191,6 +193,7 @@ impl Worker {
         let enter = || self.safety.enter(order, &mut *self.instance);
         let entry = self.steps.mark(Step::SafeState, enter);
         untold.iter().for_each(|word| self.link.tell(word));
+        self.link.drop_values();
         drop(self.instance);
         self.link.desk().cancel_all();
         self.link.desk().streams().settle(STREAMS_PATIENCE);

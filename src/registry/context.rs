@@ -11,8 +11,12 @@ use parking_lot::{Condvar, Mutex};
 use super::emergency::Emergency;
 use super::late::{Asked, LateAnswer, LateAnswers, asked_by};
 use super::publisher::{Publications, PublishError, Publisher, ShareError};
+use super::remote_methods::{ResolveError, Resolved};
 use super::vitals::Vitals;
-use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
+use crate::remote::{
+    Addressed, CallError, Cancellations, Cancelled, KeepError, PendingBroadcast, PendingReply, RemoteRef,
+    RemoteValue, Scope,
+};
 use crate::shm::{
     Element, FormatError, FrameFormat, FrameSlot, Loan, LoanError, Producer, SegmentCreateError, SharedObject,
 };
@@ -327,6 +331,30 @@ impl Context {
     /// The scope for other threads of this process. Calls from it begin chains of their own.
     pub fn scope(&self) -> Scope {
         self.base.clone()
+    }
+
+    /// The scope by which a handler's values are kept; for what the macros write.
+    #[doc(hidden)]
+    pub fn keeper(&self) -> &Scope {
+        &self.base
+    }
+
+    /// Leaves a value in this process, and gives the handle by which others use it: for a reply, or a command to somebody
+    /// else. As [`Scope::remote`].
+    ///
+    /// # Errors
+    /// [`KeepError`]: too many are kept already.
+    pub fn remote<T: RemoteValue>(&self, value: T) -> Result<RemoteRef<T>, KeepError> {
+        self.base.remote(value)
+    }
+
+    /// The value behind a handle that has come back to its owner: the original, to be used as any other as long as what
+    /// this gives is there.
+    ///
+    /// # Errors
+    /// [`ResolveError`]: the value is not one of this process, or in use already.
+    pub fn resolve<T: RemoteValue>(&self, handle: &RemoteRef<T>) -> Result<Resolved<T>, ResolveError> {
+        Resolved::of(self.base.estate(), handle.id(), || handle.to_string())
     }
 
     /// Sends a command whose outcome does not matter.

@@ -109,6 +109,9 @@ pub struct Manifest {
     pub kinds: Vec<KindDescription>,
     /// The scopes.
     pub scopes: Vec<ScopeDescription>,
+    /// The methods of values that others have handles to, as commands of their arguments.
+    #[serde(default)]
+    pub methods: Vec<CommandSpec>,
 }
 
 impl KindDescription {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::context::{Context, Identity, Producers};
 use super::publisher::Publications;
+use crate::remote::estate::Home;
 use crate::remote::{
-    OnUndelivered, Outgoing, Port, Scope, SignalPort, StreamError, StreamParts, Wait, Waited,
+    Estate, MAX_REMOTE_VALUES, OnUndelivered, Outgoing, Port, Scope, SignalPort, StreamError, StreamParts,
+    Wait, Waited,
 };
 use crate::shm::ReadMode;
 use crate::wire::{Generation, Hop, Progress, Refusal};
@@ -21,12 +23,21 @@ pub fn detached_context(manager: &str) -> Context {
         run_dir: PathBuf::new(),
         state_dir: PathBuf::new(),
     };
-    let scope = Scope::new(Arc::new(Nowhere));
+    let nowhere = Arc::new(Nowhere(Arc::default()));
+    let port = Arc::downgrade(&nowhere);
+    nowhere.0.settle_at(Home {
+        place: Hop::SCOPE,
+        generation: Generation(1),
+        limit: MAX_REMOTE_VALUES,
+        port,
+        wake: Box::new(|| {}),
+    });
+    let scope = Scope::new(nowhere);
     Context::new(identity, scope, Producers::default(), Arc::default()).publishing(Publications::Detached)
 }
 
 /// The way into no rig.
-struct Nowhere;
+struct Nowhere(Arc<Estate>);
 
 impl SignalPort for Nowhere {}
 
@@ -63,6 +74,10 @@ impl Port for Nowhere {
 
     fn open_stream(&self, _: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
         Err(StreamError::Closed)
+    }
+
+    fn estate(&self) -> &Arc<Estate> {
+        &self.0
     }
 
     fn default_deadline(&self) -> Duration {

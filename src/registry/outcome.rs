@@ -12,7 +12,8 @@ use std::fmt::{Debug, Display};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::wire::{Command, Failure, Schema};
+use crate::remote::{Remote, RemoteRef, RemoteValue, Scope};
+use crate::wire::{Failure, Schema};
 
 /// A value that a handler of a command with reply `R` may return.
 #[diagnostic::on_unimplemented(
@@ -23,43 +24,50 @@ use crate::wire::{Command, Failure, Schema};
 pub trait Outcome<R> {
     /// The handler's error.
     type Error;
-    /// The reply or the error.
+    /// The reply or the handler's error; a value that stays is kept in the process of that scope.
     ///
     /// # Errors
-    /// The handler's own.
-    fn into_outcome(self) -> Result<R, Self::Error>;
+    /// A [`Failure`] when labrig itself cannot make the reply, because too many values are kept already.
+    fn into_outcome(self, keeper: &Scope) -> Result<Result<R, Self::Error>, Failure>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<R> Outcome<R> for R {
     type Error = Infallible;
-    fn into_outcome(self) -> Result<R, Infallible> {
-        Ok(self)
+    fn into_outcome(self, _: &Scope) -> Result<Result<R, Infallible>, Failure> {
+        Ok(Ok(self))
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<R, E> Outcome<R> for Result<R, E> {
     type Error = E;
-    fn into_outcome(self) -> Result<R, E> {
-        self
+    fn into_outcome(self, _: &Scope) -> Result<Self, Failure> {
+        Ok(self)
     }
 }
 
-/// The outcome of a handler of `C`, as the macros ask for it.
-///
-/// # Errors
-/// The handler's own.
-pub fn outcome_of<C: Command, T: Outcome<C::Reply>>(returned: T) -> Result<C::Reply, T::Error> {
-    returned.into_outcome()
+#[diagnostic::do_not_recommend]
+impl<T: RemoteValue> Outcome<RemoteRef<T>> for Remote<T> {
+    type Error = Infallible;
+    fn into_outcome(self, keeper: &Scope) -> Result<Result<RemoteRef<T>, Infallible>, Failure> {
+        keep(self, keeper).map(Ok)
+    }
 }
 
-/// The outcome of a timer or frame handler, which answers nobody.
-///
-/// # Errors
-/// The handler's own.
-pub fn outcome_of_tick<T: Outcome<()>>(returned: T) -> Result<(), T::Error> {
-    returned.into_outcome()
+#[diagnostic::do_not_recommend]
+impl<T: RemoteValue, E> Outcome<RemoteRef<T>> for Result<Remote<T>, E> {
+    type Error = E;
+    fn into_outcome(self, keeper: &Scope) -> Result<Result<RemoteRef<T>, E>, Failure> {
+        match self {
+            Ok(value) => keep(value, keeper).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+fn keep<T: RemoteValue>(value: Remote<T>, keeper: &Scope) -> Result<RemoteRef<T>, Failure> {
+    keeper.remote(value.0).map_err(|error| Failure::typed(&error, error.to_string()))
 }
 
 /// An error on its way out; see the module's words.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::description::{KindDescription, Manifest, ScopeDescription};
 use super::handler::{HandlerEnd, HandlerTable, Handles, Incoming, ScopeHandles, SetupError};
+use super::remote_methods;
 use crate::shm::Frame;
 use crate::wire::{CommandSpec, Failure, SafeReason, TypeSchema, codec};
 
@@ -93,7 +94,7 @@ pub fn manifest() -> Manifest {
     let mut scopes: Vec<_> = ScopeRegistration::all().map(|it| (it.describe)()).collect();
     kinds.sort_by(|a, b| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
     scopes.sort_by(|a, b| a.path.cmp(&b.path));
-    Manifest { kinds, scopes }
+    Manifest { kinds, scopes, methods: remote_methods::specs() }
 }
 
 /// A set-up manager, whatever its type.

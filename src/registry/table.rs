@@ -38,6 +38,7 @@ impl CommandRegistry {
                 Some(known) => {
                     known.manifest.kinds.extend(manifest.kinds);
                     known.manifest.scopes.extend(manifest.scopes);
+                    known.manifest.methods.extend(manifest.methods);
                 }
                 None => registry.programs.push(ProgramManifest { program, manifest }),
             }
@@ -78,6 +79,11 @@ impl CommandRegistry {
         specs.sort_by_key(|spec| (&spec.name, &spec.path, spec.id));
         specs.dedup_by_key(|spec| (&spec.path, spec.id));
         specs
+    }
+
+    /// The methods of values that programs of the rig know; one that is not the same everywhere, as often as it differs.
+    pub fn methods(&self) -> impl Iterator<Item = &CommandSpec> {
+        self.programs.iter().flat_map(|program| &program.manifest.methods)
     }
 
     /// The command that a method handles, given the kind's name, or the scope's type.

@@ -136,6 +136,8 @@ pub enum CallErrorKind {
     NoAnswerYet,
     /// The answer is not the reply's type.
     UnreadableAnswer,
+    /// It was refused because the value behind its handle is gone: it did not run.
+    StaleHandle,
 }
 
 impl fmt::Display for CallErrorKind {
@@ -150,6 +152,7 @@ impl fmt::Display for CallErrorKind {
             Self::Deadlock => "deadlock",
             Self::NoAnswerYet => "no-answer-yet",
             Self::UnreadableAnswer => "unreadable-answer",
+            Self::StaleHandle => "stale-handle",
         })
     }
 }
@@ -174,6 +177,7 @@ impl CallError {
             Self::Failed(_) => CallErrorKind::Failed,
             Self::Cancelled(_) => CallErrorKind::Cancelled,
             Self::Expired(_) => CallErrorKind::Expired,
+            Self::Refused(Refusal::StaleHandle { .. }) => CallErrorKind::StaleHandle,
             Self::Refused(_) => CallErrorKind::Refused,
             Self::Lost(_) => CallErrorKind::Lost,
             Self::Indeterminate(_) => CallErrorKind::Indeterminate,
@@ -259,11 +263,11 @@ impl CallError {
 
     /// Whether the command certainly has not run, so that sending it again does not do it twice: it was lost or
     /// refused. Not so when the rig has ended, for it takes nothing any more, and what a manager had asked of
-    /// another then may have run.
+    /// another then may have run; nor when the value behind a handle is gone, which does not come back.
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
             Self::Lost(_) => true,
-            Self::Refused(refusal) => *refusal != Refusal::Closed,
+            Self::Refused(refusal) => !matches!(refusal, Refusal::Closed | Refusal::StaleHandle { .. }),
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::estate::Estate;
 use super::signal::SignalPort;
 use super::slot::{Need, Slot};
 use super::stream::{StreamError, StreamParts};
@@ -101,6 +102,9 @@ pub trait Port: SignalPort + Send + Sync {
     /// # Errors
     /// [`StreamError`], when the stream cannot be read from here.
     fn open_stream(&self, stream: &str, mode: ReadMode) -> Result<StreamParts, StreamError>;
+
+    /// What this process has of values, its own and those of others.
+    fn estate(&self) -> &Arc<Estate>;
 
     /// How long a call may take that does not say otherwise.
     fn default_deadline(&self) -> Duration;

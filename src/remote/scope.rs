@@ -1,5 +1,6 @@
 //! The handle from which commands are sent, from any thread of any process of the rig.
 
+use std::cell::RefCell;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,10 +9,12 @@ use serde::de::DeserializeOwned;
 
 use super::any_signal::AnySignal;
 use super::call_error::CallError;
+use super::estate::Estate;
 use super::orders::{Arm, Armed, Restart, Restarted, StopAll, StopReport};
 use super::pending_broadcast::PendingBroadcast;
 use super::pending_reply::{PendingReply, read_reply};
 use super::port::{Outgoing, Port};
+use super::remote_ref::{KeepError, RemoteCommand, RemoteHandle, RemoteRef, RemoteValue};
 use super::shared::{CounterReader, DatasetReader, RowReader, SharedError, TableReader, ValueReader};
 use super::signal::{SignalError, SignalReader};
 use super::slot::Slot;
@@ -19,8 +22,8 @@ use super::stream::{FrameStream, StreamError};
 use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler, Refusal, Schema,
-    SignalValue, Signals, Target, Undelivered,
+    Attached, Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler,
+    Refusal, Schema, SignalValue, Signals, Target, Undelivered,
     codec::{self, EncodeError},
 };
 
@@ -37,6 +40,43 @@ pub struct Scope {
     /// What is left of the time of the call being handled.
     deadline: Option<Instant>,
     asked_for: AskedFor,
+}
+
+/// Where a command is to go.
+#[derive(Clone, Copy)]
+enum Goal<'a> {
+    Route,
+    Named(&'a str),
+    /// To whoever has the value.
+    Value(&'a RemoteHandle),
+}
+
+impl Goal<'_> {
+    fn target(self) -> Target {
+        match self {
+            Self::Named(manager) => Target::Named(manager.to_owned()),
+            Self::Route | Self::Value(_) => Target::Route,
+        }
+    }
+
+    /// What travels beside the command: for a method, the handle of its value behind all others.
+    fn beside(self, attached: Option<Box<Attached>>) -> Option<Box<Attached>> {
+        let Self::Value(handle) = self else { return attached };
+        let mut attached = attached.unwrap_or_default();
+        attached.handles.push(handle.passing());
+        Some(attached)
+    }
+}
+
+/// The handler that a thread runs, as far as calls from it are to know: handles call from wherever they are.
+#[derive(Default)]
+struct Handling {
+    chain: Hops,
+    deadline: Option<Instant>,
+}
+
+thread_local! {
+    static HANDLING: RefCell<Handling> = RefCell::default();
 }
 
 /// How long calls may take, as far as the sender has said.
@@ -59,12 +99,20 @@ impl Scope {
         self.chain.extend_from_slice(led);
         self.chain.push(own);
         self.deadline = deadline;
+        HANDLING.with_borrow_mut(|handling| {
+            handling.chain.clone_from(&self.chain);
+            handling.deadline = deadline;
+        });
     }
 
     /// The handler has ended.
     pub(crate) fn leave(&mut self) {
         self.chain.clear();
         self.deadline = None;
+        HANDLING.with_borrow_mut(|handling| {
+            handling.chain.clear();
+            handling.deadline = None;
+        });
     }
 
     /// The same scope for calls that may take so long, from when they are sent: longer or shorter than the
@@ -102,7 +150,7 @@ impl Scope {
         &self,
         command: C,
     ) -> Result<PendingReply<C::Reply>, Refusal> {
-        self.request_at(Target::Route, &command)
+        self.request_at(Goal::Route, &command)
     }
 
     /// Sends a command whose outcome does not matter. Returns at once.
@@ -110,7 +158,7 @@ impl Scope {
     /// # Errors
     /// [`Refusal`] when it is known at once that the command will not run; see its variants.
     pub fn send<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<(), Refusal> {
-        self.offer(C::spec(), Kind::Send, Target::Route, &command, None).map(drop)
+        self.offer(C::spec(), Kind::Send, Goal::Route, &command, None).map(drop)
     }
 
     /// Asks every manager that has a handler. Returns at once.
@@ -121,7 +169,7 @@ impl Scope {
         &self,
         command: C,
     ) -> Result<PendingBroadcast<C>, Refusal> {
-        let waiting = self.ask(&command, Target::Route, Kind::Broadcast)?;
+        let waiting = self.ask(&command, Goal::Route, Kind::Broadcast)?;
         Ok(PendingBroadcast::new(waiting))
     }
 
@@ -135,7 +183,7 @@ impl Scope {
     /// # Errors
     /// Any [`CallError`].
     pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
-        self.call_at(Target::Route, &command)
+        self.call_at(Goal::Route, &command)
     }
 
     /// Measures a round trip to a manager's worker. A worker that is busy answers when it is not.
@@ -285,19 +333,57 @@ impl Scope {
         self.port.on_undelivered(Arc::new(callback));
     }
 
-    fn request_at<C: Command>(&self, target: Target, command: &C) -> Result<PendingReply<C::Reply>, Refusal> {
-        Ok(PendingReply::new(self.ask(command, target, Kind::Request)?, read_reply))
+    /// Leaves a value in this process, and gives the handle by which others call its methods: to be passed on in a command,
+    /// or given back in a reply. They run one after the other where handlers do. The value is dropped when nobody has a
+    /// handle to it any longer.
+    ///
+    /// # Errors
+    /// [`KeepError`]: too many are kept already.
+    pub fn remote<T: RemoteValue>(&self, value: T) -> Result<RemoteRef<T>, KeepError> {
+        RemoteRef::keep(self.estate(), value)
     }
 
-    fn call_at<C: Command>(&self, target: Target, command: &C) -> Result<C::Reply, CallError> {
+    /// What this process has of values.
+    pub(crate) fn estate(&self) -> &Arc<Estate> {
+        self.port.estate()
+    }
+
+    /// The scope of the handler that this thread runs, if it does.
+    pub(super) fn of_this_thread(port: Arc<dyn Port>) -> Self {
+        let (chain, deadline) = HANDLING.with_borrow(|it| (it.chain.clone(), it.deadline));
+        Self { chain, deadline, ..Self::new(port) }
+    }
+
+    pub(super) fn request_method<C: RemoteCommand>(
+        &self,
+        handle: &RemoteHandle,
+        method: &C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
+        let waiting = self.ask(method, Goal::Value(handle), Kind::Request)?;
+        Ok(PendingReply::new(waiting, read_reply))
+    }
+
+    pub(super) fn call_method<C: RemoteCommand>(
+        &self,
+        handle: &RemoteHandle,
+        method: &C,
+    ) -> Result<C::Reply, CallError> {
+        self.call_at(Goal::Value(handle), method)
+    }
+
+    fn request_at<C: Command>(&self, goal: Goal<'_>, command: &C) -> Result<PendingReply<C::Reply>, Refusal> {
+        Ok(PendingReply::new(self.ask(command, goal, Kind::Request)?, read_reply))
+    }
+
+    fn call_at<C: Command>(&self, goal: Goal<'_>, command: &C) -> Result<C::Reply, CallError> {
         let patience = self.limit(C::spec()).map_or(LONGEST, |limit| limit.saturating_add(GRACE));
-        let waiting = self.ask(command, target, Kind::Call)?.announced();
+        let waiting = self.ask(command, goal, Kind::Call)?.announced();
         PendingReply::new(waiting, read_reply).wait(patience)
     }
 
-    fn ask<C: Command>(&self, command: &C, target: Target, kind: Kind) -> Result<Waiting, Refusal> {
+    fn ask<C: Command>(&self, command: &C, goal: Goal<'_>, kind: Kind) -> Result<Waiting, Refusal> {
         let slot = Arc::new(Slot::default());
-        let call = self.offer(C::spec(), kind, target, command, Some(&slot))?;
+        let call = self.offer(C::spec(), kind, goal, command, Some(&slot))?;
         Ok(Waiting::new(Arc::clone(&self.port), slot, call, C::spec()))
     }
 
@@ -305,7 +391,7 @@ impl Scope {
         &self,
         spec: &'static CommandSpec,
         kind: Kind,
-        target: Target,
+        goal: Goal<'_>,
         command: &C,
         slot: Option<&Arc<Slot>>,
     ) -> Result<u64, Refusal> {
@@ -316,10 +402,11 @@ impl Scope {
         let limit = if kind == Kind::Send { None } else { self.limit(spec) };
         let time_left_us = limit.map_or(0, in_us);
         let chain = self.chain.clone();
+        let target = goal.target();
         let mut header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
         codec::lend_postcard(command, |payload, attached| {
             let payload = sendable(spec, payload)?;
-            header.attached = attached;
+            header.attached = goal.beside(attached);
             self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
         })
     }
@@ -393,8 +480,8 @@ impl Addressed<'_> {
         self.scope.offer(C::spec(), Kind::Send, self.target(), &command, None).map(drop)
     }
 
-    fn target(&self) -> Target {
-        Target::Named(self.manager.to_owned())
+    fn target(&self) -> Goal<'_> {
+        Goal::Named(self.manager)
     }
 }
 

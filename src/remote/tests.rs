@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::call_error::CallFacts;
+use super::estate::Estate;
 use super::port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 use super::scope::Scope;
 use super::signal::SignalPort;
@@ -21,6 +22,7 @@ mod broadcasts;
 mod chaining;
 mod deadlines;
 mod errors;
+mod handles;
 mod streams;
 
 /// Long enough for anything that happens at all.
@@ -41,6 +43,7 @@ struct CountAll {}
 /// A port that keeps what it is told; answers are put into the slots by hand.
 #[derive(Default)]
 struct ByHand {
+    estate: Arc<Estate>,
     sent: Mutex<Vec<(Header, Option<Arc<Slot>>)>>,
     told: Mutex<Vec<Told>>,
     on_undelivered: Mutex<Vec<OnUndelivered>>,
@@ -146,6 +149,10 @@ impl Port for ByHand {
 
     fn open_stream(&self, _: &str, _: ReadMode) -> Result<StreamParts, StreamError> {
         Err(StreamError::Closed)
+    }
+
+    fn estate(&self) -> &Arc<Estate> {
+        &self.estate
     }
 
     fn default_deadline(&self) -> Duration {

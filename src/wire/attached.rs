@@ -15,6 +15,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
 
 use super::codec::because;
+pub use super::handle::Handle;
 use super::ids::Generation;
 use super::schema::{Node, Schema, SchemaBuilder};
 
@@ -66,7 +67,7 @@ impl Eq for Buffer {}
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attached {
     /// Handles to far values.
-    pub handles: Vec<HandleId>,
+    pub handles: Vec<Handle>,
     /// Shared memory.
     pub buffers: Vec<Buffer>,
 }
@@ -124,7 +125,8 @@ impl fmt::Debug for Parcel {
 impl Serialize for Parcel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Attached { handles, buffers } = self.attached.as_deref().unwrap_or(&NOTHING);
-        let handles: Result<Vec<u32>, _> = handles.iter().map(|handle| attach_handle(*handle)).collect();
+        let handles: Result<Vec<u32>, _> =
+            handles.iter().map(|handle| attach_handle(handle.clone())).collect();
         let buffers: Result<Vec<u32>, _> =
             buffers.iter().map(|buffer| attach_buffer(buffer.clone())).collect();
         let fail = |why| S::Error::custom(because(why));
@@ -185,11 +187,11 @@ pub fn offering<X>(attached: Option<&Attached>, read: impl FnOnce() -> X) -> X {
 ///
 /// # Errors
 /// Why that is not possible, in words.
-pub fn attach_handle(handle: HandleId) -> Result<u32, &'static str> {
+pub fn attach_handle(handle: impl Into<Handle>) -> Result<u32, &'static str> {
     GATHERED.with_borrow_mut(|gathered| {
         let gathered =
             gathered.as_mut().ok_or("a handle can only travel in a command, its reply or a reply stream")?;
-        attach(&mut gathered.handles, handle, MAX_HANDLES, "one envelope carries at most 64 handles")
+        attach(&mut gathered.handles, handle.into(), MAX_HANDLES, "one envelope carries at most 64 handles")
     })
 }
 
@@ -223,12 +225,12 @@ fn attach<T>(list: &mut Vec<T>, item: T, most: usize, why: &'static str) -> Resu
 ///
 /// # Errors
 /// Why there is none, in words.
-pub fn offered_handle(at: u32) -> Result<HandleId, &'static str> {
+pub fn offered_handle(at: u32) -> Result<Handle, &'static str> {
     OFFERED.with_borrow(|offered| {
         let offered = offered
             .as_ref()
             .ok_or("a handle can only be read from a command, its reply or a reply stream")?;
-        offered.handles.get(at as usize).copied().ok_or("a handle is named that did not come with it")
+        offered.handles.get(at as usize).cloned().ok_or("a handle is named that did not come with it")
     })
 }
 

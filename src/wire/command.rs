@@ -44,6 +44,9 @@ pub enum Broadcast {}
 /// To the scope, in the coordinator process.
 #[derive(Debug)]
 pub enum ScopeLevel {}
+/// To whoever has the value of which it is a method; only its handle can ask for it.
+#[derive(Debug)]
+pub enum OfValue {}
 
 impl Delivery for Direct {
     const KIND: DeliveryKind = DeliveryKind::Direct;
@@ -54,6 +57,9 @@ impl Delivery for Broadcast {
 impl Delivery for ScopeLevel {
     const KIND: DeliveryKind = DeliveryKind::Scope;
 }
+impl Delivery for OfValue {
+    const KIND: DeliveryKind = DeliveryKind::Value;
+}
 impl OneHandler for Direct {}
 impl OneHandler for ScopeLevel {}
 
@@ -62,6 +68,7 @@ mod private {
     impl Sealed for super::Direct {}
     impl Sealed for super::Broadcast {}
     impl Sealed for super::ScopeLevel {}
+    impl Sealed for super::OfValue {}
 }
 
 /// The delivery of a command, as a value.
@@ -76,6 +83,8 @@ pub enum DeliveryKind {
     Broadcast,
     /// To the scope.
     Scope,
+    /// To whoever has a value, of which it is a method.
+    Value,
 }
 
 impl std::fmt::Display for DeliveryKind {
@@ -84,6 +93,7 @@ impl std::fmt::Display for DeliveryKind {
             Self::Direct => "direct",
             Self::Broadcast => "broadcast",
             Self::Scope => "scope",
+            Self::Value => "value",
         })
     }
 }

@@ -68,6 +68,20 @@ pub enum CoordinatorWord {
         /// The manager's name.
         manager: String,
     },
+    /// Nobody has a handle to these values of yours any longer.
+    Unheld {
+        /// Which, by key, and how many envelopes with a handle to each have come from you.
+        values: Vec<(u64, u64)>,
+    },
+    /// Somebody has a first handle to a value of yours that wants to know, or no longer has one.
+    Holder {
+        /// The value's key.
+        key: u64,
+        /// Who it is.
+        holder: String,
+        /// Whether there is one.
+        is_connected: bool,
+    },
 }
 
 /// A set of signals, as its publisher finds it.
@@ -135,6 +149,8 @@ pub struct Configure {
     pub restarts_on_panic: bool,
     /// The folder in which the rig keeps its state from run to run.
     pub state_dir: String,
+    /// How many values it keeps for others.
+    pub max_remote_values: u32,
 }
 
 /// What a manager tells its coordinator.
@@ -253,6 +269,24 @@ pub enum ManagerWord {
     },
     /// The page for its signals is mapped: it can be sealed and handed to readers.
     SignalsMapped,
+    /// Values of others are held here no longer.
+    Released {
+        /// Which, each with the number of envelopes in which it had come.
+        values: Vec<ReleasedValue>,
+    },
+}
+
+/// A value that a process holds no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, labrig::Schema)]
+pub struct ReleasedValue {
+    /// The place of its owner.
+    pub owner: u16,
+    /// Which life of it.
+    pub generation: u32,
+    /// The value's key there.
+    pub key: u64,
+    /// In how many envelopes it had come.
+    pub count: u64,
 }
 
 /// The envelope of a word.

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attached::Parcel;
-use super::codec;
+use super::attached::{Attached, Parcel};
+use super::codec::{self, CodecId, DecodeError};
 use super::envelope::{Kind, MAX_PAYLOAD_BYTES};
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::refusal::Refusal;
+use super::schema::TypeSchema;
 
 /// Why a command that was accepted, or offered, was not done.
 ///
@@ -34,6 +35,16 @@ pub enum NotDone {
     },
 }
 
+impl NotDone {
+    /// The handler's own error, when it crosses whole: handles and buffers may travel beside it.
+    pub(crate) fn error_mut(&mut self) -> Option<&mut Parcel> {
+        match self {
+            Self::Failed(Failure { kind: FailureKind::Typed { value, .. }, .. }) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 /// How a command ended: the reply, or why there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
@@ -48,20 +59,33 @@ pub enum Ending {
 pub fn answer(end: Result<Parcel, NotDone>) -> (Kind, Parcel) {
     let (kind, payload) = match end {
         Ok(reply) => (Kind::Done, reply),
-        Err(why) => (Kind::Ended, write(&why).into()),
+        Err(why) => (Kind::Ended, write_not_done(&why)),
     };
     match payload.len() {
         0..=MAX_PAYLOAD_BYTES => (kind, payload),
         bytes => {
             let text =
                 format!("the handler has run, but its answer of {bytes} bytes exceeds {MAX_PAYLOAD_BYTES}");
-            (Kind::Ended, write(&NotDone::Failed(Failure::text(text))).into())
+            (Kind::Ended, write_not_done(&NotDone::Failed(Failure::text(text))))
         }
     }
 }
 
-fn write(why: &NotDone) -> Vec<u8> {
-    codec::to_postcard(why).expect("an ending holds only plain values, which postcard writes")
+/// Why a command was not done, as it travels. An error that carries more than one envelope can is left out.
+pub fn write_not_done(why: &NotDone) -> Parcel {
+    codec::pack(why, CodecId::Postcard).unwrap_or_else(|error| {
+        let failure = Failure::text(format!("its error cannot travel: {}", error.reason));
+        let bytes = codec::to_postcard(&NotDone::Failed(failure));
+        bytes.expect("a failure that is text holds only plain values, which postcard writes").into()
+    })
+}
+
+/// Reads why a command was not done, with what came beside that.
+///
+/// # Errors
+/// [`DecodeError`], when the bytes do not say so.
+pub fn read_not_done(bytes: &[u8], attached: Option<&Attached>) -> Result<NotDone, DecodeError> {
+    codec::unpack(bytes, attached, CodecId::Postcard, TypeSchema::known::<NotDone>())
 }
 
 /// How far a handler has come with a command.

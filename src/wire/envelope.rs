@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 
 use smallvec::SmallVec;
 
-use super::attached::{Attached, Buffer, HandleId, MAX_BUFFERS, MAX_HANDLES, Parcel};
+use super::attached::{Attached, Buffer, Handle, HandleId, MAX_BUFFERS, MAX_HANDLES, Parcel};
 use super::codec::CodecId;
 use super::ids::{CommandId, Generation};
 
@@ -251,7 +251,7 @@ impl Header {
             bytes.extend_from_slice(&hop.who.to_le_bytes());
             bytes.extend_from_slice(&hop.command.0.to_le_bytes());
         }
-        for handle in handles {
+        for Handle { id: handle, .. } in handles {
             bytes.extend_from_slice(&handle.owner.to_le_bytes());
             bytes.extend_from_slice(&handle.generation.0.to_le_bytes());
             bytes.extend_from_slice(&handle.key.to_le_bytes());
@@ -439,7 +439,7 @@ impl<'a> Reader<'a> {
         if usize::from(announced) != buffers.len() {
             return Err(EnvelopeError::Buffers { announced, found: buffers.len() });
         }
-        let handles = (0..handles).map(|_| self.handle()).collect::<Result<_, _>>()?;
+        let handles = (0..handles).map(|_| self.handle().map(Into::into)).collect::<Result<_, _>>()?;
         Ok(Attached { handles, buffers }.boxed())
     }
 

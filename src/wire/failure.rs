@@ -9,7 +9,8 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::codec;
+use super::attached::Parcel;
+use super::codec::{self, CodecId};
 use super::ids::Site;
 use super::schema::{Node, Schema, TypeSchema, short_path};
 
@@ -37,8 +38,8 @@ pub enum FailureKind {
         path: String,
         /// Its fingerprint.
         fingerprint: u64,
-        /// The value, by postcard.
-        value: Vec<u8>,
+        /// The value, by postcard, with what travels beside it.
+        value: Parcel,
     },
     /// The handler returned an error that has only text.
     Text,
@@ -78,7 +79,7 @@ impl Failure {
         if schema.root == Node::Text {
             return Self::text(text);
         }
-        match codec::to_postcard(error) {
+        match codec::pack(error, CodecId::Postcard) {
             Ok(value) => {
                 let kind = FailureKind::Typed {
                     path: schema.root.identity(),
@@ -98,7 +99,7 @@ impl Failure {
         if *path != schema.root.identity() || *fingerprint != schema.fingerprint() {
             return None;
         }
-        codec::from_postcard(value, &schema).ok()
+        codec::unpack(value, value.attached.as_deref(), CodecId::Postcard, &schema).ok()
     }
 
     /// The short name of the error's type, when it has one.

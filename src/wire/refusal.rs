@@ -148,6 +148,23 @@ pub enum Refusal {
         /// The command's name.
         command: String,
     },
+    /// The value is gone, with the life of the process that had it or because nobody held it any longer. No other
+    /// value ever takes its place: ask for a new handle.
+    #[error("`{command}` was refused: `{handle}` is stale, its value is gone")]
+    StaleHandle {
+        /// The handle, as it prints.
+        handle: String,
+        /// The method's name.
+        command: String,
+    },
+    /// The method changes its value, and the handle is read-only.
+    #[error("`{command}` was refused: it changes its value, and `{handle}` is read-only")]
+    ReadOnlyHandle {
+        /// The handle, as it prints.
+        handle: String,
+        /// The method's name.
+        command: String,
+    },
 }
 
 impl Refusal {
@@ -170,7 +187,9 @@ impl Refusal {
             | Self::PipeFull { command }
             | Self::WouldDeadlock { command, .. }
             | Self::NotPresent { command, .. }
-            | Self::Inactive { command, .. } => Some(command),
+            | Self::Inactive { command, .. }
+            | Self::StaleHandle { command, .. }
+            | Self::ReadOnlyHandle { command, .. } => Some(command),
         }
     }
 

@@ -127,13 +127,13 @@ pub(crate) fn scope(name: &str, commands: &[&CommandSpec]) -> ScopeDescription {
 
 /// What this program contains.
 pub(crate) fn here(kinds: Vec<KindDescription>, scopes: Vec<ScopeDescription>) -> ProgramManifest {
-    ProgramManifest { program: None, manifest: Manifest { kinds, scopes } }
+    ProgramManifest { program: None, manifest: Manifest { kinds, scopes, methods: Vec::new() } }
 }
 
 /// What the program `/opt/<name>` contains.
 pub(crate) fn program(name: &str, kinds: Vec<KindDescription>) -> ProgramManifest {
     ProgramManifest {
         program: Some(format!("/opt/{name}").into()),
-        manifest: Manifest { kinds, scopes: Vec::new() },
+        manifest: Manifest { kinds, ..Manifest::default() },
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use labrig::coordinator::router::{
-    Caller, Effect, Gauge, Life, Moment, Remembered, Route, Router, Station, TracedEnding,
+    Caller, Effect, Gauge, HolderNews, Life, Moment, Remembered, Route, Router, Station, TracedEnding,
 };
 use labrig::remote::scope::Ping;
 use labrig::remote::{Answer, StreamNews};
@@ -42,6 +42,8 @@ pub(crate) const SET_LIGHT: CommandId = CommandId(5);
 pub(crate) const SAVE: CommandId = CommandId(6);
 /// Known, and served by nobody.
 pub(crate) const GHOST: CommandId = CommandId(7);
+/// A method of a value, to whoever has that.
+pub(crate) const HEIGHT: CommandId = CommandId(9);
 /// Known to nobody.
 pub(crate) const UNKNOWN: CommandId = CommandId(8);
 
@@ -136,7 +138,7 @@ pub(crate) struct Bench {
 }
 
 fn routes() -> HashMap<CommandId, Route> {
-    use DeliveryKind::{Broadcast, Direct, Scope};
+    use DeliveryKind::{Broadcast, Direct, Scope, Value};
     use Overflow::{DropOldest, KeepLatest, Refuse};
     let route = |id, name: &str, delivery, overflow, stations: &[usize]| {
         let (name, stations) = (name.to_owned(), stations.to_vec());
@@ -151,6 +153,7 @@ fn routes() -> HashMap<CommandId, Route> {
         route(SET_LIGHT, "SetLight", Broadcast, Refuse, &[CAMERA, STAGE_X, STAGE_Y]),
         route(SAVE, "Save", Scope, Refuse, &[SCOPE]),
         route(GHOST, "Ghost", Direct, Refuse, &[]),
+        route(HEIGHT, "Table::height", Value, Refuse, &[]),
     ])
 }
 
@@ -367,6 +370,7 @@ pub(crate) struct News {
     pub(crate) orders: Vec<(u64, CommandId)>,
     pub(crate) leaving: Vec<usize>,
     pub(crate) failed_tasks: Vec<usize>,
+    pub(crate) holders: Vec<HolderNews>,
 }
 
 impl News {
@@ -384,6 +388,7 @@ impl News {
             Effect::Order { call, order, .. } => self.orders.push((call, order)),
             Effect::TaskFailed { station, .. } => self.failed_tasks.push(station),
             Effect::LeavesSafeState(station) => self.leaving.push(station),
+            Effect::Holders(news) => self.holders.extend(news),
         }
     }
 

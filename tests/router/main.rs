@@ -15,6 +15,7 @@ mod safety;
 mod streams;
 mod tracing;
 mod undelivered;
+mod values;
 mod waiting;
 mod world;
 

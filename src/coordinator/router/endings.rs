@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::station::Ordered;
 use super::streaming::Window;
 use super::terms::{TracedEnding, word_for};
+use super::values::place_of;
 use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, Stand};
 use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
     CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Parcel, Refusal, Target,
-    TypeSchema, UndeliveredReason, codec,
+    UndeliveredReason, ending,
 };
 
 impl Router {
@@ -24,7 +25,7 @@ impl Router {
         let ending = match header.kind {
             _ if payload.len() > MAX_PAYLOAD_BYTES => too_large(payload.len()),
             Kind::Done => Ending::Done(header.parcel(payload)),
-            _ => Ending::NotDone(read_not_done(payload)?),
+            _ => Ending::NotDone(read_not_done(header, payload)?),
         };
         self.settle(index, header, ending);
         self.worked_off(index, header);
@@ -54,6 +55,7 @@ impl Router {
             _ => UndeliveredReason::Lost,
         };
         self.waits.forget(index);
+        self.holders.gone(place_of(index));
         self.stations[index].life = Life::Dead;
         self.give_back(index, taken);
         match returns {
@@ -190,7 +192,7 @@ impl Router {
         let Answer::One { ending, by, generation, chain } = answer else { return };
         let (kind, Parcel { bytes, attached }) = match ending {
             Ending::Done(reply) => (Kind::Done, reply),
-            Ending::NotDone(why) => (Kind::Ended, write_not_done(&why).into()),
+            Ending::NotDone(why) => (Kind::Ended, ending::write_not_done(&why)),
         };
         let target = if by.is_empty() { Target::Route } else { Target::Named(by.to_string()) };
         let header = Header { codec, generation, correlation, target, chain, attached, ..Header::new(kind) };
@@ -242,7 +244,7 @@ impl Router {
             let text = "the handler has run, but too many buffers wait for its caller already";
             let why = NotDone::Failed(Failure::text(text));
             let header = Header { kind: Kind::Ended, attached: None, ..header.clone() };
-            station.push_word(header.seal(&write_not_done(&why)).into());
+            station.push_word(header.seal(&ending::write_not_done(&why)).into());
             self.effects.push(Effect::Flush(index));
             return;
         }
@@ -260,7 +262,7 @@ impl Router {
         }
         let header =
             Header { correlation: asked.correlation, command: asked.command, ..Header::new(Kind::Ended) };
-        self.answer_manager(index, generation, &header, &write_not_done(&NotDone::Refused(refusal)));
+        self.answer_manager(index, generation, &header, &ending::write_not_done(&NotDone::Refused(refusal)));
     }
 }
 
@@ -275,14 +277,7 @@ pub(super) fn too_large(bytes: usize) -> Ending {
     Ending::NotDone(NotDone::Failed(Failure::text(text)))
 }
 
-fn write_not_done(why: &NotDone) -> Vec<u8> {
-    codec::to_postcard(why).unwrap_or_else(|error| {
-        log::error!("an ending cannot be written: {error}");
-        Vec::new()
-    })
-}
-
-fn read_not_done(payload: &[u8]) -> Result<NotDone, EnvelopeError> {
-    codec::from_postcard(payload, TypeSchema::known::<NotDone>())
+fn read_not_done(header: &Header, payload: &[u8]) -> Result<NotDone, EnvelopeError> {
+    ending::read_not_done(payload, header.attached.as_deref())
         .map_err(|error| EnvelopeError::Payload { reason: error.to_string() })
 }

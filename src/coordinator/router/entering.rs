@@ -82,7 +82,7 @@ impl Router {
         if header.kind == Kind::Broadcast {
             return self.broadcast(part, gauge);
         }
-        let station = self.station_for(header)?;
+        let station = self.station_for(caller, header)?;
         if header.kind == Kind::Call {
             self.check_wait(caller, station).map_err(|cycle| {
                 let command = command();

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::{Route, Router, Station};
+use super::{Caller, Route, Router, Station};
 use crate::remote::orders;
-use crate::wire::{CommandId, CommandSpec, Header, ManagerName, Refusal, Target};
+use crate::wire::{CommandId, CommandSpec, DeliveryKind, Header, ManagerName, Refusal, Target};
 
 impl Router {
     /// The one station that is to handle a direct or scope command.
-    pub(super) fn station_for(&self, header: &Header) -> Result<usize, Refusal> {
+    pub(super) fn station_for(&self, caller: Caller, header: &Header) -> Result<usize, Refusal> {
         let command = || self.command_name(header.command);
         if header.command == self.ping.id {
             return self.addressed(header);
@@ -18,6 +18,7 @@ impl Router {
         let route = self.routes.get(&header.command);
         let route = route.ok_or_else(|| Refusal::UnknownCommand { command: command() })?;
         match (&header.target, route.stations.as_slice()) {
+            _ if route.delivery == DeliveryKind::Value => self.owner_for(caller, header),
             (Target::Named(_), serving) => match self.addressed(header)? {
                 index if self.members_of(index).any(|member| serving.binary_search(&member).is_ok()) => {
                     Ok(index)

@@ -81,7 +81,7 @@ pub(super) struct Entrant {
 pub(super) enum Advanced {
     Nothing,
     /// An answer or a control word, by its bytes.
-    Word(Vec<u8>),
+    Word(Parcel),
     /// A command, and its number among those that did.
     Command(Queued, u64),
 }
@@ -361,7 +361,7 @@ impl Station {
     /// The front has gone into the pipe; says what that was.
     pub(super) fn advance(&mut self, done: impl FnOnce() -> u64) -> Advanced {
         let Some(front) = self.queue.pop() else { return Advanced::Nothing };
-        let Some(command) = front.command else { return Advanced::Word(front.parcel.bytes) };
+        let Some(command) = front.command else { return Advanced::Word(front.parcel) };
         self.commands_queued -= 1;
         self.sent += 1;
         if front.is_hazardous {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::holders::HolderNews;
 use crate::remote::{Answer, StreamNews};
 use crate::wire::{
     CodecId, CommandId, DeliveryKind, Ending, Failure, Generation, NotDone, Overflow, Progress, Undelivered,
@@ -104,6 +105,8 @@ pub enum Effect {
         /// Why.
         failure: Box<Failure>,
     },
+    /// Those who have values are to know who holds them.
+    Holders(Vec<HolderNews>),
     /// A call has ended, and endings are traced.
     Traced(Box<TracedEnding>),
 }

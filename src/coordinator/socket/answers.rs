@@ -192,6 +192,8 @@ fn cure(refusal: &Refusal) -> (&'static str, Option<String>) {
         Refusal::PipeFull { .. } => ("pipe-full", None),
         Refusal::WouldDeadlock { .. } => ("would-deadlock", None),
         Refusal::NotPresent { .. } => ("not-present", None),
+        Refusal::StaleHandle { .. } => ("stale-handle", None),
+        Refusal::ReadOnlyHandle { .. } => ("read-only-handle", None),
         Refusal::Inactive { manager, .. } => {
             ("inactive", Some(format!("look at the hardware, then `labrig arm {manager}`")))
         }

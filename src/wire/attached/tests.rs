@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for Beside {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fail = |why| D::Error::custom(because(why));
         match <(bool, u32)>::deserialize(deserializer)? {
-            (true, at) => offered_handle(at).map(Self::Handle).map_err(fail),
+            (true, at) => offered_handle(at).map(|handle| Self::Handle(handle.id)).map_err(fail),
             (false, at) => offered_buffer(at).map(Self::Buffer).map_err(fail),
         }
     }
@@ -63,7 +63,7 @@ fn what_travels_beside_a_value_comes_back_with_it() {
         Beside::Buffer(first.clone()),
     ];
     let parcel = codec::pack(&sent[..], CodecId::Postcard).expect("it can be written");
-    let attached = Attached { handles: vec![handle(7)], buffers: vec![first, second] };
+    let attached = Attached { handles: vec![handle(7).into()], buffers: vec![first, second] };
     assert_eq!(parcel.attached.as_deref(), Some(&attached), "a buffer travels once");
     assert_eq!(read(&parcel, Some(&attached)).as_deref(), Ok(&sent[..]));
 }
@@ -90,8 +90,8 @@ fn who_writes_a_value_within_another_writes_two() {
         attach_handle(handle(3)).expect("a place");
         inner
     });
-    assert_eq!(inner.map(|it| it.handles), Some(vec![handle(2)]));
-    assert_eq!(outer.map(|it| it.handles), Some(vec![handle(1), handle(3)]));
+    assert_eq!(inner.map(|it| it.handles), Some(vec![handle(2).into()]));
+    assert_eq!(outer.map(|it| it.handles), Some(vec![handle(1).into(), handle(3).into()]));
     let panicked = std::panic::catch_unwind(|| gathering(|| panic!("while writing")));
     assert!(panicked.is_err() && attach_handle(handle(4)).is_err(), "the place is shut again");
 }
@@ -117,7 +117,7 @@ fn an_envelope_carries_so_much_and_no_more() {
 #[test]
 fn a_parcel_in_another_keeps_what_travels_beside_it() {
     let parcel = |key, buffer| {
-        let attached = Attached { handles: vec![handle(key)], buffers: vec![buffer] }.boxed();
+        let attached = Attached { handles: vec![handle(key).into()], buffers: vec![buffer] }.boxed();
         Parcel { bytes: vec![9], attached }
     };
     let two = vec![parcel(1, buffer()), parcel(2, buffer()), vec![8].into()];

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn handles(count: u16) -> Vec<HandleId> {
-    (0..count).map(|owner| HandleId { owner, generation: Generation(6), key: 0x0807 }).collect()
+fn handles(count: u16) -> Vec<Handle> {
+    (0..count).map(|owner| HandleId { owner, generation: Generation(6), key: 0x0807 }.into()).collect()
 }
 
 fn full_header() -> Header {

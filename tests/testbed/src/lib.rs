@@ -15,6 +15,7 @@ pub mod patient;
 pub mod procedures;
 pub mod ringer;
 pub mod sharer;
+pub mod shelf;
 pub mod stirrer;
 pub mod streamer;
 pub mod study;

@@ -22,6 +22,7 @@ mod pooling;
 mod pressure;
 mod procedures;
 mod rejoining;
+mod remote_values;
 mod restarts;
 mod retrying;
 mod routing;

@@ -78,6 +78,7 @@ impl Manager {
             watchdog_ms: 2_000,
             lease_ms: 250,
             restarts_on_panic: false,
+            max_remote_values: 65_536,
         }
     }
 

@@ -1,0 +1,19 @@
+//! A hook that answers, though nobody asks it.
+
+use labrig::remote;
+
+struct LookupTable;
+
+#[remote]
+impl LookupTable {
+    fn height(&self) -> f64 {
+        0.0
+    }
+
+    #[remote(connected)]
+    fn held(&mut self) -> bool {
+        true
+    }
+}
+
+fn main() {}
