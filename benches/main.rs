@@ -18,6 +18,7 @@ mod managers;
 mod rigs;
 mod round_trip;
 mod sends;
+mod shared;
 mod signals;
 mod startup;
 mod tracker;
@@ -58,6 +59,7 @@ fn measure() {
     startup::bench(&mut criterion, &mut figures);
     tracker::bench(&mut criterion, &mut figures);
     signals::bench(&mut criterion, &mut figures);
+    shared::bench(&mut criterion, &mut figures);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
     death::bench(&mut criterion, &mut of_deaths);
