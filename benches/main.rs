@@ -19,6 +19,7 @@ mod managers;
 mod rigs;
 mod round_trip;
 mod sends;
+mod shared;
 mod signals;
 mod startup;
 mod tracker;
@@ -61,6 +62,7 @@ fn measure() {
     tracker::bench(&mut criterion, &mut figures);
     signals::bench(&mut criterion, &mut figures);
     arrays::bench(&mut criterion, &mut of_arrays);
+    shared::bench(&mut criterion, &mut figures);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
     death::bench(&mut criterion, &mut of_deaths);

@@ -68,7 +68,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         },
         Ok(Verb::Env(arguments)) => env::env(program, &arguments),
         Ok(Verb::Commands(arguments)) => match arguments.rig {
-            None => check::commands(program, &arguments.check, arguments.signals),
+            None => check::commands(program, &arguments.check, arguments.listing()),
             Some(_) => asking::commands(arguments),
         },
         Ok(Verb::Status(arguments)) => asking::status(&arguments),

@@ -47,6 +47,7 @@ mod shared;
 mod signal_page;
 mod signal_wait;
 mod slot;
+mod stack;
 mod status_page;
 mod table;
 mod value;
@@ -82,6 +83,7 @@ pub use signal_page::{
 };
 pub use signal_wait::Roused;
 pub use slot::{Capture, FrameSlot};
+pub use stack::{Stack, StackError};
 pub use status_page::{Activity, StatusPage, StatusPageError, Urgent};
 pub use table::{Entry, Occupancy, Scan, TableFull, VersionedTable};
 pub use value::{LatestValue, ValueError};

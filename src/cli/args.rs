@@ -105,6 +105,14 @@ pub(super) struct CheckArgs {
     pub(super) json: bool,
 }
 
+/// What `commands` is to print.
+#[derive(Clone, Copy)]
+pub(super) enum Listing {
+    Routes,
+    Signals,
+    Shared,
+}
+
 #[derive(Args, Debug, Default)]
 pub(super) struct CommandsArgs {
     #[command(flatten)]
@@ -112,12 +120,25 @@ pub(super) struct CommandsArgs {
     /// Print the signals that managers publish instead
     #[arg(long, conflicts_with = "rig")]
     pub(super) signals: bool,
+    /// Print the objects that managers share instead: time series, tables, datasets, values, counters
+    #[arg(long, conflicts_with_all = ["rig", "signals"])]
+    pub(super) shared: bool,
     /// Ask a running rig instead: its name, or the path of its socket
     #[arg(long, value_name = "NAME|PATH", conflicts_with = "config")]
     pub(super) rig: Option<String>,
     /// Look for running rigs below this folder instead of the user's runtime folder
     #[arg(long, value_name = "DIR", requires = "rig")]
     pub(super) runtime_dir: Option<PathBuf>,
+}
+
+impl CommandsArgs {
+    pub(super) fn listing(&self) -> Listing {
+        match (self.signals, self.shared) {
+            (true, _) => Listing::Signals,
+            (_, true) => Listing::Shared,
+            _ => Listing::Routes,
+        }
+    }
 }
 
 #[derive(Args, Debug, Default)]

@@ -50,7 +50,7 @@ pub(super) fn signals(arguments: &RigArgs) -> ExitCode {
 
 /// `commands --rig`: what a running rig can be asked for.
 pub(super) fn commands(arguments: CommandsArgs) -> ExitCode {
-    let CommandsArgs { check, rig, runtime_dir, signals: _ } = arguments;
+    let CommandsArgs { check, rig, runtime_dir, signals: _, shared: _ } = arguments;
     let rig = RigArgs { rig, runtime_dir, json: check.json };
     let asked = connect(&rig).and_then(|mut connection| connection.ask_plainly(&Request::Commands {}));
     say(asked, rig.json, |told| (listed(told), exit::CLEAN))

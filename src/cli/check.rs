@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, Listing};
 use super::{Program, checking, exit, topology};
 use crate::config::Report;
 use crate::coordinator::{Proof, Rig};
@@ -25,8 +25,8 @@ pub(super) fn check(program: Program, arguments: &CheckArgs) -> ExitCode {
     print(&text, if report.is_clean() { exit::CLEAN } else { exit::REFUSED })
 }
 
-/// Prints the route table, or the signals; a rig with faults has none worth printing.
-pub(super) fn commands(program: Program, arguments: &CheckArgs, is_of_signals: bool) -> ExitCode {
+/// Prints the route table, the signals or the shared objects; a rig with faults has none worth printing.
+pub(super) fn commands(program: Program, arguments: &CheckArgs, listing: Listing) -> ExitCode {
     let proof = match prove(program, arguments) {
         Ok(proof) => proof,
         Err(code) => return code,
@@ -36,11 +36,13 @@ pub(super) fn commands(program: Program, arguments: &CheckArgs, is_of_signals: b
         return print(&text, exit::REFUSED);
     }
     let table = proof.registry.bind(&proof.plan);
-    let text = match (is_of_signals, arguments.json) {
-        (false, false) => table.to_string(),
-        (false, true) => table.to_json().to_string(),
-        (true, false) => table.signals_text(),
-        (true, true) => table.signals_json().to_string(),
+    let text = match (listing, arguments.json) {
+        (Listing::Routes, false) => table.to_string(),
+        (Listing::Routes, true) => table.to_json().to_string(),
+        (Listing::Signals, false) => table.signals_text(),
+        (Listing::Signals, true) => table.signals_json().to_string(),
+        (Listing::Shared, false) => table.shares_text(),
+        (Listing::Shared, true) => table.shares_json().to_string(),
     };
     print(&text, exit::CLEAN)
 }

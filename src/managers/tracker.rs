@@ -1,4 +1,4 @@
-//! The tracker: finds particles in every frame of a stream and writes them to a table.
+//! The tracker: finds particles in every frame of a stream, shares them as rows, and writes them to a table.
 //!
 //! `locate` is the method of Crocker and Grier, a pure function of an image; `manager` feeds it frames and
 //! `table` keeps what it finds.
@@ -20,7 +20,9 @@ pub mod settings;
 mod shape;
 mod signals;
 mod table;
+mod track;
 
 pub use commands::{Tracked, WhatIsTracked};
 pub use manager::{Tracker, TrackerConfig};
 pub use signals::TrackerSignals;
+pub use track::Track;

@@ -4,6 +4,7 @@
 //! looks anything up by name later. Nothing here decides what is allowed: that is the proof's.
 
 mod print;
+mod shares;
 mod signals;
 
 pub use signals::{SignalEntry, UnknownSignal, type_name};

@@ -8,6 +8,7 @@ use super::layout::{CURSOR_MAGIC, CursorAbout, CursorPage, CursorPlace, LAYOUT_V
 use super::mapping::Mapping;
 use super::ring::RingMemory;
 use super::segment::{PAGE_BYTES, Segment, SegmentCreateError, SegmentOpenError};
+use super::stack::last_of;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 
@@ -159,7 +160,7 @@ pub struct CursorCounts {
     pub start: u64,
     /// It is done with everything below; the frames from here to the ring's head are still before it.
     pub position: u64,
-    /// The frame it holds out of order (readers of the latest frame hold all theirs like that).
+    /// The frame it holds out of order (readers of the latest frame hold all theirs like that); of a stack, the last.
     pub pinned: Option<u64>,
     /// Whether it sleeps.
     pub is_waiting: bool,
@@ -219,7 +220,7 @@ impl CursorMemory {
             state: self.map.state(),
             start: about.start.load(Ordering::Relaxed),
             position: place.position.load(Ordering::Acquire),
-            pinned: pin.checked_sub(1),
+            pinned: last_of(pin).checked_sub(1),
             is_waiting: place.waiting.load(Ordering::Relaxed) != 0,
             taken: place.taken.load(Ordering::Relaxed),
             skipped: place.skipped.load(Ordering::Relaxed),

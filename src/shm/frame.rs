@@ -3,7 +3,7 @@
 //! A [`Frame`] is a view of memory that it keeps from changing until it is dropped. Nothing here knows what a picture
 //! shows or how it is stored on disk.
 
-use super::reader::Hold;
+use super::reader::{Held, Hold, Reader};
 
 /// How one pixel is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,6 +149,8 @@ pub struct Frame<'a> {
 #[derive(Debug)]
 enum Pixels<'a> {
     Shared(Hold<'a>),
+    /// One of a stack, which holds it.
+    Stacked(&'a Reader, Held),
     Ordinary(&'a [u8]),
 }
 
@@ -173,6 +175,10 @@ impl<'a> Frame<'a> {
         Self { meta, pixels: Pixels::Shared(hold) }
     }
 
+    pub(super) fn of_stack(meta: FrameMeta, reader: &'a Reader, held: Held) -> Self {
+        Self { meta, pixels: Pixels::Stacked(reader, held) }
+    }
+
     /// What is known about it.
     #[must_use]
     pub fn meta(&self) -> &FrameMeta {
@@ -184,6 +190,7 @@ impl<'a> Frame<'a> {
     pub fn bytes(&self) -> &[u8] {
         match &self.pixels {
             Pixels::Shared(hold) => hold.pixels(),
+            Pixels::Stacked(reader, held) => reader.pixels_of(*held, self.meta.bytes),
             Pixels::Ordinary(pixels) => pixels,
         }
     }
@@ -222,6 +229,7 @@ impl<'a> Frame<'a> {
     pub fn is_whole(&self) -> bool {
         match &self.pixels {
             Pixels::Shared(hold) => hold.is_whole(),
+            Pixels::Stacked(reader, held) => reader.is_still(*held),
             Pixels::Ordinary(_) => true,
         }
     }

@@ -19,7 +19,7 @@ pub(super) const RING_MAGIC: u64 = u64::from_le_bytes(*b"labrigFR");
 /// `labrigCU` as a number: the first word of a cursor.
 pub(super) const CURSOR_MAGIC: u64 = u64::from_le_bytes(*b"labrigCU");
 /// Raised with every change of this file.
-pub(super) const LAYOUT_VERSION: u32 = 4;
+pub(super) const LAYOUT_VERSION: u32 = 5;
 
 /// Added to the mark of a slot whose frame is still there but must not be taken up any more.
 pub(super) const TAKING: u64 = 1 << 63;
@@ -151,7 +151,7 @@ pub(super) struct CursorPlace {
     pub(super) state: AtomicU32,
     /// Everything below is released. Written by the producer once, before the reader has joined.
     pub(super) position: AtomicU64,
-    /// The mark of the frame that is held whatever the position, 0 for none.
+    /// The mark of the frame that is held whatever the position, 0 for none; of a stack, as `stack` tells.
     pub(super) pin: AtomicU64,
     /// The number of the reader's present sleep, 0 while it is awake.
     pub(super) waiting: AtomicU64,

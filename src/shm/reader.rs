@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// How often a reader tries to catch the newest frame before it lets its caller do something else. Each failure means
 /// that the producer has published another one in the meantime.
-const CATCHES: u32 = 1000;
+pub(super) const CATCHES: u32 = 1000;
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +34,17 @@ pub enum Wake {
 
 /// The frame that a reader holds.
 #[derive(Debug, Clone, Copy)]
-struct Held {
-    slot: usize,
-    mark: u64,
-    is_pinned: bool,
+pub(super) struct Held {
+    pub(super) slot: usize,
+    pub(super) mark: u64,
+    pub(super) is_pinned: bool,
 }
 
 /// Looks at the frames of a ring, by the mode of its cursor. Dropping it leaves the ring for good.
 #[derive(Debug)]
 pub struct Reader {
-    ring: RingMap,
-    cursor: CursorMap,
+    pub(super) ring: RingMap,
+    pub(super) cursor: CursorMap,
     data: Doorbell,
     space: Doorbell,
     has_joined: bool,
@@ -184,15 +184,19 @@ impl Reader {
     #[must_use]
     pub fn prepare_to_wait(&mut self) -> bool {
         self.release();
-        self.sleeps += 1;
-        self.cursor.place().waiting.store(self.sleeps, Ordering::Relaxed);
-        // Pairs with the fence of a producer that publishes or ends: it sees the flag, or its word is seen here.
-        see_each_other();
+        self.announce_sleep();
         let may_sleep = self.look().is_none();
         if !may_sleep {
             self.cursor.place().waiting.store(0, Ordering::Relaxed);
         }
         may_sleep
+    }
+
+    pub(super) fn announce_sleep(&mut self) {
+        self.sleeps += 1;
+        self.cursor.place().waiting.store(self.sleeps, Ordering::Relaxed);
+        // Pairs with the fence of a producer that publishes or ends: it sees the flag, or its word is seen here.
+        see_each_other();
     }
 
     /// Ends a sleep: takes the announcement back and silences the bell. Look for news afterwards, whatever woke you.
@@ -240,13 +244,28 @@ impl Reader {
     }
 
     /// Whether the producer takes this reader into account; once it does, the reader knows where it starts.
-    fn join(&mut self) -> bool {
-        if self.cursor.state() != CursorState::Joined {
+    pub(super) fn join(&mut self) -> bool {
+        if !self.has_joined() {
             return false;
         }
         self.position = self.next_sequence();
         self.has_joined = true;
         true
+    }
+
+    pub(super) fn has_joined(&self) -> bool {
+        self.cursor.state() == CursorState::Joined
+    }
+
+    /// The first frame that it is not done with, once it has joined.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Holds that until it is released.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = Some(held);
+        self.is_lively = true;
     }
 
     /// The first frame that it is not done with. The producer decides where a reader starts, once.
@@ -301,8 +320,12 @@ impl Reader {
     }
 
     /// Where the frame with this mark lies and what is known about it, if it is there and makes sense.
-    fn inspect(&self, mark: u64) -> Option<(usize, FrameMeta)> {
-        let slot = self.ring.find(mark - 1)?;
+    pub(super) fn inspect(&self, mark: u64) -> Option<(usize, FrameMeta)> {
+        self.inspect_slot(self.ring.find(mark - 1)?, mark)
+    }
+
+    /// The same, if it lies in that slot.
+    pub(super) fn inspect_slot(&self, slot: usize, mark: u64) -> Option<(usize, FrameMeta)> {
         let words = self.ring.slot(slot);
         // Acquire: the pixels and words that were written before the mark are visible from here on.
         if acquire_u64(&words.mark) != mark {
@@ -317,13 +340,12 @@ impl Reader {
         if meta.sequence >= self.position {
             add(&self.cursor.place().taken, 1);
         }
-        self.held = Some(held);
-        self.is_lively = true;
+        self.hold(held);
         Frame::held(meta, Hold { reader: self, held, bytes: meta.bytes })
     }
 
     /// Gives the held frame back, if there is one, and with it everything below.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         let Some(held) = self.held.take() else { return };
         if held.mark > self.position {
             self.position = held.mark;
@@ -337,7 +359,7 @@ impl Reader {
         }
     }
 
-    fn unpin(&mut self) {
+    pub(super) fn unpin(&mut self) {
         // Release: as in `release`. The offer is needed even if the pin was in vain: it may have scared the producer
         // away from the only free slot.
         self.cursor.place().pin.store(0, Ordering::Release);
@@ -345,7 +367,7 @@ impl Reader {
     }
 
     /// Passes over everything below `sequence` in favour of it.
-    fn skip_to(&mut self, sequence: u64) {
+    pub(super) fn skip_to(&mut self, sequence: u64) {
         let passed = sequence.saturating_sub(self.position);
         if passed > 0 {
             add(&self.cursor.place().skipped, passed);
@@ -419,21 +441,32 @@ pub(super) struct Hold<'a> {
 impl Hold<'_> {
     /// The bytes of the frame.
     pub(super) fn pixels(&self) -> &[u8] {
-        let pixels = self.reader.ring.pixels(self.held.slot, self.bytes);
+        self.reader.pixels_of(self.held, self.bytes)
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.reader.is_still(self.held)
+    }
+}
+
+impl Reader {
+    /// The bytes of a frame that is held: by the hold or the stack from which it is asked for, which borrows this reader.
+    pub(super) fn pixels_of(&self, held: Held, bytes: u64) -> &[u8] {
+        let pixels = self.ring.pixels(held.slot, bytes);
         // SAFETY: the range is mapped for as long as the reader lives, and readable. Nobody writes to it while it is
         // held: the producer (`take_if_free`) leaves alone what a cursor pins or has not passed, and the cursor changes
-        // only in `release`, when `self` is dropped. Producers of other processes are trusted to run the same code;
-        // what remains if they do not is told in the header of `shm`.
+        // only in `release`, when the hold or the stack is dropped that borrows the reader. Producers of other processes
+        // are trusted to run the same code; what remains if they do not is told in the header of `shm`.
         unsafe { pixels.as_ref() }
     }
 
     /// Whether the slot still carries the mark it had when the frame was taken.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(super) fn is_still(&self, held: Held) -> bool {
         // What was read from the pixels was read before the mark is looked at.
         fence(Ordering::Acquire);
-        let mark = self.reader.ring.slot(self.held.slot).mark.load(Ordering::Relaxed);
+        let mark = self.ring.slot(held.slot).mark.load(Ordering::Relaxed);
         // A producer that is about to take the slot will find it held.
-        mark & !TAKING == self.held.mark
+        mark & !TAKING == held.mark
     }
 }
 

@@ -18,7 +18,8 @@
 //! sleep.
 //!
 //! With `readers + 2` slots ([`minimum_slots`]) there is always a free slot unless a lossless reader lags behind: one
-//! pin per reader, the newest frame, and one to fill. So readers of the latest frame never hold the producer back.
+//! pin per reader, the newest frame, and one to fill. So readers of the latest frame never hold the producer back. A
+//! stack ([`Reader::stack`](super::Reader::stack)) pins as many frames as it has, and needs as many slots.
 
 #[cfg(doc)]
 use super::cursor::ReadMode;

@@ -11,6 +11,7 @@ mod sealing;
 mod shared;
 mod shared_models;
 mod signals;
+mod stacks;
 mod stage;
 mod status;
 mod streams;

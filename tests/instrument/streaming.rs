@@ -1,7 +1,7 @@
 //! Frames between processes: who waits for whom, and who sees what.
 
 use labrig::managers::camera::{SetAcquisition, SetExposure};
-use labrig::managers::tracker::WhatIsTracked;
+use labrig::managers::tracker::{Track, WhatIsTracked};
 use labrig::remote::StreamError;
 use labrig::shm::{ReadMode, Wake};
 
@@ -43,6 +43,26 @@ fn a_latest_reader_passes_frames_over_and_never_holds_the_producer_back() {
     assert_eq!(stream.waits, 0, "{stream:?}");
     assert!(reader.taken + reader.skipped <= stream.published && reader.taken > 0, "{stream:?}");
     assert!(!summary.has_losses(), "frames passed over by a latest reader are no loss");
+}
+
+#[test]
+fn the_particles_of_every_frame_are_followed_as_rows_in_the_order_of_their_times() {
+    let rig = rig(200, "lossless");
+    let mut tracks = rig.scope().rows("tracker.tracks").expect("it is shared");
+    let (mut rows, mut last) = (0, (0, 0));
+    while rows < 500 {
+        tracks.wait(PATIENCE).expect("they come");
+        let batch = tracks.read().expect("they are there");
+        for (row, track) in batch.iter().zip(batch.to::<Track>().expect("they are tracks")) {
+            assert!((row.at_ns(), track.frame) >= last, "{track:?} after {last:?}");
+            assert!(track.x_px >= 0.0 && track.x_px < 320.0, "{track:?}");
+            last = (row.at_ns(), track.frame);
+        }
+        rows += batch.len();
+    }
+    assert_eq!(tracks.lost(), 0);
+    let summary = end_cleanly(rig);
+    assert!(last.1 < summary.streams[0].published);
 }
 
 #[test]

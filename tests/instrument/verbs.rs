@@ -171,6 +171,29 @@ fn signals_are_shown_with_their_units_and_ages() {
 }
 
 #[test]
+fn what_managers_share_is_listed_with_its_columns_and_units() {
+    let work = work();
+    std::fs::write(
+        work.path().join("tracking.toml"),
+        "schema = 1\n[rig]\nname = \"tracking\"\n[managers.tracker]\nkind = \"tracker\"\ninputs = { video = \"\" }\n",
+    )
+    .expect("a config");
+    let listed = |more: &[&str]| {
+        let arguments = [&["commands", "tracking.toml", "--shared"], more].concat();
+        let output = Command::new(program()).args(arguments).current_dir(work.path()).output();
+        stdout(&output.expect("it runs"))
+    };
+    let text = listed(&[]);
+    assert!(text.starts_with("tracker.tracks  RowRing<Track>, 65536 rows"), "{text}");
+    assert!(text.contains("  x_px [px]  Centroid, from the centre of the first column."), "{text}");
+    let told: serde_json::Value = serde_json::from_str(&listed(&["--json"])).expect("JSON");
+    assert_eq!(
+        (&told[0]["name"], &told[0]["columns"][1]["unit"], &told[0]["capacity"]),
+        (&"tracker.tracks".into(), &"px".into(), &65536.into())
+    );
+}
+
+#[test]
 fn what_is_not_done_says_why_and_how_it_is_done_and_chooses_the_exit_code() {
     let work = work();
     let rig = Running::start(work.path(), "lab", MOTORS);

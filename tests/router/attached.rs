@@ -24,7 +24,7 @@ fn handle() -> HandleId {
 
 impl Sending {
     fn beside(mut self, buffers: Vec<Buffer>) -> Self {
-        self.header.attached = Attached { handles: vec![handle()], buffers }.boxed();
+        self.header.attached = Attached { handles: vec![handle().into()], buffers }.boxed();
         self
     }
 }
@@ -35,7 +35,7 @@ fn what_travels_beside_a_command_and_its_reply_reaches_whoever_they_reach() {
     let (reader, there) = buffer();
     bench.accept(request(EXPOSE).by_manager(STAGE_X, 5).beside(vec![there.clone()]));
     let asked = bench.pass(CAMERA).expect("it is sent");
-    let attached = Attached { handles: vec![handle()], buffers: vec![there] }.boxed();
+    let attached = Attached { handles: vec![handle().into()], buffers: vec![there] }.boxed();
     assert_eq!(asked.header.attached, attached);
     bench.take(CAMERA);
     let answer = Header { attached, correlation: asked.header.correlation, ..Header::new(Kind::Done) };

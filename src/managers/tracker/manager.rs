@@ -8,7 +8,9 @@ use super::locate::{Feature, Locator};
 use super::settings::LocateSettings;
 use super::signals::TrackerSignals;
 use super::table::Table;
+use super::track::{LATEST_TRACKS, Track};
 use crate::prelude::*;
+use crate::shm::{FrameMeta, OutOfOrder};
 
 /// The table `[managers.<name>.config]` of a `tracker`.
 #[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
@@ -82,6 +84,9 @@ pub struct Tracker {
     tracked: Tracked,
     spent: Duration,
     signals: Publisher<TrackerSignals>,
+    tracks: RowRing<Track>,
+    /// Those of the last frame.
+    rows: Vec<Track>,
 }
 
 impl Manager for Tracker {
@@ -98,11 +103,16 @@ impl Manager for Tracker {
         };
         let signals = context.signals(TrackerSignals::default())?;
         let (features, tracked, spent) = (Vec::new(), Tracked::default(), Duration::ZERO);
-        Ok(Self { locator, features, table, tracked, spent, signals })
+        let (tracks, rows) = (context.share("tracks")?, Vec::new());
+        Ok(Self { locator, features, table, tracked, spent, signals, tracks, rows })
     }
 }
 
-#[manager(kind = "tracker", signals(TrackerSignals))]
+#[manager(
+    kind = "tracker",
+    signals(TrackerSignals),
+    shares(tracks = RowRing::<Track>::declare(LATEST_TRACKS))
+)]
 impl Tracker {
     #[ipc_command]
     fn what_is_tracked(&mut self, _command: WhatIsTracked) -> Tracked {
@@ -125,8 +135,19 @@ impl Tracker {
             particle_count: self.tracked.in_last_frame,
             frame_ms: took.as_secs_f64() * 1e3,
         });
+        self.share(frame.meta());
         self.write_down(frame.meta().source_index, context);
         Ok(())
+    }
+
+    fn share(&mut self, meta: &FrameMeta) {
+        self.rows.clear();
+        self.rows.extend(self.features.iter().map(|feature| Track::of(meta.source_index, feature)));
+        // Frames come in the order of their times, but for one that was put there by hand: it is shared as of the last.
+        if let Err(OutOfOrder { last_ns, .. }) = self.tracks.append_at(meta.host_time_ns, &self.rows) {
+            let is_in_order = self.tracks.append_at(last_ns, &self.rows).is_ok();
+            debug_assert!(is_in_order, "rows of one time are in order");
+        }
     }
 
     fn write_down(&mut self, frame: u64, context: &Context) {

@@ -18,6 +18,8 @@ pub(super) enum Role {
     Reader { spin: bool },
     /// Takes one frame, says `holding`, and keeps it until it is told to go on; then reads to the end.
     Holder,
+    /// Takes a stack, says `holding`, and keeps it until it is told to go on; then takes one after the other.
+    Stacker,
     /// Publishes signals, and dies before that step of its fourth publication; of none, it publishes on and on.
     Gauge { dies_at: Option<usize> },
     /// Writes the history of a shared object, and dies before that step of its last part; of none, it goes on and on.
@@ -44,6 +46,7 @@ impl Role {
             }
             Self::Reader { spin } => format!("reader {}", u32::from(spin)),
             Self::Holder => "holder".to_owned(),
+            Self::Stacker => "stacker".to_owned(),
             Self::Gauge { dies_at: None } => "gauge".to_owned(),
             Self::Gauge { dies_at: Some(step) } => format!("gauge {step}"),
             Self::Sharer { subject, before, dies_at } => {
@@ -65,6 +68,7 @@ impl Role {
             }),
             "reader" => Self::Reader { spin: number(1) == 1 },
             "holder" => Self::Holder,
+            "stacker" => Self::Stacker,
             "gauge" => Self::Gauge { dies_at: words.get(1).map(|_| number(1) as usize) },
             "sharer" => Self::Sharer {
                 subject: Subject::ALL[number(1) as usize],
@@ -134,6 +138,7 @@ pub(super) fn play(role: Role, link: Link) {
         Role::Producer(script) => produce(&link, script),
         Role::Reader { spin } => read(&link, spin),
         Role::Holder => hold(&link),
+        Role::Stacker => stack(&link),
         Role::Gauge { dies_at } => publish_signals(&link, dies_at),
         Role::Sharer { subject, before, dies_at } => write_shared(&link, subject, before, dies_at),
     }
@@ -227,6 +232,20 @@ fn hold(link: &Link) {
     drop(frame);
     link.say(&read_to_the_end(&mut reader, seen).to_text(), &[]);
     let _ = link.hear();
+}
+
+fn stack(link: &Link) {
+    let Some(mut reader) = map_reader(link) else { return };
+    let held = reader.stack(4, WATCHDOG).expect("they come");
+    link.say("holding", &[]);
+    if link.hear().is_none() {
+        return;
+    }
+    assert!(held.frames().all(|frame| frame.is_whole()), "torn");
+    drop(held);
+    while let Ok(held) = reader.stack(4, WATCHDOG) {
+        assert!(held.frames().all(|frame| frame.is_whole()), "torn");
+    }
 }
 
 fn read_to_the_end(reader: &mut Reader, mut seen: Seen) -> Seen {

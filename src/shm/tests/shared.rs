@@ -332,7 +332,7 @@ pub(super) fn write_shared(link: &Link, subject: Subject, before: u64, dies_at: 
     let words: Vec<_> = writer.page().region(0).iter().map(Fatal).collect();
     (1..=before).for_each(|number| subject.write(&words, number));
     let Some(step) = dies_at else {
-        return (before + 1..).for_each(|number| subject.write(&words, number));
+        return (before + 1..u64::MAX).for_each(|number| subject.write(&words, number));
     };
     STEPS_LEFT.set(step);
     subject.write(&words, before + 1);
