@@ -16,13 +16,15 @@ mod maxima;
 mod pipeline;
 mod plane;
 mod refine;
+mod saving;
 pub mod settings;
 mod shape;
 mod signals;
 mod table;
 mod track;
 
-pub use commands::{Tracked, WhatIsTracked};
+pub use commands::{FrameSaved, SaveFrame, Tracked, WhatIsTracked};
 pub use manager::{Tracker, TrackerConfig};
+pub use saving::SaveError;
 pub use signals::TrackerSignals;
 pub use track::Track;

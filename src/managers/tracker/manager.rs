@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::commands::{Tracked, WhatIsTracked};
+use super::commands::{FrameSaved, SaveFrame, Tracked, WhatIsTracked};
 use super::image::{GrayImage, GrayImageError, GrayPixels};
 use super::locate::{Feature, Locator};
+use super::saving::{SaveError, Wanted};
 use super::settings::LocateSettings;
 use super::signals::TrackerSignals;
 use super::table::Table;
@@ -87,6 +88,7 @@ pub struct Tracker {
     tracks: RowRing<Track>,
     /// Those of the last frame.
     rows: Vec<Track>,
+    wanted: Wanted,
 }
 
 impl Manager for Tracker {
@@ -104,7 +106,8 @@ impl Manager for Tracker {
         let signals = context.signals(TrackerSignals::default())?;
         let (features, tracked, spent) = (Vec::new(), Tracked::default(), Duration::ZERO);
         let (tracks, rows) = (context.share("tracks")?, Vec::new());
-        Ok(Self { locator, features, table, tracked, spent, signals, tracks, rows })
+        let wanted = Wanted::default();
+        Ok(Self { locator, features, table, tracked, spent, signals, tracks, rows, wanted })
     }
 }
 
@@ -120,6 +123,14 @@ impl Tracker {
         Tracked { mean_ms, ..self.tracked.clone() }
     }
 
+    /// The answer comes when there is a frame to keep.
+    #[ipc_command]
+    fn save_frame(&mut self, command: SaveFrame, context: &mut Context) -> Result<FrameSaved, SaveError> {
+        let answer = context.answer_later();
+        self.wanted.add(command, answer);
+        Ok(FrameSaved { source_index: 0 })
+    }
+
     #[on_frame(input = "video")]
     fn look(&mut self, frame: &Frame, context: &mut Context) -> Result<(), GrayImageError> {
         let image = image_of(frame)?;
@@ -133,9 +144,12 @@ impl Tracker {
         self.signals.publish(TrackerSignals {
             frames_seen: self.tracked.frames,
             particle_count: self.tracked.in_last_frame,
+            source_index: frame.meta().source_index,
+            contrast: mean_signal(&self.features),
             frame_ms: took.as_secs_f64() * 1e3,
         });
         self.share(frame.meta());
+        self.wanted.save(frame);
         self.write_down(frame.meta().source_index, context);
         Ok(())
     }
@@ -158,6 +172,11 @@ impl Tracker {
             context.scope().report_loss("particles not written", &detail);
         }
     }
+}
+
+fn mean_signal(features: &[Feature]) -> f64 {
+    let sum: f64 = features.iter().map(|feature| feature.signal).sum();
+    sum / features.len().max(1) as f64
 }
 
 /// A frame as the locator takes it.

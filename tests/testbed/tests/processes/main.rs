@@ -21,6 +21,7 @@ mod logs;
 mod pooling;
 mod pressure;
 mod procedures;
+mod procedures_killed;
 mod rejoining;
 mod remote_values;
 mod restarts;
