@@ -64,6 +64,8 @@ pub struct ManagerPlan {
     pub args: Vec<String>,
     /// The managers that must be ready, or optional and found absent, before it is started.
     pub after: Vec<ManagerName>,
+    /// The managers that must have ended, when the rig quits, before it is told to end.
+    pub outlives: Vec<ManagerName>,
     /// Whether the rig starts without it when it cannot be started.
     pub is_optional: bool,
     /// The groups it belongs to.
@@ -232,7 +234,13 @@ impl RigPlan {
         let startup = self.managers.iter().flat_map(|it| it.startup.iter().map(move |startup| (it, startup)));
         let startup = startup.filter(|(of, it)| is_mine(of, it));
         let startup = startup.map(|(_, it)| Startup { to: None, ..it.clone() }).collect();
-        let only = ManagerPlan { after: Vec::new(), is_optional: false, startup, ..only.clone() };
+        let only = ManagerPlan {
+            after: Vec::new(),
+            outlives: Vec::new(),
+            is_optional: false,
+            startup,
+            ..only.clone()
+        };
         let produced = self.streams.iter().filter(|it| it.producer.as_ref() == Some(&only.name));
         let streams = produced.map(|it| StreamPlan { readers: Vec::new(), ..it.clone() }).collect();
         Some(Self { managers: vec![only], streams, ..self.clone() })

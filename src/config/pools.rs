@@ -74,6 +74,7 @@ pub(super) fn expand(tree: &Tree, plan: &mut RigPlan) {
     let managers = std::mem::take(&mut plan.managers);
     for mut manager in managers {
         manager.after = manager.after.iter().flat_map(all_of).collect();
+        manager.outlives = manager.outlives.iter().flat_map(all_of).collect();
         manager.startup = startup_of(&manager, &all_of);
         match of(&manager.name) {
             None => plan.managers.push(manager),

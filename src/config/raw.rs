@@ -90,6 +90,9 @@ pub(super) struct RawManager {
     /// The managers that must be ready, or optional and found absent, before this one is started.
     #[serde(default)]
     pub(super) after: Vec<String>,
+    /// The managers that must have ended, when the rig quits, before this one is told to end.
+    #[serde(default)]
+    pub(super) outlives: Vec<String>,
     /// Whether the rig starts without it when it cannot be started.
     #[serde(default)]
     pub(super) optional: bool,

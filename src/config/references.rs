@@ -15,9 +15,10 @@ pub(super) fn check(tree: &Tree, plan: &RigPlan, faults: &mut Vec<Fault>) {
     for manager in &plan.managers {
         let table = tree_of(tree, manager);
         faults.extend(no_kind(table, manager));
-        for (name, site) in texts(table, "after") {
-            let role = format!("`{}` is to start after it", manager.name);
-            faults.extend(unknown_manager(tree, &name, site, &role));
+        for (key, to_do) in [("after", "start after"), ("outlives", "outlive")] {
+            let role = format!("`{}` is to {to_do} it", manager.name);
+            let named = texts(table, key);
+            faults.extend(named.filter_map(|(name, site)| unknown_manager(tree, &name, site, &role)));
         }
         for to in table.get("startup").map_or(&[][..], Tree::items).iter().filter_map(|item| item.get("to")) {
             let role = "a start-up command is addressed to it";

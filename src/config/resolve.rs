@@ -134,6 +134,7 @@ fn manager(topology: &Topology, lease_ms: u64, (name, tree): (&String, &Tree)) -
         program: raw.program.or_else(|| topology.program.clone()),
         args: raw.args,
         after: texts(tree, "after").filter_map(|name| known(&name.0)).collect(),
+        outlives: texts(tree, "outlives").filter_map(|name| known(&name.0)).collect(),
         is_optional: raw.optional,
         groups: texts(tree, "groups").map(|group| group.0).collect(),
         environment: EnvironmentPlan {

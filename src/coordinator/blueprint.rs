@@ -52,6 +52,8 @@ pub(crate) struct ManagerBlueprint {
     pub(crate) max_remote_values: u32,
     /// The managers that must be ready, or found absent, before this one is started, by place.
     pub(crate) after: Vec<usize>,
+    /// The managers that must have ended, when the rig quits, before this one is told to end, by place.
+    pub(crate) outlives: Vec<usize>,
     /// Whether the rig starts without it when it cannot be started.
     pub(crate) is_optional: bool,
     pub(crate) safe_deadline: Duration,

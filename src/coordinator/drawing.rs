@@ -10,7 +10,7 @@ use crate::registry::{CommandRoute, RouteTable, StreamReader};
 use crate::remote::SelfCheck;
 use crate::shm;
 use crate::transport::Child;
-use crate::wire::{Command, CommandId, CommandSpec};
+use crate::wire::{Command, CommandId, CommandSpec, ManagerName};
 
 /// How a manager's process is started; the mark is its run's business.
 pub(super) fn child_of(manager: &ManagerPlan) -> Child {
@@ -67,6 +67,8 @@ fn draw_manager(
     (index, manager): (usize, &ManagerPlan),
 ) -> ManagerBlueprint {
     let handlers = table.handlers_for_target(manager.name.as_str()).iter();
+    let places =
+        |names: &[ManagerName]| names.iter().filter_map(|name| plan.manager(name.as_str())).collect();
     let startup = table.startup_of(index).iter().map(|startup| StartupCommand {
         name: startup.name.clone(),
         command: startup.command,
@@ -81,7 +83,8 @@ fn draw_manager(
         config_json: table.config_of(index).to_string(),
         startup: startup.collect(),
         depth: manager.queue_depth,
-        after: manager.after.iter().filter_map(|name| plan.manager(name.as_str())).collect(),
+        after: places(&manager.after),
+        outlives: places(&manager.outlives),
         is_optional: manager.is_optional,
         safe_deadline: manager.safe_deadline,
         supervision: manager.supervision.clone(),

@@ -64,12 +64,12 @@ impl MainLoop {
         }
     }
 
-    /// Tells every manager to end that need not see more frames.
+    /// Tells every manager to end that need not see more of what others do.
     pub(super) fn tell_those_that_may_end(&mut self) {
         let mut may_end: Vec<usize> =
             (0..self.processes.len()).filter(|index| self.may_end(*index)).collect();
         if may_end.is_empty() && !self.processes.iter().any(|process| process.phase == Phase::Stopping) {
-            // Managers that wait for each other's frames end together.
+            // Managers that wait for each other end together.
             may_end = (0..self.processes.len()).filter(|index| self.is_to_be_told(*index)).collect();
         }
         for index in may_end {
@@ -83,11 +83,11 @@ impl MainLoop {
 
     fn may_end(&self, index: usize) -> bool {
         let sources = self.streams.iter().filter(|stream| stream.is_lossless_for(index));
-        let mut producers = sources.map(|stream| stream.producer);
+        let mut others =
+            sources.map(|stream| stream.producer).chain(self.plan(index).outlives.iter().copied());
         let has_ended =
             |process: &Process| matches!(process.phase, Phase::Ended | Phase::Down) || process.is_absent;
-        self.is_to_be_told(index)
-            && producers.all(|producer| producer == index || has_ended(&self.processes[producer]))
+        self.is_to_be_told(index) && others.all(|other| other == index || has_ended(&self.processes[other]))
     }
 
     fn tell_to_end(&mut self, index: usize) {

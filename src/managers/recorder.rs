@@ -1,4 +1,4 @@
-//! `labrig.recorder`: keeps a stream of frames and the course of signals in files of the run's folder.
+//! `labrig.recorder`: keeps a stream of frames, rows that managers share and the course of signals in files of the run's folder.
 //!
 //! `keeping` is a bounded queue and the thread that empties it into a `series` of files, one after the other; `tiff_stack` and
 //! `csv_table` are what files there are, `ending` the mark that is put beside each of them once nothing more comes into it.
@@ -6,6 +6,7 @@
 mod commands;
 mod csv_table;
 mod ending;
+mod following;
 mod keeping;
 mod manager;
 mod sampling;
@@ -17,5 +18,5 @@ mod tiff_stack;
 
 pub use commands::{Recorded, SetRecording, WhatIsRecorded};
 pub use ending::{EndMark, Missing};
-pub use manager::{Recorder, RecorderConfig, WhenFull};
+pub use manager::{Recorder, RecorderConfig, RecorderError, WhenFull};
 pub use signals::RecorderSignals;

@@ -89,6 +89,27 @@ fn frames_for_which_the_queue_has_no_room_are_counted_and_the_file_is_not_called
     assert_eq!(output.status.code(), Some(if is_complete { 0 } else { 4 }), "{}", stderr(&output));
 }
 
+#[test]
+fn every_row_that_the_tracker_shares_is_in_a_table_that_is_marked_as_complete() {
+    let (images, work) = (folder_of(10), tempfile::tempdir().expect("a folder"));
+    let text = replay_into_recorder(images.path(), "rows = [\"tracker.tracks\"]")
+        .replace("readers = { ", "readers = { tracker = \"lossless\", ")
+        .replace("kind = \"labrig.recorder\"", "kind = \"labrig.recorder\"\noutlives = [\"tracker\"]");
+    let tracker = "[managers.tracker]\nkind = \"tracker\"\ninputs = { video = \"video\" }\n";
+    let config = write_config(work.path(), &format!("{text}{tracker}"));
+    let output = labrig(work.path(), &["run", config.to_str().expect("a path"), "--run-dir", "run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let file = work.path().join("run/tracker.tracks-0001.csv");
+    let table = fs::read_to_string(&file).expect("a table");
+    let mark = mark_of(&file);
+    let found = fs::read_to_string(work.path().join("run/tracks.csv")).expect("the tracker's own table");
+    assert_eq!(table.lines().count(), found.lines().count(), "a row for each particle, and a heading");
+    assert_eq!((mark.complete, mark.records), (true, table.lines().count() as u64 - 1));
+    assert!(table.starts_with("generation,row,host_time_ns,frame,"), "{}", &table[..100]);
+    let second = table.lines().nth(2).expect("a second row");
+    assert!(second.starts_with("1,2,"), "{second}");
+}
+
 /// A program that plays managers on a disk where no file gets longer than that many blocks of 512 bytes.
 fn program_on_full_disk(folder: &Path, blocks: u32) -> PathBuf {
     let path = folder.join("full_disk.sh");

@@ -31,6 +31,10 @@ pub struct Recorded {
     pub signal_rows: u64,
     /// How many rows of signals are not.
     pub signal_rows_missing: u64,
+    /// How many rows that managers share are written.
+    pub shared_rows: u64,
+    /// How many of them are not, because they had given way already or could not be written.
+    pub shared_rows_missing: u64,
     /// The last reason why something could not be written.
     pub last_error: Option<String>,
 }

@@ -6,17 +6,27 @@ use std::path::Path;
 use super::super::whole_file::WholeFile;
 use super::series::Records;
 
-/// A row on its way into a file.
+/// Rows on their way into a file, written in one go.
 #[derive(Debug, Default)]
-pub(super) struct Row {
-    line: String,
+pub(super) struct Rows {
+    lines: String,
+    count: u64,
 }
 
-impl Row {
-    /// A row of such cells.
-    pub(super) fn of<C: std::fmt::Display>(cells: impl IntoIterator<Item = C>) -> Self {
+impl Rows {
+    /// A single row of such cells.
+    pub(super) fn of<C: ToString>(cells: impl IntoIterator<Item = C>) -> Self {
+        let mut rows = Self::default();
+        rows.add(cells);
+        rows
+    }
+
+    /// One more row of such cells.
+    pub(super) fn add<C: ToString>(&mut self, cells: impl IntoIterator<Item = C>) {
         let cells: Vec<_> = cells.into_iter().map(|cell| quoted(cell.to_string())).collect();
-        Self { line: cells.join(",") + "\n" }
+        self.lines += &cells.join(",");
+        self.lines.push('\n');
+        self.count += 1;
     }
 }
 
@@ -35,24 +45,28 @@ pub(super) struct CsvTable {
 }
 
 impl Records for CsvTable {
-    type Record = Row;
+    type Record = Rows;
     /// The names of the columns.
     type Heading = Vec<String>;
     const EXTENSION: &'static str = "csv";
 
     fn create(path: &Path, columns: &Vec<String>) -> io::Result<Self> {
-        Ok(Self { file: WholeFile::create(path, Row::of(columns).line.as_bytes())? })
+        Ok(Self { file: WholeFile::create(path, Rows::of(columns).lines.as_bytes())? })
     }
 
-    fn append(&mut self, row: &Row) -> io::Result<()> {
-        self.file.append(&[row.line.as_bytes()])
+    fn append(&mut self, rows: &Rows) -> io::Result<()> {
+        self.file.append(&[rows.lines.as_bytes()])
     }
 
     fn bytes(&self) -> u64 {
         self.file.bytes()
     }
 
-    fn bytes_of(row: &Row) -> u64 {
-        row.line.len() as u64
+    fn bytes_of(rows: &Rows) -> u64 {
+        rows.lines.len() as u64
+    }
+
+    fn count_of(rows: &Rows) -> u64 {
+        rows.count
     }
 }

@@ -9,7 +9,7 @@ use crate::prelude::*;
 /// What did not get into the files, by the reason.
 #[derive(Serialize, Deserialize, Schema, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Missing {
-    /// Newer ones had overtaken them in the stream, before the recorder came to look.
+    /// Newer ones had taken their place in the stream or ring, before the recorder came to look.
     pub overtaken: u64,
     /// The queue was full.
     pub queue_full: u64,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::commands::{Recorded, SetRecording, WhatIsRecorded};
+use super::following::{self, Follower, Following};
 use super::keeping::Keeping;
 use super::sampling::{Sampler, Sampling, columns};
 use super::series::{Limits, Series, Tally};
@@ -19,12 +20,14 @@ use crate::remote::AnySignal;
 const SIGN_OF_LIFE: Duration = Duration::from_millis(100);
 
 /// The table `[managers.<name>.config]` of a `labrig.recorder`. Names of files are below the run's folder, and get a number
-/// and an ending: `frames-0001.tif`.
+/// and an ending: `frames-0001.tif`. Where `outlives` names those whose rows are recorded, none is missing at the end.
 #[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
 #[serde(default)]
 pub struct RecorderConfig {
     /// What files of frames are called.
     pub frames: String,
+    /// Which rows are recorded that managers share, as `manager.object`; their files are called so too.
+    pub rows: Vec<String>,
     /// Which signals are recorded, as `manager.signal`.
     pub signals: Vec<String>,
     /// What files of signals are called.
@@ -62,6 +65,7 @@ impl Default for RecorderConfig {
     fn default() -> Self {
         Self {
             frames: "frames".to_owned(),
+            rows: Vec::new(),
             signals: Vec::new(),
             signal_table: "signals".to_owned(),
             signal_period_ms: 100.0,
@@ -81,6 +85,17 @@ impl RecorderConfig {
     }
 }
 
+/// Why nothing can be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// The system says no.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// There are no such rows.
+    #[error(transparent)]
+    Rows(#[from] SharedError),
+}
+
 /// A recorder.
 pub struct Recorder {
     config: RecorderConfig,
@@ -88,10 +103,13 @@ pub struct Recorder {
     scope: Scope,
     signals: Vec<AnySignal>,
     frame_tally: Arc<Mutex<Tally>>,
-    row_tally: Arc<Mutex<Tally>>,
+    sample_tally: Arc<Mutex<Tally>>,
+    /// For each of the rows of the config.
+    row_tallies: Vec<Arc<Mutex<Tally>>>,
     /// What is being recorded: nothing while it is off.
     frames: Option<Keeping<Page>>,
     sampling: Option<Sampling>,
+    following: Vec<Following>,
     /// Which frame comes next, if none is missing; nothing before the first.
     expected: Option<u64>,
     told: Publisher<RecorderSignals>,
@@ -108,15 +126,20 @@ impl Manager for Recorder {
             scope,
             signals,
             frame_tally: Arc::default(),
-            row_tally: Arc::default(),
+            sample_tally: Arc::default(),
+            row_tallies: config.rows.iter().map(|_| Arc::default()).collect(),
             frames: None,
             sampling: None,
+            following: Vec::new(),
             expected: None,
             told: context.signals(RecorderSignals::default())?,
             config,
         };
         if this.config.record_at_start {
-            this.begin()?;
+            // Rows that were there before it came are recorded as well.
+            this.begin(|rows| rows)?;
+        } else {
+            this.config.rows.iter().try_for_each(|name| this.scope.rows(name).map(drop))?;
         }
         Ok(this)
     }
@@ -125,10 +148,12 @@ impl Manager for Recorder {
 #[manager(kind = "labrig.recorder", signals(RecorderSignals))]
 impl Recorder {
     #[ipc_command]
-    fn set_recording(&mut self, command: SetRecording) -> Result<Recorded, io::Error> {
-        match command.on {
-            true => self.begin()?,
-            false => (self.frames, self.sampling) = (None, None),
+    fn set_recording(&mut self, command: SetRecording) -> Result<Recorded, RecorderError> {
+        if command.on {
+            self.begin(RowReader::from_now_on)?;
+        } else {
+            (self.frames, self.sampling) = (None, None);
+            self.following.clear();
         }
         Ok(self.recorded())
     }
@@ -162,7 +187,7 @@ impl Recorder {
         self.told.publish(RecorderSignals { frames_written, frames_missing });
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self, from: impl Fn(RowReader) -> RowReader) -> Result<(), RecorderError> {
         let limits = self.config.limits();
         if self.frames.is_none() {
             self.expected = None;
@@ -176,23 +201,35 @@ impl Recorder {
                 series: Series::new(prefix, columns(&self.signals), limits),
                 signals: self.signals.clone(),
                 period: Duration::from_secs_f64(self.config.signal_period_ms / 1e3),
-                tally: Arc::clone(&self.row_tally),
+                tally: Arc::clone(&self.sample_tally),
                 scope: self.scope.clone(),
             })?);
+        }
+        if self.following.is_empty() {
+            for (name, tally) in self.config.rows.iter().zip(&self.row_tallies) {
+                let rows = from(self.scope.rows(name)?);
+                let series = Series::new(self.folder.join(name), following::columns(&rows), limits);
+                let (tally, scope) = (Arc::clone(tally), self.scope.clone());
+                self.following.push(Following::start(Follower { rows, series, tally, scope })?);
+            }
         }
         Ok(())
     }
 
     fn recorded(&self) -> Recorded {
-        let (frames, rows) = (self.frame_tally.lock().clone(), self.row_tally.lock().clone());
+        let (frames, samples) = (self.frame_tally.lock().clone(), self.sample_tally.lock().clone());
+        let rows: Vec<Tally> = self.row_tallies.iter().map(|tally| tally.lock().clone()).collect();
+        let of_rows = |count: fn(&Tally) -> u64| rows.iter().map(count).sum();
         Recorded {
             is_on: self.frames.is_some(),
             frame_files: frames.files,
             frames: frames.records,
             missing: frames.missing,
-            signal_rows: rows.records,
-            signal_rows_missing: rows.missing.total(),
-            last_error: frames.last_error.or(rows.last_error),
+            signal_rows: samples.records,
+            signal_rows_missing: samples.missing.total(),
+            shared_rows: of_rows(|tally| tally.records),
+            shared_rows_missing: of_rows(|tally| tally.missing.total()),
+            last_error: [frames, samples].into_iter().chain(rows).find_map(|tally| tally.last_error),
         }
     }
 }

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::csv_table::{CsvTable, Row};
+use super::csv_table::{CsvTable, Rows};
 use super::series::{Series, Tally};
 use crate::prelude::*;
 use crate::remote::AnySignal;
@@ -78,7 +78,7 @@ impl Sampler {
     fn sample(&mut self) {
         let unix_time_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let times = [format!("{unix_time_s:.6}"), monotonic_ns().to_string()];
-        let row = Row::of(times.into_iter().chain(self.signals.iter_mut().map(cell)));
+        let row = Rows::of(times.into_iter().chain(self.signals.iter_mut().map(cell)));
         let mut tally = self.tally.lock();
         if let Err(error) = self.series.append(&row, &mut tally) {
             tally.missing.not_written += 1;

@@ -23,6 +23,10 @@ pub(super) trait Records: Sized {
     fn bytes(&self) -> u64;
     /// About how much longer a record makes it.
     fn bytes_of(record: &Self::Record) -> u64;
+    /// As how many records it counts.
+    fn count_of(_: &Self::Record) -> u64 {
+        1
+    }
 }
 
 /// When a file is large or old enough.
@@ -82,8 +86,8 @@ impl<F: Records> Series<F> {
         }
         let open = self.open.as_mut().expect("it was just begun");
         open.file.append(record)?;
-        open.records += 1;
-        tally.records += 1;
+        open.records += F::count_of(record);
+        tally.records += F::count_of(record);
         Ok(())
     }
 

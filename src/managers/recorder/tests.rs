@@ -8,7 +8,7 @@ use std::time::Duration;
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::Tag;
 
-use super::csv_table::{CsvTable, Row};
+use super::csv_table::{CsvTable, Rows};
 use super::ending::{EndMark, Missing};
 use super::series::{Limits, Records, Series, Tally};
 use super::tiff_stack::{Page, TiffStack};
@@ -200,8 +200,8 @@ fn cells_with_commas_and_quotes_are_quoted() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("table.csv");
     let mut table = CsvTable::create(&path, &vec!["a".to_owned(), "b [um]".to_owned()]).expect("created");
-    table.append(&Row::of(["1.5", "say \"no\", twice"])).expect("appended");
-    table.append(&Row::of(["", "-2"])).expect("appended");
+    table.append(&Rows::of(["1.5", "say \"no\", twice"])).expect("appended");
+    table.append(&Rows::of(["", "-2"])).expect("appended");
     let text = fs::read_to_string(&path).expect("read");
     assert_eq!(text, "a,b [um]\n1.5,\"say \"\"no\"\", twice\"\n,-2\n");
 }
