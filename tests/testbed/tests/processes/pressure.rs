@@ -128,8 +128,8 @@ fn garbage_on_a_pipe_ends_that_connection_with_a_named_reason() {
     for (bytes, zeros, reason) in [
         (vec![PROTOCOL_VERSION, 2, 3], 0, "torn envelope"),
         (vec![99; 64], 0, "protocol version 99"),
-        (vec![PROTOCOL_VERSION], 200_000, "exceeds 131073 bytes"),
-        ([&[PROTOCOL_VERSION, 7, 0, 0], &[0; 29][..], &[200, 200]].concat(), 0, "malformed payload"),
+        (vec![PROTOCOL_VERSION], 200_000, "exceeds 132097 bytes"),
+        ([&[PROTOCOL_VERSION, 7, 0, 0], &[0; 31][..], &[200, 200]].concat(), 0, "malformed payload"),
     ] {
         let rig = launch(SHORT_QUEUE);
         let scope = rig.scope();
