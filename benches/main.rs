@@ -5,6 +5,7 @@
 //! run; `figures` keeps every single duration and prints percentiles and ratios at the end.
 //! `README.md` beside this file says how to read them.
 
+mod arrays;
 mod broadcast;
 mod calls;
 mod chaos;
@@ -50,6 +51,7 @@ fn measure() {
     let mut of_calls = Figures::beside("reference");
     let mut of_deaths = Figures::beside("by hand");
     let mut of_chaos = Figures::beside("quiet");
+    let mut of_arrays = Figures::beside("memcpy");
     let machine = Machine::watch();
     round_trip::bench(&mut criterion, &mut figures);
     sends::bench(&mut criterion, &mut figures);
@@ -58,12 +60,13 @@ fn measure() {
     startup::bench(&mut criterion, &mut figures);
     tracker::bench(&mut criterion, &mut figures);
     signals::bench(&mut criterion, &mut figures);
+    arrays::bench(&mut criterion, &mut of_arrays);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
     death::bench(&mut criterion, &mut of_deaths);
     chaos::bench(&mut criterion, &mut of_chaos);
     criterion.final_summary();
-    let tables = [figures, of_calls, of_deaths, of_chaos];
+    let tables = [figures, of_calls, of_deaths, of_chaos, of_arrays];
     if tables.iter().any(|table| !table.is_empty()) {
         println!("{machine}");
     }

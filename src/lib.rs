@@ -106,6 +106,7 @@
 //!   each with its options.
 //! - [`Scope`]: sending commands, from any thread. [`Context`](registry::Context): the same and more, in a handler.
 //! - [`Rig`] and [`Topology`]: a rig in a test, or in a program of another shape.
+//! - [`payload`]: arrays, tables and images in commands and replies.
 //! - [`managers`]: the cameras, motors and the tracker that labrig brings.
 //!
 //! Software protects experiments, not people: a safe state is no interlock.
@@ -120,6 +121,7 @@ pub mod guardian;
 mod macros;
 pub mod manager;
 pub mod managers;
+pub mod payload;
 pub mod registry;
 pub mod remote;
 #[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]

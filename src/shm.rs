@@ -20,21 +20,26 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod block;
+mod bytes;
 mod cancels;
 mod clock;
 mod cursor;
+mod element;
 mod event;
 mod frame;
 mod lane;
 mod latch;
 mod layout;
 mod mapping;
+mod pool;
 mod producer;
 mod reader;
 mod reader_list;
 mod ring;
 mod ring_map;
 mod segment;
+mod shared;
 mod signal_page;
 mod signal_wait;
 mod slot;
@@ -44,8 +49,10 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use bytes::{ByteLoan, SharedBytes};
 pub use clock::{monotonic_ns, monotonic_ns_of};
 pub use cursor::{CursorCounts, CursorMemory, CursorOpenError, CursorState, ReadMode};
+pub use element::{Complex, Element};
 pub use event::{Doorbell, DoorbellError};
 pub use frame::{FormatError, Frame, FrameFormat, FrameMeta, PixelType};
 pub use lane::{
@@ -58,6 +65,8 @@ pub use reader_list::{AddReaderError, ReaderId, ReaderList};
 pub use ring::{RingCounts, RingCreateError, RingMemory, minimum_slots};
 pub use ring_map::{RingEnd, RingOpenError};
 pub use segment::{Segment, SegmentCreateError, SegmentOpenError, SegmentSealError};
+pub(crate) use shared::fields;
+pub use shared::{Loan, Piece, Shared};
 pub use signal_page::{SetWriter, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing};
 pub use signal_wait::Roused;
 pub use slot::{Capture, FrameSlot};

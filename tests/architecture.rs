@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 1),
     ("transport", 2),
     ("remote", 2),
+    ("payload", 2),
     ("registry", 3),
     // What users import: as high as the highest of its parts.
     ("prelude", 3),

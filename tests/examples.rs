@@ -69,6 +69,12 @@ fn remote_values_are_used_where_they_are() {
 }
 
 #[test]
+fn arrays_are_passed_on_in_shared_memory() {
+    let rows = ["1024 rows, the last one with a mean of 1023", "turned and thinned out: 256 rows"];
+    check_example("arrays", &[&["a picture of [1024, 1024], in shared memory: true"], &rows[..]].concat());
+}
+
+#[test]
 fn broadcast_prints_the_outcome_of_each_manager() {
     let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
     let fast =

@@ -16,7 +16,9 @@ use crate::remote::{
     Addressed, CallError, Cancellations, Cancelled, KeepError, PendingBroadcast, PendingReply, RemoteRef,
     RemoteValue, Scope,
 };
-use crate::shm::{FormatError, FrameFormat, FrameSlot, LoanError, Producer};
+use crate::shm::{
+    Element, FormatError, FrameFormat, FrameSlot, Loan, LoanError, Producer, SegmentCreateError,
+};
 use crate::wire::{
     Broadcast, Command, Generation, Header, Hop, OneHandler, Progress, Refusal, SafeReason, Signals,
     Undelivered,
@@ -255,6 +257,14 @@ impl Context {
     /// The run's folder, where recordings belong.
     pub fn run_dir(&self) -> &Path {
         &self.identity.run_dir
+    }
+
+    /// Memory for so many numbers, to be filled in place and sent in a command or reply without a copy.
+    ///
+    /// # Errors
+    /// [`SegmentCreateError`], when there is no memory or no descriptor left.
+    pub fn loan<T: Element>(&self, count: usize) -> Result<Loan<T>, SegmentCreateError> {
+        Loan::new(count)
     }
 
     /// The scope for other threads of this process. Calls from it begin chains of their own.

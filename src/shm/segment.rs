@@ -146,6 +146,24 @@ impl Segment {
         Ok(Self { fd, bytes: mapped })
     }
 
+    /// Maps the first `bytes` of memory that another process has made and sealed against all further writers, for reading.
+    pub(super) fn map_sealed(memory: impl AsFd, bytes: usize) -> Result<Mapping, SegmentOpenError> {
+        let seals = fcntl_get_seals(&memory).map_err(|errno| SegmentOpenError::NotMemory { errno })?;
+        if !seals.contains(SIZE_SEALS) {
+            return Err(SegmentOpenError::Resizable);
+        }
+        if !seals.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE) {
+            return Err(SegmentOpenError::OpenToWriters);
+        }
+        let stat = fstat(&memory).map_err(|errno| SegmentOpenError::Refused { call: "fstat", errno })?;
+        let (found, expected) = (present_bytes(&stat)?, bytes as u64);
+        if found < expected {
+            return Err(SegmentOpenError::WrongSize { found, expected });
+        }
+        Mapping::of(memory.as_fd(), bytes, Access::Read)
+            .map_err(|errno| SegmentOpenError::Refused { call: "mmap", errno })
+    }
+
     /// Accepts a segment of at least `least` bytes that another process created.
     ///
     /// # Errors

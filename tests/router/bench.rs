@@ -233,9 +233,9 @@ impl Bench {
 
     /// Moves one envelope into the pipe of a station.
     pub(crate) fn pass(&mut self, index: usize) -> Option<Sent> {
-        let bytes = self.router.next_for(index, &Moment::at(self.now))?.to_vec();
+        let parcel = self.router.next_for(index, &Moment::at(self.now))?.clone();
         self.router.sent(index, &self.progress);
-        let envelope = Envelope::open(&bytes).expect("the router queues envelopes");
+        let envelope = Envelope::unpack(&parcel).expect("the router queues envelopes");
         Some(Sent { header: envelope.header, payload: envelope.payload.to_vec() })
     }
 

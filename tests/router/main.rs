@@ -1,5 +1,6 @@
 //! The router on a bench: every rule of routing, queueing and ending, and thousands of made-up histories.
 
+mod attached;
 mod bench;
 mod broadcasts;
 mod cancelling;

@@ -240,6 +240,14 @@ impl Router {
             self.totals.late_answers += 1;
             return;
         }
+        if !station.has_room_for(header.buffers().len()) {
+            let text = "the handler has run, but too many buffers wait for its caller already";
+            let why = NotDone::Failed(Failure::text(text));
+            let header = Header { kind: Kind::Ended, attached: None, ..header.clone() };
+            station.push_word(header.seal(&ending::write_not_done(&why)).into());
+            self.effects.push(Effect::Flush(index));
+            return;
+        }
         station.push_word(header.pack(payload));
         self.effects.push(Effect::Flush(index));
     }

@@ -114,6 +114,7 @@ impl Router {
             overflow: part.manner.overflow,
             is_startup: matches!(part.caller, Caller::Startup(_)),
             is_hazardous: part.manner.is_hazardous,
+            buffers: part.header.buffers().len(),
         };
         let scope = self.scope;
         let taken = || taken(scope, index, gauge);

@@ -17,6 +17,9 @@ const TIME_LEFT: Range<usize> = 24..32;
 /// Up to so many one-way commands in the pipe it does not matter which of them have ended.
 const FEW_IN_PIPE: usize = 256;
 
+/// How many buffers may wait for a station: each is a descriptor of this process.
+const MOST_BUFFERS: usize = 256;
+
 /// What a station can be asked now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
@@ -70,6 +73,8 @@ pub(super) struct Entrant {
     pub(super) overflow: Overflow,
     pub(super) is_startup: bool,
     pub(super) is_hazardous: bool,
+    /// How many buffers travel with it.
+    pub(super) buffers: usize,
 }
 
 /// What has gone into a station's pipe.
@@ -223,6 +228,9 @@ impl Station {
         if entrant.is_hazardous && self.is_inactive {
             return Err(Refusal::Inactive { manager: manager(), command: name() });
         }
+        if !self.has_room_for(entrant.buffers) {
+            return Err(Refusal::Busy { manager: manager(), command: name(), depth: MOST_BUFFERS as u32 });
+        }
         let depth = u64::from(self.depth);
         let mut waiting = self.waiting(self.seen_taken);
         if waiting >= depth {
@@ -240,6 +248,12 @@ impl Station {
             return Err(Refusal::Busy { manager: manager(), command: name(), depth: self.depth });
         }
         Ok(displaced)
+    }
+
+    /// Whether so many more buffers may wait for it.
+    pub(super) fn has_room_for(&self, buffers: usize) -> bool {
+        let waiting = || self.queue.iter().map(|queued| queued.parcel.buffers().len()).sum::<usize>();
+        buffers == 0 || waiting() + buffers <= MOST_BUFFERS
     }
 
     /// Takes the `most` oldest queued one-way commands of a type out.

@@ -4,6 +4,7 @@ mod absent;
 mod awaiting;
 mod bad_environments;
 mod cancelling;
+mod carrying;
 mod chaos;
 mod coordinator_killed;
 mod deadlines;
