@@ -77,7 +77,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     }
     let written = read_block(&item, "remote", &mut mistakes).and_then(|block| {
         let (methods, hooks) = read_methods(&block, &mut mistakes);
-        check_names(&methods, &mut mistakes);
+        let methods = check_names(methods, &mut mistakes);
         let is_usable = check_block(&block, "remote", &mut mistakes);
         is_usable.then(|| remote_glue::write(&block, &methods, &hooks, mistakes.none()))
     });
@@ -231,16 +231,20 @@ fn read_hook(signature: &Signature, options: &Options, mistakes: &mut Mistakes) 
     (mistakes.count() == found).then(|| Hook { name: name.clone(), is_connected })
 }
 
-fn check_names(methods: &[RemoteMethod], mistakes: &mut Mistakes) {
-    for method in methods {
-        let name = docs::name(&method.name);
+/// Leaves out those whose names are taken, so that nothing else breaks over them.
+fn check_names(methods: Vec<RemoteMethod>, mistakes: &mut Mistakes) -> Vec<RemoteMethod> {
+    let starts: Vec<_> = methods.iter().map(|method| format!("start_{}", docs::name(&method.name))).collect();
+    let mut is_free = |method: &RemoteMethod| {
+        let (found, name) = (mistakes.count(), docs::name(&method.name));
         if OF_HANDLES.contains(&name.as_str()) {
             let what = format!("a handle has `{name}` itself, so no caller would reach this one");
             mistakes.add(&method.name, what, format!("give it another name: `{name}_of_value`"));
         }
-        if methods.iter().any(|other| format!("start_{}", docs::name(&other.name)) == name) {
+        if starts.contains(&name) {
             let what = format!("`{name}` is how callers begin another method without waiting for it");
             mistakes.add(&method.name, what, "give it another name");
         }
-    }
+        mistakes.count() == found
+    };
+    methods.into_iter().filter(|method| is_free(method)).collect()
 }

@@ -11,8 +11,8 @@ impl LookupTable {
     }
 
     #[remote(connected)]
-    fn held(&mut self) -> bool {
-        true
+    fn held(&mut self, holder: &str) -> bool {
+        holder.is_empty()
     }
 }
 

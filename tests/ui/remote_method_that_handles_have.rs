@@ -1,4 +1,4 @@
-//! A method whose name every handle has for itself, and one that is how another is begun.
+//! A method whose name every handle has for itself.
 
 use labrig::remote;
 
@@ -8,14 +8,6 @@ struct LookupTable;
 impl LookupTable {
     fn clone(&self) -> u32 {
         0
-    }
-
-    fn height(&self) -> f64 {
-        0.0
-    }
-
-    fn start_height(&self) -> f64 {
-        0.0
     }
 }
 

@@ -1,7 +1,8 @@
 //! A method whose reply cannot travel.
 
-use labrig::remote;
+use labrig::prelude::*;
 
+#[derive(Serialize, Deserialize)]
 struct Plain;
 
 struct LookupTable;

@@ -51,7 +51,7 @@ fn read<T: serde::de::DeserializeOwned + Schema + 'static>(parcel: &Parcel) -> R
 }
 
 fn check_refused<T: crate::remote::RemoteValue>(parcel: &Parcel, expected: &str) {
-    let error = read::<RemoteRef<T>>(parcel).err().expect("it is of another type");
+    let error = read::<RemoteRef<T>>(parcel).expect_err("it is of another type");
     assert!(error.ends_with(expected), "{error}");
 }
 

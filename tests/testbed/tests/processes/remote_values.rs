@@ -102,7 +102,7 @@ fn after_a_restart_of_its_owner_every_handle_is_stale_and_stays_so() {
         error.to_string(),
         "`Table::height` was refused: `Table@shelf#1:1` is stale, its value is gone"
     );
-    let refusal = table.start_append(1.0).err().expect("its value is gone");
+    let refusal = table.start_append(1.0).expect_err("its value is gone");
     assert!(matches!(refusal, Refusal::StaleHandle { .. }), "{refusal}");
     let passed_on = AddUp { bundle: bundle(&[table.clone(), table.clone(), table]), row: 0 };
     let error = scope.request(passed_on).expect("accepted").wait(PATIENCE).expect_err("gone there too");
