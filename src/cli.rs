@@ -18,6 +18,7 @@ mod live;
 mod logging;
 mod ordering;
 mod rig_args;
+mod rows;
 mod run;
 mod saying;
 mod signals;
@@ -73,6 +74,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         },
         Ok(Verb::Status(arguments)) => asking::status(&arguments),
         Ok(Verb::Signals(arguments)) => asking::signals(&arguments),
+        Ok(Verb::Rows(arguments)) => asking::rows(arguments),
         Ok(Verb::Ping(arguments)) => asking::ping(arguments),
         Ok(Verb::Watch(arguments)) => watching::watch(&arguments),
         Ok(Verb::Call(arguments)) => calling::call(arguments),
