@@ -20,6 +20,7 @@ mod ordering;
 mod procedure_args;
 mod procedures;
 mod rig_args;
+mod rows;
 mod run;
 mod saying;
 mod signals;
@@ -75,6 +76,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         },
         Ok(Verb::Status(arguments)) => asking::status(&arguments),
         Ok(Verb::Signals(arguments)) => asking::signals(&arguments),
+        Ok(Verb::Rows(arguments)) => asking::rows(arguments),
         Ok(Verb::Ping(arguments)) => asking::ping(arguments),
         Ok(Verb::Watch(arguments)) => watching::watch(&arguments),
         Ok(Verb::Call(arguments)) => calling::call(arguments),

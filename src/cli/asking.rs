@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::args::CommandsArgs;
 use super::client::connect;
-use super::rig_args::{PingArgs, RigArgs};
+use super::rig_args::{PingArgs, RigArgs, RowsArgs};
 use super::saying::{has_colours, say};
-use super::{exit, saying, signals, table};
+use super::{exit, rows, saying, signals, table};
 use crate::wire::Request;
 
 /// `status`: the table that `run` shows, once.
@@ -46,6 +46,14 @@ pub(super) fn ping(arguments: PingArgs) -> ExitCode {
 pub(super) fn signals(arguments: &RigArgs) -> ExitCode {
     let asked = connect(arguments).and_then(|mut rig| rig.ask_plainly(&Request::Signals {}));
     say(asked, arguments.json, |told| (signals::listed(told), exit::CLEAN))
+}
+
+/// `rows`: the latest rows of a ring.
+pub(super) fn rows(arguments: RowsArgs) -> ExitCode {
+    let RowsArgs { name, latest, rig } = arguments;
+    let asked =
+        connect(&rig).and_then(|mut connection| connection.ask_plainly(&Request::Rows { name, latest }));
+    say(asked, rig.json, |told| (rows::listed(told), exit::CLEAN))
 }
 
 /// `commands --rig`: what a running rig can be asked for.

@@ -22,6 +22,18 @@ pub(super) struct RigArgs {
 }
 
 #[derive(Args, Debug, Default)]
+pub(super) struct RowsArgs {
+    /// Which rows, such as `tracker.tracks`
+    #[arg(value_name = "MANAGER.OBJECT")]
+    pub(super) name: String,
+    /// How many, at most a thousand
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(super) latest: u64,
+    #[command(flatten)]
+    pub(super) rig: RigArgs,
+}
+
+#[derive(Args, Debug, Default)]
 pub(super) struct WatchArgs {
     /// Only these kinds of events, separated by commas
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = event_kind)]

@@ -12,6 +12,7 @@ mod client;
 mod commands;
 mod mailbox;
 pub(crate) mod place;
+mod rows;
 mod server;
 mod watching;
 

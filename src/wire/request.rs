@@ -22,6 +22,14 @@ pub enum Request {
     Commands {},
     /// What managers publish, and how old it is.
     Signals {},
+    /// The latest rows that a manager shares.
+    Rows {
+        /// Which: `manager.object`.
+        name: String,
+        /// How many at most; at most a thousand.
+        #[serde(default = "ten")]
+        latest: u64,
+    },
     /// To be told of what happens, until the connection ends.
     Watch {
         /// Only of these; of everything when not said.
@@ -53,6 +61,10 @@ pub enum Request {
     },
     /// The rig is to quit.
     Quit {},
+}
+
+fn ten() -> u64 {
+    10
 }
 
 /// A command as a client gives it.

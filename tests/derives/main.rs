@@ -8,6 +8,7 @@ mod names;
 mod roles;
 mod schemas;
 mod scopes;
+mod shared;
 mod signals;
 mod surroundings;
 

@@ -171,6 +171,25 @@ fn signals_are_shown_with_their_units_and_ages() {
 }
 
 #[test]
+fn the_latest_rows_are_shown_under_their_names_and_units() {
+    let work = work();
+    let config = "[managers.camera]\nkind = \"camera.sim\"\n\
+        [managers.tracker]\nkind = \"tracker\"\n[streams.video]\nproducer = \"camera\"\n\
+        readers = { tracker = \"lossless\" }\n";
+    let rig = Running::start(work.path(), "rows", config);
+    let rows = |told: &Value| told["rows"].as_array().map_or(0, Vec::len);
+    let ask = || rig.check_json(&["rows", "tracker.tracks", "--latest", "3"], 0);
+    let told = std::iter::repeat_with(ask).find(|told| rows(told) == 3).expect("the tracker finds some");
+    let last = &told["rows"][2];
+    assert_eq!((&last["number"], told["generation"].as_u64()), (&told["appended"], Some(1)), "{told}");
+    let text = rig.check_verb(&["rows", "tracker.tracks"], 0);
+    assert!(text.lines().count() == 11 && text.contains("x_px [px]"), "{text}");
+    let refused = stderr(&rig.verb(&["rows", "tracker.trakcs"]));
+    assert!(refused.contains("known there: [\"tracker.tracks\"]"), "{refused}");
+    rig.quit();
+}
+
+#[test]
 fn what_managers_share_is_listed_with_its_columns_and_units() {
     let work = work();
     std::fs::write(
