@@ -92,9 +92,6 @@ fn remote_values_are_used_where_they_are() {
 fn procedures_go_on_when_the_process_that_runs_them_is_killed() {
     let steered = ["add_up-1: pause Done", "add_up-1: play Done", "hang-2: kill Done"];
     check_example("procedures", &[&steered[..], &["add_up-1: finished after", "the sum is 5050"]].concat());
-fn arrays_are_passed_on_in_shared_memory() {
-    let rows = ["1024 rows, the last one with a mean of 1023", "turned and thinned out: 256 rows"];
-    check_example("arrays", &[&["a picture of [1024, 1024], in shared memory: true"], &rows[..]].concat());
 }
 
 #[test]

@@ -11,7 +11,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::demo::DemoArgs;
 use super::exit;
 use super::procedure_args::ProcedureArgs;
-use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs, RowsArgs};
+use super::rig_args::{
+    BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, RowsArgs, WatchArgs,
+};
 
 /// Runs and checks instrument rigs.
 #[derive(Parser, Debug)]
