@@ -16,6 +16,7 @@ mod figures;
 mod frames;
 mod hand;
 mod managers;
+mod procedures;
 mod rigs;
 mod round_trip;
 mod sends;
@@ -63,6 +64,7 @@ fn measure() {
     signals::bench(&mut criterion, &mut figures);
     arrays::bench(&mut criterion, &mut of_arrays);
     shared::bench(&mut criterion, &mut figures);
+    procedures::bench(&mut criterion, &mut figures);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
     death::bench(&mut criterion, &mut of_deaths);
