@@ -4,6 +4,7 @@
 //! manager exchange about themselves, and how a handler's failure looks to a far caller. Nothing here
 //! does I/O; everything here can be tested on bytes alone.
 
+pub mod attached;
 pub mod codec;
 pub mod command;
 pub mod control;
@@ -21,6 +22,7 @@ pub mod schema;
 mod schema_std;
 pub mod signal;
 
+pub use attached::{Attached, Buffer, HandleId, Parcel};
 pub use codec::{CodecId, DecodeError, EncodeError};
 pub use command::{
     Audience, Broadcast, Command, CommandSpec, Delivery, DeliveryKind, Direct, OneHandler, Overflow,

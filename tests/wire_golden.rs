@@ -18,9 +18,9 @@ use labrig::remote::{Arm, Restart, SelfCheck, StopAll};
 use labrig::wire::control::{self, Configure, CoordinatorWord, ManagerWord, PublishedSet};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
-    Audience, BroadcastOutcome, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope, Failure,
-    FailureKind, Generation, Header, Hop, Kind, ManagerName, NotDone, Overflow, Progress, SafeEntry, Shape,
-    Site, Target, TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
+    Attached, Audience, BroadcastOutcome, Buffer, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope,
+    Failure, FailureKind, Generation, HandleId, Header, Hop, Kind, ManagerName, NotDone, Overflow, Parcel,
+    Progress, SafeEntry, Shape, Site, Target, TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
 };
 use serde::de::DeserializeOwned;
 
@@ -146,6 +146,10 @@ fn everything() -> Lines {
     lines
 }
 
+fn handle(key: u64) -> HandleId {
+    HandleId { owner: 3, generation: Generation(4), key }
+}
+
 fn envelopes(lines: &mut Lines) {
     let full = |kind| Header {
         codec: CodecId::Json,
@@ -156,6 +160,7 @@ fn envelopes(lines: &mut Lines) {
         target: Target::Named("stage_x".into()),
         chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }]
             .into(),
+        attached: Attached { handles: vec![handle(7), handle(8)], buffers: Vec::new() }.boxed(),
         ..Header::new(kind)
     };
     let kinds = [
@@ -178,6 +183,9 @@ fn envelopes(lines: &mut Lines) {
             lines.bytes(&format!("envelope {kind:?} {which}"), &bytes);
         }
     }
+    let buffers = vec![Buffer::new(std::fs::File::open("/dev/null").expect("it is there").into())];
+    let header = Header { attached: Attached { handles: Vec::new(), buffers }.boxed(), ..full(Kind::Done) };
+    lines.bytes("envelope Done beside which a buffer travels", &header.seal(&[0xee]));
     lines.bytes("word Start sealed", &control::seal(&CoordinatorWord::Start));
 }
 
@@ -278,8 +286,12 @@ fn endings(lines: &mut Lines) {
     lines.value("", &UndeliveredReason::Stopped);
     lines.value("", &UndeliveredReason::Frozen);
     let outcome = |outcome| BroadcastOutcome { manager: "motor".into(), generation: 2, outcome };
-    lines.value(" done", &outcome(Ok(vec![7, 8])));
+    lines.value(" done", &outcome(Ok(vec![7, 8].into())));
     lines.value(" lost", &outcome(Err(NotDone::Lost)));
+    let attached = Attached { handles: vec![handle(7)], buffers: Vec::new() }.boxed();
+    let beside = outcome(Ok(Parcel { bytes: vec![7, 8], attached }));
+    let parcel = codec::pack(&beside, CodecId::Postcard).expect("it can be written");
+    lines.bytes("BroadcastOutcome beside which a handle travels", &parcel);
 }
 
 fn refusals(lines: &mut Lines) {

@@ -27,7 +27,7 @@ use crate::remote::{Answer, OnUndelivered, Slot, StreamError, StreamNews, Stream
 use crate::shm::{Doorbell, DoorbellError, ReadMode};
 use crate::transport::Poller;
 use crate::wire::{
-    CodecId, Command, CommandId, Ending, Header, Hops, ManagerName, NotDone, Refusal, Undelivered,
+    CodecId, Command, CommandId, Ending, Header, Hops, ManagerName, NotDone, Parcel, Refusal, Undelivered,
 };
 
 /// How many commands may wait for the scope's thread.
@@ -361,7 +361,7 @@ impl Core {
     }
 
     /// Waits, as the scope's thread, for the next command; none once the rig has closed.
-    pub(crate) fn next_for_scope(&self) -> Option<Vec<u8>> {
+    pub(crate) fn next_for_scope(&self) -> Option<Parcel> {
         self.scope_thread.get_or_init(|| thread::current().id());
         let mut state = self.lock();
         if std::mem::take(&mut state.is_scope_busy) && state.is_quitting {
@@ -369,11 +369,11 @@ impl Core {
         }
         loop {
             let scope = state.router.scope_index();
-            if let Some(bytes) = state.router.next_for(scope, &Moment::now()).map(<[u8]>::to_vec) {
+            if let Some(parcel) = state.router.next_for(scope, &Moment::now()).cloned() {
                 let CoreState { router, pages, .. } = &mut *state;
                 router.sent(scope, pages);
                 state.is_scope_busy = true;
-                return Some(bytes);
+                return Some(parcel);
             }
             if state.is_closed {
                 return None;

@@ -109,7 +109,7 @@ impl MainLoop {
 
     pub(super) fn answer<T: Serialize>(&self, asker: Asker, reply: &T) {
         let ending = match codec::encode(reply, asker.codec) {
-            Ok(bytes) => Ending::Done(bytes),
+            Ok(bytes) => Ending::Done(bytes.into()),
             Err(error) => Ending::NotDone(NotDone::Failed(Failure::text(error.to_string()))),
         };
         self.core.with_router(|router| router.order_ended(asker.call, ending, asker.codec));

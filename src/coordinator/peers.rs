@@ -211,8 +211,8 @@ impl Peer {
         let Some(line) = &self.line else { return false };
         let (mut is_full, mut has_sent) = (false, false);
         let mut sending = line.begin_sending();
-        while let Some(bytes) = router.next_for(index, now) {
-            match sending.send(bytes) {
+        while let Some(parcel) = router.next_for(index, now) {
+            match sending.send_beside(parcel, parcel.buffers()) {
                 Ok(()) => {
                     router.sent(index, gauge);
                     has_sent = true;
@@ -226,7 +226,7 @@ impl Peer {
                 // The end of the pipe is seen by the main loop, which ends what is queued.
                 Err(PipeError::Closed) => break,
                 Err(error) => {
-                    log::error!("an envelope of {} bytes stays queued: {error}", bytes.len());
+                    log::error!("an envelope of {} bytes stays queued: {error}", parcel.len());
                     break;
                 }
             }

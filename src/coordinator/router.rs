@@ -37,7 +37,7 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 
 use crate::remote::{Answer, InFlight};
-use crate::wire::{CommandId, CommandSpec, Generation, Kind, ManagerName, UndeliveredReason};
+use crate::wire::{CommandId, CommandSpec, Generation, Kind, ManagerName, Parcel, UndeliveredReason};
 
 use call::{Call, Stand};
 use entering::Part;
@@ -269,13 +269,13 @@ impl Router {
     /// Queues a word of the coordinator for a manager, if there is one to hear it.
     pub fn tell(&mut self, index: usize, word: Vec<u8>) {
         if self.stations[index].life != Life::Dead {
-            self.stations[index].push_word(word);
+            self.stations[index].push_word(word.into());
             self.effects.push(Effect::Flush(index));
         }
     }
 
-    /// The next bytes for a station's pipe, with the time left as of now; they stay queued until [`sent`](Self::sent).
-    pub fn next_for(&mut self, index: usize, now: &Moment) -> Option<&[u8]> {
+    /// The next envelope for a station's pipe, with the time left as of now; they stay queued until [`sent`](Self::sent).
+    pub fn next_for(&mut self, index: usize, now: &Moment) -> Option<&Parcel> {
         if self.stations[index].pool.is_some() {
             self.follow_one_way(index, now);
         }
@@ -304,11 +304,11 @@ impl Router {
         if let Some(call) = sent.call.and_then(|id| self.in_flight.get_mut(id)) {
             call.stand = Stand::Sent(ordinal);
             if call.retries > 0 {
-                call.kept = sent.bytes;
+                call.kept = sent.parcel;
                 return;
             }
         }
-        self.spare(sent.bytes);
+        self.spare(sent.parcel.bytes);
     }
 }
 

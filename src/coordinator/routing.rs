@@ -91,7 +91,7 @@ impl Core {
                 Way::Line => line.receive(buffer),
                 Way::Lane => line.receive_record(buffer),
             };
-            let packet = match received {
+            let mut packet = match received {
                 Ok(packet) => packet,
                 // Whoever looks does so before it sleeps.
                 Err(PipeError::NotReady) if !is_alone || line.fall_asleep() => return Came::All,
@@ -114,7 +114,7 @@ impl Core {
                 continue;
             }
             state.peers[index].is_lively = true;
-            let taken = Envelope::open(&buffer[..packet.length])
+            let taken = Envelope::receive(&buffer[..packet.length], &mut packet.descriptors)
                 .and_then(|envelope| self.take_envelope(state, index, &envelope));
             match taken {
                 Ok(None) => self.perform_for(state, answers, &Moment::now()),

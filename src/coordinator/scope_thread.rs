@@ -41,8 +41,8 @@ pub(super) fn start(
 
 impl ScopeThread {
     fn run(mut self) {
-        while let Some(bytes) = self.core.next_for_scope() {
-            match Envelope::open(&bytes) {
+        while let Some(parcel) = self.core.next_for_scope() {
+            match Envelope::unpack(&parcel) {
                 Ok(envelope) => self.handle(&envelope),
                 Err(error) => log::error!("the router queued what is no envelope: {error}"),
             }
@@ -81,7 +81,8 @@ impl ScopeThread {
         };
         let now = Instant::now();
         self.context.enter(Hop::SCOPE, header, now);
-        let incoming = Incoming { payload: envelope.payload, codec: header.codec };
+        let incoming =
+            Incoming { payload: envelope.payload, attached: header.attached.as_deref(), codec: header.codec };
         let (instance, context) = (&mut self.instances[at], &mut self.context);
         let finished =
             self.core.scope_desk.run(header, now, || {}, || instance.handle(index, incoming, context));

@@ -11,13 +11,15 @@ use super::inbox::Arrived;
 use super::link::Link;
 use super::safety::Safety;
 use super::steps::Steps;
-use crate::registry::{Context, Finished, Incoming, Instance, Step};
+use crate::registry::{Context, Finished, Instance, Step};
 use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
 use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
 use crate::transport::PipeError;
 use crate::wire::control::ManagerWord;
-use crate::wire::{Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Refusal, SafeReason};
+use crate::wire::{
+    Buffer, Command, CommandId, CommandSpec, Failure, Header, Kind, NotDone, Parcel, Refusal, SafeReason,
+};
 
 /// The handlers of the manager, by command, and the place where it says what it is doing.
 pub(super) struct Dispatch {
@@ -70,7 +72,9 @@ impl Dispatch {
             steps.note_failure(&self.name_of(header.command), failure);
         }
         match header.kind {
-            Kind::Request => self.answer(header, finished, |bytes| self.deliver(bytes, instance, steps)),
+            Kind::Request => self.answer(header, finished, |bytes, buffers| {
+                self.deliver(bytes, buffers, instance, steps);
+            }),
             _ => self.note_failure(header, finished.end),
         }
         self.page.finish(self.taken);
@@ -79,10 +83,10 @@ impl Dispatch {
     /// Sends the answer of a handler, however long the line is full: nobody else could. What is more urgent is done
     /// meanwhile, so that a coordinator that hears nothing keeps no hardware from its safe state. A process that is to
     /// end waits no longer: its caller learns of that.
-    fn deliver(&self, bytes: &[u8], instance: &mut dyn Instance, steps: &Steps) {
+    fn deliver(&self, bytes: &[u8], buffers: &[Buffer], instance: &mut dyn Instance, steps: &Steps) {
         let mut entries = Vec::new();
         let sent = loop {
-            match self.link.try_send(bytes) {
+            match self.link.try_send(bytes, buffers) {
                 Err(PipeError::NotReady) if !self.ends() => self.link.wait_for_room(),
                 sent => break sent,
             }
@@ -113,8 +117,8 @@ impl Dispatch {
     fn call_off(&self, header: &Header) {
         self.page.begin(self.taken, header.command.0, None, monotonic_ns());
         if header.kind == Kind::Request {
-            self.answer(header, Finished::without_running(NotDone::Cancelled), |bytes| {
-                self.link.send_answer(bytes)
+            self.answer(header, Finished::without_running(NotDone::Cancelled), |bytes, buffers| {
+                self.link.send_answer(bytes, buffers);
             });
         }
         self.page.finish(self.taken);
@@ -129,7 +133,7 @@ impl Dispatch {
     ) -> Finished {
         let header = &arrived.header;
         if header.command == Ping::spec().id {
-            return self.link.desk().run(header, now, || self.cancels.take(), || Ok(Vec::new()));
+            return self.link.desk().run(header, now, || self.cancels.take(), || Ok(Parcel::default()));
         }
         if header.command == SelfCheck::spec().id {
             return self.self_check(instance, context, arrived, now);
@@ -147,7 +151,7 @@ impl Dispatch {
             return Finished::without_running(NotDone::Cancelled);
         }
         context.enter(self.index, header, now);
-        let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
+        let incoming = arrived.incoming();
         let handle = || {
             if spec.hazardous {
                 self.safety.leave();
@@ -168,7 +172,7 @@ impl Dispatch {
         now: Instant,
     ) -> Finished {
         let header = &arrived.header;
-        let incoming = Incoming { payload: &arrived.payload, codec: header.codec };
+        let incoming = arrived.incoming();
         if self.is_hazardous && !self.safety.may_leave() {
             log::warn!("a self-check does not run: it was sent before the coordinator froze");
             return Finished::without_running(NotDone::Cancelled);
@@ -196,9 +200,11 @@ impl Dispatch {
         })
     }
 
-    fn answer(&self, asked: &Header, finished: Finished, deliver: impl FnOnce(&[u8])) {
+    fn answer(&self, asked: &Header, finished: Finished, deliver: impl FnOnce(&[u8], &[Buffer])) {
         let (header, payload, stream) = finished.answer(asked);
-        let Some(source) = stream else { return header.lend_sealed(&payload, deliver) };
+        let Some(source) = stream else {
+            return header.lend_sealed(&payload, |bytes| deliver(bytes, header.buffers()));
+        };
         let link = Arc::clone(&self.link);
         let send = Arc::new(move |header: &Header, payload: &[u8]| link.answer(header, payload));
         self.link.desk().streams().open(&header, &payload, source, send);
@@ -210,12 +216,14 @@ impl Dispatch {
         if asked.kind == Kind::Request {
             let command = self.name_of(asked.command);
             let refusal = NotDone::Refused(Refusal::Quitting { command });
-            self.answer(asked, Finished::without_running(refusal), |bytes| self.link.send_answer(bytes));
+            self.answer(asked, Finished::without_running(refusal), |bytes, buffers| {
+                self.link.send_answer(bytes, buffers);
+            });
         }
     }
 
     /// A one-way command that failed has nobody to tell but the log.
-    fn note_failure(&self, header: &Header, end: Result<Vec<u8>, NotDone>) {
+    fn note_failure(&self, header: &Header, end: Result<Parcel, NotDone>) {
         let name = self.name_of(header.command);
         match end {
             Ok(_) => {}

@@ -8,7 +8,7 @@ use crate::remote::{Answer, Slot, StreamNews, callbacks};
 use crate::wire::control::{self, CoordinatorWord};
 use crate::wire::{
     BroadcastOutcome, Ending, Envelope, EnvelopeError, Generation, Hops, Kind, NotDone, Progress, Refusal,
-    Schema, Target, TypeSchema, Undelivered, codec,
+    Schema, Target, TypeSchema, Undelivered, attached, codec,
 };
 
 impl Link {
@@ -62,7 +62,7 @@ impl Link {
         if envelope.header.kind == Kind::Progress {
             slot.report(read::<Progress>(envelope.payload)?);
         } else {
-            slot.push(StreamNews::Chunk(envelope.payload.to_vec()));
+            slot.push(StreamNews::Chunk(envelope.header.parcel(envelope.payload)));
             self.tell_waiters();
         }
         Ok(())
@@ -110,13 +110,16 @@ fn end_of(answer: Answer) -> Result<(), NotDone> {
 
 fn read_answer(envelope: Envelope<'_>) -> Result<Answer, EnvelopeError> {
     let Envelope { header, payload } = envelope;
-    let by = match header.target {
-        Target::Named(name) => name.into(),
+    let by = match &header.target {
+        Target::Named(name) => name.as_str().into(),
         Target::Route => Arc::default(),
     };
     let ending = match header.kind {
-        Kind::Report => return Ok(Answer::Many(read::<Vec<BroadcastOutcome>>(payload)?)),
-        Kind::Done | Kind::Opened => Ending::Done(payload.to_vec()),
+        Kind::Report => {
+            let read = || read::<Vec<BroadcastOutcome>>(payload);
+            return Ok(Answer::Many(attached::offering(header.attached.as_deref(), read)?));
+        }
+        Kind::Done | Kind::Opened => Ending::Done(header.parcel(payload)),
         _ => Ending::NotDone(read::<NotDone>(payload)?),
     };
     Ok(Answer::One { ending, by, generation: header.generation, chain: header.chain })

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
+use crate::registry::Incoming;
 use crate::wire::{Envelope, Header, Kind, MAX_ENVELOPE_BYTES};
 
 /// The most that the worker takes at a time.
@@ -78,6 +79,12 @@ impl Arrived {
         let is_one_way = header.kind == Kind::Send;
         let sender = if is_one_way { std::mem::take(&mut header.correlation) } else { 0 };
         Self { header, sender, payload, descriptors }
+    }
+
+    /// The command, for its handler.
+    pub(super) fn incoming(&self) -> Incoming<'_> {
+        let Header { codec, attached, .. } = &self.header;
+        Incoming { payload: &self.payload, attached: attached.as_deref(), codec: *codec }
     }
 
     /// Something for the worker that another thread has taken from the line.

@@ -22,8 +22,8 @@ use crate::registry::Desk;
 use crate::remote::{OnUndelivered, Slot};
 use crate::shm::Doorbell;
 use crate::transport::{Line, Pipe, PipeError};
-use crate::wire::Header;
 use crate::wire::control::{self, Configure, ManagerWord};
+use crate::wire::{Buffer, Header};
 
 /// See the module's words.
 pub(super) struct Link {
@@ -166,8 +166,8 @@ impl Link {
     }
 
     /// Sends an envelope if there is room.
-    pub(super) fn try_send(&self, bytes: &[u8]) -> Result<(), PipeError> {
-        self.line.send(bytes)
+    pub(super) fn try_send(&self, bytes: &[u8], buffers: &[Buffer]) -> Result<(), PipeError> {
+        self.line.send_beside(bytes, buffers)
     }
 
     /// Waits, as the worker, until there may be room, or its bell rings.
@@ -178,8 +178,13 @@ impl Link {
         self.bell.drain();
     }
 
-    pub(super) fn send_until(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), PipeError> {
-        self.insist(until, || self.line.send(bytes))
+    pub(super) fn send_until(
+        &self,
+        bytes: &[u8],
+        buffers: &[Buffer],
+        until: Option<Instant>,
+    ) -> Result<(), PipeError> {
+        self.insist(until, || self.line.send_beside(bytes, buffers))
     }
 
     fn insist(
@@ -212,12 +217,12 @@ impl Link {
 
     /// Sends an answer, however long the line is full: nobody else could deliver it.
     pub(super) fn answer(&self, header: &Header, payload: &[u8]) {
-        header.lend_sealed(payload, |bytes| self.send_answer(bytes));
+        header.lend_sealed(payload, |bytes| self.send_answer(bytes, header.buffers()));
     }
 
     /// The same for one that is sealed.
-    pub(super) fn send_answer(&self, bytes: &[u8]) {
-        if let Err(error) = self.send_until(bytes, None) {
+    pub(super) fn send_answer(&self, bytes: &[u8], buffers: &[Buffer]) {
+        if let Err(error) = self.send_until(bytes, buffers, None) {
             log::error!("an answer of {} bytes was not sent: {error}", bytes.len());
         }
     }

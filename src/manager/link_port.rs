@@ -33,8 +33,9 @@ impl Port for Link {
         }
         drop(state);
         let patience = || Some(Instant::now() + SEND_PATIENCE);
-        let sent = header.lend_sealed(payload, |bytes| match self.line().send(bytes) {
-            Err(PipeError::NotReady) => self.send_until(bytes, patience()),
+        let buffers = header.buffers();
+        let sent = header.lend_sealed(payload, |bytes| match self.line().send_beside(bytes, buffers) {
+            Err(PipeError::NotReady) => self.send_until(bytes, buffers, patience()),
             sent => sent,
         });
         sent.map(|()| header.correlation).map_err(|error| {

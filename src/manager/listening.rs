@@ -236,7 +236,7 @@ impl Link {
             self.has_come.store(true, Ordering::Relaxed);
         }
         let mut descriptors = packet.descriptors;
-        let filed = Envelope::open(&buffer[..packet.length])
+        let filed = Envelope::receive(&buffer[..packet.length], &mut descriptors)
             .and_then(|envelope| self.file(envelope, &mut descriptors));
         match filed {
             Ok(None) => Received::Filed,

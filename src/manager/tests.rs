@@ -26,7 +26,7 @@ use crate::shm::{Doorbell, Frame, StatusPage, Urgent};
 use crate::transport::Pipe;
 use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
 use crate::wire::{
-    Command, CommandSpec, Envelope, Failure, Header, Kind, MAX_ENVELOPE_BYTES, NotDone, SafeEntry,
+    Command, CommandSpec, Envelope, Failure, Header, Kind, MAX_ENVELOPE_BYTES, NotDone, Parcel, SafeEntry,
     SafeReason, codec,
 };
 
@@ -160,7 +160,7 @@ impl Instance for Puppet {
             0 => incoming.command::<Do>()?.act,
             _ => incoming.command::<Move>()?.act,
         };
-        self.act(act, context).map(|()| Vec::new())
+        self.act(act, context).map(|()| Parcel::default())
     }
 
     fn timers(&self) -> Vec<(&'static str, Duration)> {

@@ -14,7 +14,7 @@ use super::streaming::OutgoingStreams;
 use super::vitals::Vitals;
 use crate::remote::Cancellations;
 use crate::remote::{ChunkSource, collect_outgoing};
-use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone};
+use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone, Parcel};
 
 /// See the module's words.
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub(crate) struct Desk {
 
 /// How a command ended at its handler.
 pub(crate) struct Finished {
-    pub(crate) end: Result<Vec<u8>, NotDone>,
+    pub(crate) end: Result<Parcel, NotDone>,
     /// What is to be streamed after the reply.
     pub(crate) stream: Option<Box<dyn ChunkSource>>,
     /// How long the handler ran.
@@ -110,15 +110,16 @@ impl Finished {
 
     /// The answer, and the stream that is to follow it.
     pub(crate) fn answer(self, asked: &Header) -> (Header, Vec<u8>, Option<Box<dyn ChunkSource>>) {
-        let (kind, payload) = wire::answer(self.end);
+        let (kind, Parcel { bytes, attached }) = wire::answer(self.end);
         let stream = self.stream.filter(|_| kind == Kind::Done);
         let header = Header {
             codec: asked.codec,
             generation: asked.generation,
             correlation: asked.correlation,
             time_left_us: u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+            attached,
             ..Header::new(if stream.is_some() { Kind::Opened } else { kind })
         };
-        (header, payload, stream)
+        (header, bytes, stream)
     }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::context::Context;
 use super::description::SignalSetDescription;
 use crate::shm::Frame;
-use crate::wire::{CodecId, Command, CommandSpec, Failure, SafeReason, Schema, codec};
+use crate::wire::{Attached, CodecId, Command, CommandSpec, Failure, Parcel, SafeReason, Schema, codec};
 
 /// A process that owns devices. Its handlers stand in a `#[manager]` block.
 #[diagnostic::on_unimplemented(
@@ -83,11 +83,13 @@ impl fmt::Display for SetupError {
     }
 }
 
-/// A command as it reached its handler: bytes and their codec.
+/// A command as it reached its handler: bytes, what came beside them, and their codec.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     /// The payload.
     pub payload: &'a [u8],
+    /// What came beside it.
+    pub attached: Option<&'a Attached>,
     /// What wrote it, and what the reply is to be written by.
     pub codec: CodecId,
 }
@@ -98,7 +100,7 @@ impl Incoming<'_> {
     /// # Errors
     /// A [`Failure`] of kind `Malformed`; the handler does not run.
     pub fn command<C: Command>(&self) -> Result<C, Failure> {
-        codec::decode(self.payload, self.codec, &C::spec().schema)
+        codec::unpack(self.payload, self.attached, self.codec, &C::spec().schema)
             .map_err(|error| Failure::malformed(error.to_string()))
     }
 
@@ -107,12 +109,12 @@ impl Incoming<'_> {
     /// # Errors
     /// A [`Failure`] when the reply's own serialisation fails; the handler has run.
     pub fn reply<C: Command>(&self, reply: &C::Reply) -> HandlerEnd {
-        codec::encode(reply, self.codec).map_err(|error| Failure::text(error.to_string()))
+        codec::pack(reply, self.codec).map_err(|error| Failure::text(error.to_string()))
     }
 }
 
-/// The reply's bytes, or how the handler failed.
-pub type HandlerEnd = Result<Vec<u8>, Failure>;
+/// The reply as it travels, or how the handler failed.
+pub type HandlerEnd = Result<Parcel, Failure>;
 
 /// One `#[ipc_command]` method of `M`.
 pub struct Handler<M> {

@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::panics;
 use crate::remote::{ChunkSource, WINDOW};
-use crate::wire::{self, Failure, Header, Kind, NotDone};
+use crate::wire::{self, Failure, Header, Kind, NotDone, Parcel};
 
 /// The streams that a process sends, by the number of the call that each answers.
 #[derive(Default)]
@@ -56,7 +56,9 @@ impl OutgoingStreams {
         let run = {
             let (send, header) = (Arc::clone(&send), header.clone());
             move || {
-                let end = pump(source, &credit, &|chunk: &[u8]| send(&header, chunk));
+                let end = pump(source, &credit, &|chunk: Parcel| {
+                    send(&Header { attached: chunk.attached, ..header.clone() }, &chunk.bytes);
+                });
                 finish(&*send, &header, end);
                 streams.close(id);
             }
@@ -126,20 +128,20 @@ impl Credit {
     }
 }
 
-fn pump(mut source: Box<dyn ChunkSource>, credit: &Credit, send: &dyn Fn(&[u8])) -> Result<(), NotDone> {
+fn pump(mut source: Box<dyn ChunkSource>, credit: &Credit, send: &dyn Fn(Parcel)) -> Result<(), NotDone> {
     loop {
         if !credit.take() {
             return Err(NotDone::Cancelled);
         }
         match panics::catch(|| source.next_chunk().transpose()).map_err(NotDone::Failed)? {
-            Some(chunk) => send(&chunk),
+            Some(chunk) => send(chunk),
             None => return Ok(()),
         }
     }
 }
 
 fn finish(send: &dyn Fn(&Header, &[u8]), header: &Header, end: Result<(), NotDone>) {
-    let (kind, payload) = wire::answer(end.map(|()| Vec::new()));
+    let (kind, payload) = wire::answer(end.map(|()| Parcel::default()));
     send(&Header { kind, ..header.clone() }, &payload);
 }
 
@@ -152,8 +154,8 @@ mod tests {
     struct Endless;
 
     impl ChunkSource for Endless {
-        fn next_chunk(&mut self) -> Option<Result<Vec<u8>, Failure>> {
-            Some(Ok(vec![1]))
+        fn next_chunk(&mut self) -> Option<Result<Parcel, Failure>> {
+            Some(Ok(vec![1].into()))
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::wire::{Failure, MAX_PAYLOAD_BYTES, codec};
+use crate::wire::{CodecId, Failure, MAX_PAYLOAD_BYTES, Parcel, codec};
 
 /// How many chunks a producer may send before the reader has taken any.
 pub const WINDOW: u32 = 16;
@@ -26,9 +26,9 @@ const COUNT_BYTES: usize = 2;
 
 /// What follows a reply, chunk by chunk.
 pub trait ChunkSource: Send {
-    /// Draws the next items: a list of them by postcard, never an empty one. Nothing at the end; after an error
+    /// Draws the next items: a list of them by postcard, never an empty one. An item with which something travels is alone. Nothing at the end; after an error
     /// too, which ends the stream. It runs the handler's own iterator, which may take its time, and may panic.
-    fn next_chunk(&mut self) -> Option<Result<Vec<u8>, Failure>>;
+    fn next_chunk(&mut self) -> Option<Result<Parcel, Failure>>;
 }
 
 enum Place {
@@ -81,7 +81,7 @@ pub(super) type Items<T> = Box<dyn Iterator<Item = T> + Send>;
 pub(super) struct Chunks<T> {
     items: Items<T>,
     /// Drawn, but too large for the chunk before.
-    held_back: Option<Result<Vec<u8>, Failure>>,
+    held_back: Option<Result<Parcel, Failure>>,
     is_over: bool,
 }
 
@@ -91,7 +91,7 @@ impl<T: Serialize> Chunks<T> {
     }
 
     /// The next item's bytes.
-    fn draw(&mut self) -> Option<Result<Vec<u8>, Failure>> {
+    fn draw(&mut self) -> Option<Result<Parcel, Failure>> {
         if let Some(held_back) = self.held_back.take() {
             return Some(held_back);
         }
@@ -104,23 +104,28 @@ impl<T: Serialize> Chunks<T> {
     }
 }
 
-fn write<T: Serialize>(item: &T) -> Result<Vec<u8>, Failure> {
-    let bytes = codec::to_postcard(item).map_err(|error| Failure::text(error.to_string()))?;
-    let (size, limit) = (bytes.len(), MAX_PAYLOAD_BYTES - COUNT_BYTES);
+fn write<T: Serialize>(item: &T) -> Result<Parcel, Failure> {
+    let item = codec::pack(item, CodecId::Postcard).map_err(|error| Failure::text(error.to_string()))?;
+    let (size, limit) = (item.len(), MAX_PAYLOAD_BYTES - COUNT_BYTES);
     match size <= limit {
-        true => Ok(bytes),
+        true => Ok(item),
         false => Err(Failure::text(format!("an item of {size} bytes exceeds the limit of {limit}"))),
     }
 }
 
 impl<T: Serialize> ChunkSource for Chunks<T> {
-    fn next_chunk(&mut self) -> Option<Result<Vec<u8>, Failure>> {
+    fn next_chunk(&mut self) -> Option<Result<Parcel, Failure>> {
         // From here on, not from the first item: a slow iterator's items are not held back for one another.
         let began = Instant::now();
         let (mut count, mut bytes) = (0, Vec::new());
         while count == 0 || (count < FULL_ITEMS && bytes.len() < FULL_BYTES && began.elapsed() < FULL_AFTER) {
             match self.draw() {
-                Some(Ok(item)) if COUNT_BYTES + bytes.len() + item.len() <= MAX_PAYLOAD_BYTES => {
+                Some(Ok(Parcel { bytes, attached })) if count == 0 && attached.is_some() => {
+                    return Some(Ok(Parcel { bytes: seal(1, &bytes), attached }));
+                }
+                Some(Ok(Parcel { bytes: item, attached: None }))
+                    if COUNT_BYTES + bytes.len() + item.len() <= MAX_PAYLOAD_BYTES =>
+                {
                     bytes.extend(item);
                     count += 1;
                 }
@@ -134,7 +139,7 @@ impl<T: Serialize> ChunkSource for Chunks<T> {
                 }
             }
         }
-        (count > 0).then(|| Ok(seal(count, &bytes)))
+        (count > 0).then(|| Ok(seal(count, &bytes).into()))
     }
 }
 
@@ -187,7 +192,7 @@ mod tests {
         let too_large = [item(500), item(MOST + 1), item(500)];
         check_chunks(
             too_large.into_iter(),
-            &[Ok(1), Err("an item of 130047 bytes exceeds the limit of 130046")],
+            &[Ok(1), Err("an item of 129023 bytes exceeds the limit of 129022")],
         );
     }
 

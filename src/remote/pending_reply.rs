@@ -18,7 +18,7 @@ use super::chain::Chain;
 use super::port::Waited;
 use super::slot::Answer;
 use super::waiting::{Course, End, Waiting, moment_after};
-use crate::wire::{CodecId, CommandSpec, DecodeError, Ending, Progress, Refusal, codec};
+use crate::wire::{CodecId, CommandSpec, DecodeError, Ending, Parcel, Progress, Refusal, codec};
 
 /// The reply of a command that one manager, or the scope, was asked to do.
 ///
@@ -308,11 +308,11 @@ pub(super) fn read_reply<R: DeserializeOwned>(waiting: &Waiting, answer: &Answer
 
 /// Reads a reply.
 pub(super) fn decode<R: DeserializeOwned>(
-    reply: &[u8],
+    reply: &Parcel,
     spec: &CommandSpec,
     facts: impl FnOnce() -> CallFacts,
 ) -> Result<R, CallError> {
-    codec::decode(reply, CodecId::Postcard, &spec.reply)
+    codec::unpack(reply, reply.attached.as_deref(), CodecId::Postcard, &spec.reply)
         .map_err(|source| CallError::UnreadableAnswer { facts: facts(), source: Box::new(source) })
 }
 

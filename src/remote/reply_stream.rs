@@ -22,7 +22,7 @@ use super::port::{Wait, Waited};
 use super::slot::{Need, StreamNews};
 use super::waiting::moment_after;
 use crate::wire::codec::because;
-use crate::wire::{DecodeError, Node, Schema, SchemaBuilder, Shape, TypeSchema, codec};
+use crate::wire::{CodecId, DecodeError, Node, Parcel, Schema, SchemaBuilder, Shape, TypeSchema, codec};
 
 /// What the paths of these types begin with.
 const PATH: &str = "labrig::ReplyStream<";
@@ -139,7 +139,7 @@ struct Reader<T> {
     claim: Arc<Claim>,
     facts: CallFacts,
     patience: Duration,
-    read: fn(&[u8]) -> Result<Vec<T>, DecodeError>,
+    read: fn(&Parcel) -> Result<Vec<T>, DecodeError>,
     /// Of the newest chunk.
     items: vec::IntoIter<T>,
     is_over: bool,
@@ -163,9 +163,9 @@ impl<T> Reader<T> {
     /// Takes what comes next: a chunk, or the end.
     fn go_on(&mut self) -> Result<(), CallError> {
         match self.news()? {
-            StreamNews::Chunk(bytes) => {
+            StreamNews::Chunk(chunk) => {
                 self.claim.port.grant(self.claim.call, 1);
-                self.items = (self.read)(&bytes).map_err(|source| self.unreadable(source))?.into_iter();
+                self.items = (self.read)(&chunk).map_err(|source| self.unreadable(source))?.into_iter();
                 Ok(())
             }
             StreamNews::End(end) => {
@@ -238,8 +238,9 @@ impl<'de, T: DeserializeOwned + Schema + 'static> Deserialize<'de> for ReplyStre
     }
 }
 
-fn read_items<T: DeserializeOwned + Schema + 'static>(chunk: &[u8]) -> Result<Vec<T>, DecodeError> {
-    codec::from_postcard(chunk, TypeSchema::known::<Vec<T>>())
+fn read_items<T: DeserializeOwned + Schema + 'static>(chunk: &Parcel) -> Result<Vec<T>, DecodeError> {
+    let schema = TypeSchema::known::<Vec<T>>();
+    codec::unpack(chunk, chunk.attached.as_deref(), CodecId::Postcard, schema)
 }
 
 /// The empty list that a stream is in a reply.

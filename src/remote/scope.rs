@@ -253,9 +253,10 @@ impl Scope {
         let limit = if kind == Kind::Send { None } else { self.limit(spec) };
         let time_left_us = limit.map_or(0, in_us);
         let chain = self.chain.clone();
-        let header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
-        codec::lend_postcard(command, |payload| {
+        let mut header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
+        codec::lend_postcard(command, |payload, attached| {
             let payload = sendable(spec, payload)?;
+            header.attached = attached;
             self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
         })
     }

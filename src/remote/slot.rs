@@ -12,7 +12,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::callbacks;
-use crate::wire::{BroadcastOutcome, Ending, Generation, Hops, NotDone, Progress, Refusal};
+use crate::wire::{BroadcastOutcome, Ending, Generation, Hops, NotDone, Parcel, Progress, Refusal};
 
 /// What a call is answered with.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ pub enum Need {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamNews {
     /// Some items.
-    Chunk(Vec<u8>),
+    Chunk(Parcel),
     /// The stream has ended: whole, or for a reason.
     End(Result<(), NotDone>),
 }
@@ -70,7 +70,7 @@ pub struct Slot {
 struct State {
     answer: Option<Arc<Answer>>,
     progress: Option<Progress>,
-    chunks: VecDeque<Vec<u8>>,
+    chunks: VecDeque<Parcel>,
     stream_end: Option<Result<(), NotDone>>,
     waker: Option<Waker>,
     /// Whoever sleeps elsewhere until the answer comes.
@@ -132,7 +132,7 @@ impl Slot {
         let mut state = self.state.lock();
         match news {
             StreamNews::Chunk(_) if state.stream_end.is_some() => {}
-            StreamNews::Chunk(bytes) => state.chunks.push_back(bytes),
+            StreamNews::Chunk(chunk) => state.chunks.push_back(chunk),
             StreamNews::End(end) => {
                 state.stream_end.get_or_insert(end);
             }
@@ -254,7 +254,7 @@ mod tests {
 
     fn answer(byte: u8) -> Answer {
         Answer::One {
-            ending: Ending::Done(vec![byte]),
+            ending: Ending::Done(vec![byte].into()),
             by: "motor".into(),
             generation: Generation(1),
             chain: Hops::new(),
@@ -289,11 +289,14 @@ mod tests {
     #[test]
     fn a_stream_is_read_to_its_end_which_stays() {
         let slot = Slot::default();
-        slot.push(StreamNews::Chunk(vec![1]));
+        slot.push(StreamNews::Chunk(vec![1].into()));
         slot.push(StreamNews::End(Ok(())));
-        slot.push(StreamNews::Chunk(vec![2]));
+        slot.push(StreamNews::Chunk(vec![2].into()));
         slot.push(StreamNews::End(Err(NotDone::Lost)));
         let news: Vec<_> = std::iter::from_fn(|| slot.take_news()).take(3).collect();
-        assert_eq!(news, [StreamNews::Chunk(vec![1]), StreamNews::End(Ok(())), StreamNews::End(Ok(()))]);
+        assert_eq!(
+            news,
+            [StreamNews::Chunk(vec![1].into()), StreamNews::End(Ok(())), StreamNews::End(Ok(()))]
+        );
     }
 }

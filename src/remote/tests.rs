@@ -87,7 +87,7 @@ impl ByHand {
 
     /// Answers a call with a number.
     fn done(&self, call: u64, count: u32) {
-        self.end(call, Ending::Done(codec::to_postcard(&count).expect("a number")));
+        self.end(call, Ending::Done(codec::to_postcard(&count).expect("a number").into()));
     }
 
     fn not_done(&self, call: u64, why: NotDone) {

@@ -10,9 +10,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 
 use super::pipe::{Packet, Pipe, PipeError};
 use crate::shm::{LaneError, LanePutter, LaneTaker, Lookout, MAX_RECORD_BYTES, Put, Taken};
+use crate::wire::Buffer;
 
 /// The packet that calls whoever sleeps: something is in its lane.
 const CALL: &[u8] = &[0];
@@ -95,6 +97,16 @@ impl Line {
     pub fn send(&self, bytes: &[u8]) -> Result<(), PipeError> {
         let mut sending = self.begin_sending();
         sending.send(bytes)?;
+        sending.finish()
+    }
+
+    /// Sends an envelope with the buffers that travel beside it; see [`Sending::send_beside`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_beside(&self, bytes: &[u8], buffers: &[Buffer]) -> Result<(), PipeError> {
+        let mut sending = self.begin_sending();
+        sending.send_beside(bytes, buffers)?;
         sending.finish()
     }
 
@@ -281,6 +293,20 @@ impl Sending<'_> {
         }
         self.publish()?;
         self.out.send(&self.line.pipe, bytes, &[])
+    }
+
+    /// Sends one more with the buffers that travel beside it: by the pipe, where descriptors can go, in order with what
+    /// goes by the lane.
+    ///
+    /// # Errors
+    /// As [`Line::send`].
+    pub fn send_beside(&mut self, bytes: &[u8], buffers: &[Buffer]) -> Result<(), PipeError> {
+        if buffers.is_empty() {
+            return self.send(bytes);
+        }
+        self.publish()?;
+        let descriptors: SmallVec<[BorrowedFd<'_>; 4]> = buffers.iter().map(Buffer::as_fd).collect();
+        self.out.send(&self.line.pipe, bytes, &descriptors)
     }
 
     /// The other side is told.

@@ -17,7 +17,7 @@ use rustix::net::{
 use crate::shm::LaneError;
 
 /// The most descriptors one packet carries.
-pub const MAX_DESCRIPTORS: usize = 8;
+pub const MAX_DESCRIPTORS: usize = 16;
 
 /// One end of a duplex pipe.
 #[derive(Debug)]
@@ -64,7 +64,8 @@ pub enum PipeError {
 impl From<Errno> for PipeError {
     fn from(error: Errno) -> Self {
         match error {
-            Errno::AGAIN | Errno::NOBUFS => Self::NotReady,
+            // Too many descriptors are under way: there is room for them when the other side has taken some.
+            Errno::AGAIN | Errno::NOBUFS | Errno::TOOMANYREFS => Self::NotReady,
             Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Self::Closed,
             other => Self::System(other),
         }

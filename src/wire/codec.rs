@@ -11,6 +11,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::attached::{self, Attached, Parcel};
 use super::inspect;
 use super::schema::TypeSchema;
 
@@ -131,16 +132,17 @@ pub fn to_postcard<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeEr
     Ok(bytes)
 }
 
-/// Writes a value by postcard and lends its bytes, whose memory is this thread's and used again.
+/// Writes a value by postcard and lends its bytes, whose memory is this thread's and used again, with what is to travel
+/// beside them.
 pub(crate) fn lend_postcard<T: Serialize + ?Sized, X>(
     value: &T,
-    read: impl FnOnce(Result<&[u8], EncodeError>) -> X,
+    read: impl FnOnce(Result<&[u8], EncodeError>, Option<Box<Attached>>) -> X,
 ) -> X {
     // Nothing is left there while a value is written that writes others.
     let mut bytes = LENT.take();
     bytes.clear();
-    let written = write_postcard(value, &mut bytes);
-    let outcome = read(written.map(|()| bytes.as_slice()));
+    let (written, attached) = attached::gathering(|| write_postcard(value, &mut bytes));
+    let outcome = read(written.map(|()| bytes.as_slice()), attached);
     if bytes.capacity() <= MOST_LENT {
         LENT.set(bytes);
     }
@@ -207,6 +209,28 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8], schema: &TypeSchema) -> Resu
         expected: schema.root.describe(),
         reason: in_own_words(&error),
     })
+}
+
+/// Writes a value by the codec named, with what is to travel beside it.
+///
+/// # Errors
+/// [`EncodeError`] when the value's own serialisation fails.
+pub fn pack<T: Serialize + ?Sized>(value: &T, codec: CodecId) -> Result<Parcel, EncodeError> {
+    let (bytes, attached) = attached::gathering(|| encode(value, codec));
+    Ok(Parcel { bytes: bytes?, attached })
+}
+
+/// Reads a value by the codec named, with what came beside it.
+///
+/// # Errors
+/// [`DecodeError`], naming the type that was expected.
+pub fn unpack<T: DeserializeOwned>(
+    bytes: &[u8],
+    attached: Option<&Attached>,
+    codec: CodecId,
+    schema: &TypeSchema,
+) -> Result<T, DecodeError> {
+    attached::offering(attached, || decode(bytes, codec, schema))
 }
 
 /// Writes a value by the codec named.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::attached::Parcel;
 use super::codec;
 use super::envelope::{Kind, MAX_PAYLOAD_BYTES};
 use super::failure::Failure;
@@ -33,28 +34,28 @@ pub enum NotDone {
     },
 }
 
-/// How a command ended: the reply's bytes, or why there is none.
+/// How a command ended: the reply, or why there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
-    /// The handler's reply, as encoded by the codec of the request.
-    Done(Vec<u8>),
+    /// The handler's reply, as encoded by the codec of the request, and what travels beside it.
+    Done(Parcel),
     /// Everything else.
     NotDone(NotDone),
 }
 
 /// What an envelope says of a handler's end. An answer that does not fit is not sent: its caller is told of
 /// its size instead, for whoever reads an envelope that is too large believes nothing more from its sender.
-pub fn answer(end: Result<Vec<u8>, NotDone>) -> (Kind, Vec<u8>) {
+pub fn answer(end: Result<Parcel, NotDone>) -> (Kind, Parcel) {
     let (kind, payload) = match end {
         Ok(reply) => (Kind::Done, reply),
-        Err(why) => (Kind::Ended, write(&why)),
+        Err(why) => (Kind::Ended, write(&why).into()),
     };
     match payload.len() {
         0..=MAX_PAYLOAD_BYTES => (kind, payload),
         bytes => {
             let text =
                 format!("the handler has run, but its answer of {bytes} bytes exceeds {MAX_PAYLOAD_BYTES}");
-            (Kind::Ended, write(&NotDone::Failed(Failure::text(text))))
+            (Kind::Ended, write(&NotDone::Failed(Failure::text(text))).into())
         }
     }
 }
@@ -125,8 +126,8 @@ pub struct BroadcastOutcome {
     pub manager: String,
     /// Which life of it answered; 0 when it was not alive.
     pub generation: u32,
-    /// The reply's bytes, or why there is none.
-    pub outcome: Result<Vec<u8>, NotDone>,
+    /// The reply, or why there is none.
+    pub outcome: Result<Parcel, NotDone>,
 }
 
 #[cfg(test)]
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
     use crate::wire::TypeSchema;
 
-    fn check_answer(end: Result<Vec<u8>, NotDone>, expected: Kind, text: &str) {
+    fn check_answer(end: Result<Parcel, NotDone>, expected: Kind, text: &str) {
         let (kind, payload) = answer(end);
         assert_eq!(kind, expected);
         assert!(payload.len() <= MAX_PAYLOAD_BYTES, "{} bytes", payload.len());
@@ -146,14 +147,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_fits_is_sent_as_it_is() {
-        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES]), Kind::Done, "");
+        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES].into()), Kind::Done, "");
         check_answer(Err(NotDone::Failed(Failure::text("jammed"))), Kind::Ended, "jammed");
     }
 
     #[test]
     fn an_answer_that_is_too_large_becomes_a_failure_that_says_so() {
-        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES + 1]), Kind::Ended, "exceeds 130048");
+        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES + 1].into()), Kind::Ended, "exceeds 129024");
         let wordy = Failure::text("x".repeat(MAX_PAYLOAD_BYTES));
-        check_answer(Err(NotDone::Failed(wordy)), Kind::Ended, "exceeds 130048");
+        check_answer(Err(NotDone::Failed(wordy)), Kind::Ended, "exceeds 129024");
     }
 }

@@ -6,30 +6,36 @@
 //!
 //! ```text
 //!  0 version  1 kind  2 codec  3 hops  4 generation:4  8 command:8  16 correlation:8  24 time left in µs:8
-//! 32 length of name  33 hops × (who:2 command:8)  name  payload
+//! 32 length of name  33 handles  34 buffers
+//! 35 hops × (who:2 command:8)  handles × (owner:2 generation:4 key:8)  name  payload
 //! ```
+//!
+//! The buffers are not among the bytes: they are the descriptors of the same packet, and exactly as many.
 
 use std::cell::Cell;
+use std::os::fd::OwnedFd;
 
 use smallvec::SmallVec;
 
+use super::attached::{Attached, Buffer, HandleId, MAX_BUFFERS, MAX_HANDLES, Parcel};
 use super::codec::CodecId;
 use super::ids::{CommandId, Generation};
 
 /// The version of this layout and of everything said in control envelopes.
-pub const PROTOCOL_VERSION: u8 = 6;
+pub const PROTOCOL_VERSION: u8 = 7;
 
 /// The largest envelope, header included: what one sequenced packet surely takes.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
 
 /// The largest payload: an envelope's, with room for a header that names all it can.
-pub const MAX_PAYLOAD_BYTES: usize = MAX_ENVELOPE_BYTES - 1024;
+pub const MAX_PAYLOAD_BYTES: usize = MAX_ENVELOPE_BYTES - 2048;
 
 /// How many calls may lead to a call.
 pub const MAX_CHAIN: usize = 16;
 
-const FIXED_BYTES: usize = 33;
+const FIXED_BYTES: usize = 35;
 const HOP_BYTES: usize = 10;
+const HANDLE_BYTES: usize = 14;
 
 /// What an envelope is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,6 +164,8 @@ pub struct Header {
     pub target: Target,
     /// The calls that led here, outermost first.
     pub chain: Hops,
+    /// What travels beside the payload; nothing, most often.
+    pub attached: Option<Box<Attached>>,
 }
 
 impl Header {
@@ -172,7 +180,13 @@ impl Header {
             time_left_us: 0,
             target: Target::Route,
             chain: Hops::new(),
+            attached: None,
         }
+    }
+
+    /// The buffers that travel beside the payload.
+    pub fn buffers(&self) -> &[Buffer] {
+        self.attached.as_ref().map_or(&[], |attached| &attached.buffers)
     }
 
     /// The bytes of an envelope with this header. A target's name that is too long for its field is cut, and
@@ -183,7 +197,17 @@ impl Header {
         bytes
     }
 
-    /// The same, lent: the memory is this thread's, and used again.
+    /// A payload that came with this header, with what came beside it.
+    pub fn parcel(&self, payload: &[u8]) -> Parcel {
+        Parcel { bytes: payload.to_vec(), attached: self.attached.clone() }
+    }
+
+    /// The whole envelope, with what travels beside it.
+    pub fn pack(&self, payload: &[u8]) -> Parcel {
+        Parcel { bytes: self.seal(payload), attached: self.attached.clone() }
+    }
+
+    /// The bytes, lent: the memory is this thread's, and used again.
     pub(crate) fn lend_sealed<X>(&self, payload: &[u8], read: impl FnOnce(&[u8]) -> X) -> X {
         thread_local! {
             static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -204,7 +228,12 @@ impl Header {
             Target::Route => "",
             Target::Named(name) => &name[..name.floor_char_boundary(usize::from(u8::MAX))],
         };
-        bytes.reserve(FIXED_BYTES + self.chain.len() * HOP_BYTES + name.len() + payload.len());
+        let (handles, buffers) = match &self.attached {
+            None => (&[][..], 0),
+            Some(attached) => (attached.handles.as_slice(), attached.buffers.len()),
+        };
+        let lists = self.chain.len() * HOP_BYTES + handles.len() * HANDLE_BYTES;
+        bytes.reserve(FIXED_BYTES + lists + name.len() + payload.len());
         let mut fixed = [0; FIXED_BYTES];
         fixed[..4].copy_from_slice(&[
             PROTOCOL_VERSION,
@@ -216,11 +245,16 @@ impl Header {
         fixed[8..16].copy_from_slice(&self.command.0.to_le_bytes());
         fixed[16..24].copy_from_slice(&self.correlation.to_le_bytes());
         fixed[24..32].copy_from_slice(&self.time_left_us.to_le_bytes());
-        fixed[32] = name.len() as u8;
+        fixed[32..].copy_from_slice(&[name.len() as u8, handles.len() as u8, buffers as u8]);
         bytes.extend_from_slice(&fixed);
         for hop in &self.chain {
             bytes.extend_from_slice(&hop.who.to_le_bytes());
             bytes.extend_from_slice(&hop.command.0.to_le_bytes());
+        }
+        for handle in handles {
+            bytes.extend_from_slice(&handle.owner.to_le_bytes());
+            bytes.extend_from_slice(&handle.generation.0.to_le_bytes());
+            bytes.extend_from_slice(&handle.key.to_le_bytes());
         }
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(payload);
@@ -270,6 +304,24 @@ pub enum EnvelopeError {
         /// The length found.
         found: u8,
     },
+    /// More travels beside the payload than one envelope carries.
+    #[error(
+        "malformed envelope: {handles} handles and {buffers} buffers, {MAX_HANDLES} and {MAX_BUFFERS} are the limits"
+    )]
+    TooMuchAttached {
+        /// How many handles are announced.
+        handles: u8,
+        /// How many buffers are announced.
+        buffers: u8,
+    },
+    /// Other descriptors came with the packet than its header says.
+    #[error("malformed envelope: {announced} buffers are announced, {found} came")]
+    Buffers {
+        /// How many the header says.
+        announced: u8,
+        /// How many came.
+        found: usize,
+    },
     /// The target's name is not text.
     #[error("malformed envelope: the target's name is not UTF-8")]
     Name,
@@ -291,11 +343,35 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a packet.
+    /// Reads a packet that came without descriptors.
     ///
     /// # Errors
     /// [`EnvelopeError`], saying in which way the bytes are not an envelope.
     pub fn open(bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
+        Self::read(bytes, |_| Vec::new())
+    }
+
+    /// Reads a packet and takes the buffers out of the descriptors that came with it. Those of a control word are left: it
+    /// is the word that says what they are.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), also when the descriptors are not as many as the header says.
+    pub fn receive(bytes: &'a [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Self, EnvelopeError> {
+        Self::read(bytes, |kind| match kind {
+            Kind::Control => Vec::new(),
+            _ => descriptors.drain(..).map(Buffer::new).collect(),
+        })
+    }
+
+    /// Reads an envelope that was sealed in this process.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn unpack(parcel: &'a Parcel) -> Result<Self, EnvelopeError> {
+        Self::read(parcel, |_| parcel.buffers().to_vec())
+    }
+
+    fn read(bytes: &'a [u8], buffers: impl FnOnce(Kind) -> Vec<Buffer>) -> Result<Self, EnvelopeError> {
         if bytes.len() > MAX_ENVELOPE_BYTES {
             return Err(EnvelopeError::Oversized);
         }
@@ -316,9 +392,14 @@ impl<'a> Envelope<'a> {
             time_left_us: u64::from_le_bytes(reader.array()?),
             target: Target::Route,
             chain: Hops::new(),
+            attached: None,
         };
-        let [name_bytes] = reader.array()?;
+        let [name_bytes, handles, announced] = reader.array()?;
         header.chain = (0..hops).map(|_| reader.hop()).collect::<Result<_, _>>()?;
+        let buffers = buffers(header.kind);
+        if (handles, announced) != (0, 0) || !buffers.is_empty() {
+            header.attached = reader.attached(handles, announced, buffers)?;
+        }
         header.target = reader.target(usize::from(name_bytes))?;
         Ok(Self { header, payload: reader.left })
     }
@@ -346,6 +427,28 @@ impl<'a> Reader<'a> {
         Ok(Hop { who, command: CommandId(u64::from_le_bytes(self.array()?)) })
     }
 
+    fn attached(
+        &mut self,
+        handles: u8,
+        announced: u8,
+        buffers: Vec<Buffer>,
+    ) -> Result<Option<Box<Attached>>, EnvelopeError> {
+        if usize::from(handles) > MAX_HANDLES || usize::from(announced) > MAX_BUFFERS {
+            return Err(EnvelopeError::TooMuchAttached { handles, buffers: announced });
+        }
+        if usize::from(announced) != buffers.len() {
+            return Err(EnvelopeError::Buffers { announced, found: buffers.len() });
+        }
+        let handles = (0..handles).map(|_| self.handle()).collect::<Result<_, _>>()?;
+        Ok(Attached { handles, buffers }.boxed())
+    }
+
+    fn handle(&mut self) -> Result<HandleId, EnvelopeError> {
+        let owner = u16::from_le_bytes(self.array()?);
+        let generation = Generation(u32::from_le_bytes(self.array()?));
+        Ok(HandleId { owner, generation, key: u64::from_le_bytes(self.array()?) })
+    }
+
     fn target(&mut self, name_bytes: usize) -> Result<Target, EnvelopeError> {
         let name = std::str::from_utf8(self.take(name_bytes)?).map_err(|_| EnvelopeError::Name)?;
         Ok(if name.is_empty() { Target::Route } else { Target::Named(name.to_owned()) })
@@ -353,104 +456,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn full_header() -> Header {
-        Header {
-            kind: Kind::Request,
-            codec: CodecId::Json,
-            generation: Generation(3),
-            command: CommandId(0x0102_0304_0506_0708),
-            correlation: 77,
-            time_left_us: 5_000_000,
-            target: Target::Named("stage_x".into()),
-            chain: smallvec::smallvec![
-                Hop { who: 1, command: CommandId(9) },
-                Hop { who: Hop::SCOPE, command: CommandId(8) },
-            ],
-        }
-    }
-
-    fn check_error(bytes: &[u8], expected: EnvelopeError) {
-        assert_eq!(Envelope::open(bytes), Err(expected));
-    }
-
-    #[test]
-    fn an_envelope_comes_out_as_it_went_in() {
-        let bytes = full_header().seal(b"payload");
-        let envelope = Envelope::open(&bytes).expect("a whole envelope");
-        assert_eq!(envelope, Envelope { header: full_header(), payload: b"payload" });
-    }
-
-    #[test]
-    fn the_bytes_of_a_header_are_pinned() {
-        let bytes = Header { chain: Hops::new(), ..full_header() }.seal(&[0xee]);
-        let expected = [
-            PROTOCOL_VERSION,
-            1,
-            1,
-            0,
-            3,
-            0,
-            0,
-            0,
-            8,
-            7,
-            6,
-            5,
-            4,
-            3,
-            2,
-            1,
-            77,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0x40,
-            0x4b,
-            0x4c,
-            0,
-            0,
-            0,
-            0,
-            0,
-            7,
-            b's',
-            b't',
-            b'a',
-            b'g',
-            b'e',
-            b'_',
-            b'x',
-            0xee,
-        ];
-        assert_eq!(bytes, expected);
-    }
-
-    #[test]
-    fn every_cut_within_the_header_is_torn() {
-        let bytes = full_header().seal(&[]);
-        for cut in 0..bytes.len() {
-            check_error(&bytes[..cut], EnvelopeError::Torn { bytes: cut });
-        }
-    }
-
-    #[test]
-    fn what_no_envelope_says_is_named() {
-        let changed = |at: usize, to: u8| {
-            let mut bytes = full_header().seal(&[]);
-            bytes[at] = to;
-            bytes
-        };
-        check_error(&changed(0, 9), EnvelopeError::Version { found: 9 });
-        check_error(&changed(1, 99), EnvelopeError::Kind { found: 99 });
-        check_error(&changed(2, 7), EnvelopeError::Codec { found: 7 });
-        check_error(&changed(3, 17), EnvelopeError::TooDeep { found: 17 });
-        check_error(&vec![1; MAX_ENVELOPE_BYTES + 1], EnvelopeError::Oversized);
-    }
-}
+mod tests;

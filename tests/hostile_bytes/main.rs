@@ -13,7 +13,7 @@ use labrig::wire::control::{self, CoordinatorWord, ManagerWord};
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     BroadcastOutcome, CodecId, CommandSpec, Definition, Envelope, EnvelopeError, Header, Hop, Kind,
-    MAX_ENVELOPE_BYTES, NotDone, Shape, Target, TypeSchema, codec, inspect,
+    MAX_ENVELOPE_BYTES, NotDone, Parcel, Shape, Target, TypeSchema, codec, inspect,
 };
 use labrig::wire::{CommandId, Generation, Node};
 
@@ -344,8 +344,29 @@ fn envelopes_that_are_torn_oversized_or_of_no_known_kind_are_refused_by_name() {
     }
     check_envelope(&changed(2, 2), &EnvelopeError::Codec { found: 2 });
     check_envelope(&changed(3, 255), &EnvelopeError::TooDeep { found: 255 });
-    check_envelope(&changed(33 + 20, 0xff), &EnvelopeError::Name);
+    check_envelope(&changed(35 + 20, 0xff), &EnvelopeError::Name);
     assert!(Envelope::open(&whole).is_ok());
+}
+
+#[test]
+fn an_envelope_is_not_believed_what_travels_beside_it() {
+    let whole = full_header().seal(&[0; 14]);
+    let changed = |changes: &[(usize, u8)]| {
+        let mut bytes = whole.clone();
+        changes.iter().for_each(|(at, to)| bytes[*at] = *to);
+        bytes
+    };
+    check_envelope(&changed(&[(33, 65)]), &EnvelopeError::TooMuchAttached { handles: 65, buffers: 0 });
+    check_envelope(&changed(&[(34, 17)]), &EnvelopeError::TooMuchAttached { handles: 0, buffers: 17 });
+    check_envelope(&changed(&[(34, 1)]), &EnvelopeError::Buffers { announced: 1, found: 0 });
+    check_envelope(&changed(&[(33, 64)]), &EnvelopeError::Torn { bytes: whole.len() });
+    let shut = codec::from_postcard::<Parcel>(&[0, 1, 0, 0], TypeSchema::known::<Parcel>());
+    assert!(shut.is_err_and(|error| error.to_string().contains("can only be read from a command")));
+    let unpack =
+        |bytes: &[u8]| codec::unpack::<Parcel>(bytes, None, CodecId::Postcard, TypeSchema::known::<Parcel>());
+    let named = unpack(&[0, 0, 1, 5]).expect_err("nothing came with it").to_string();
+    assert!(named.contains("a shared buffer is named that did not come with it"), "{named}");
+    check_refused::<Parcel>(&claim(0, &claim(1 << 40, &[])), "elements");
 }
 
 #[test]

@@ -83,6 +83,8 @@ fn check_readers_agree<T: Serialize + DeserializeOwned + Schema + 'static>(bytes
             true
         }
         (Err(_), Err(_)) => false,
+        // What would have come beside the bytes did not, which the fields do not show.
+        (Err(error), Ok(_)) if error.to_string().contains("can only be read from a command") => false,
         (Ok(_), Err(error)) => panic!("only the codec reads {bytes:?}: {error}"),
         (Err(error), Ok(fields)) => panic!("only the reader of fields reads {bytes:?}: {error}, {fields}"),
     }
@@ -121,7 +123,11 @@ fn readings() -> Vec<Reading> {
         reading(&[(i128::MIN, u128::MAX, 'µ', 1.5f32, -1i16)]),
         reading(&[BTreeMap::from([(5u64, 'x'), (u64::MAX, 'y')])]),
         reading(&[NotDone::Lost, failed.clone(), NotDone::Refused(busy.clone())]),
-        reading(&[vec![outcome(Ok(vec![1, 2])), outcome(Err(failed)), outcome(Err(NotDone::Refused(busy)))]]),
+        reading(&[vec![
+            outcome(Ok(vec![1, 2].into())),
+            outcome(Err(failed)),
+            outcome(Err(NotDone::Refused(busy))),
+        ]]),
         reading(&[<labrig::remote::scope::Ping as labrig::wire::Command>::spec().clone()] as &[CommandSpec]),
         reading(&words()),
     ]

@@ -14,7 +14,11 @@ use super::bench::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn outcome(index: usize, generation: u32, outcome: Result<&[u8], NotDone>) -> BroadcastOutcome {
-    BroadcastOutcome { manager: NAMES[index].into(), generation, outcome: outcome.map(<[u8]>::to_vec) }
+    BroadcastOutcome {
+        manager: NAMES[index].into(),
+        generation,
+        outcome: outcome.map(|it| it.to_vec().into()),
+    }
 }
 
 /// A broadcast to which `act` happens is reported once, like this, and counted once.

@@ -88,7 +88,7 @@ fn what_was_cancelled_in_the_queue_is_not_sent_and_makes_room() {
 fn a_call_that_was_cancelled_ends_as_its_station_says() {
     for (answer, expected) in [
         (Err(NotDone::Cancelled), not_done(NotDone::Cancelled)),
-        (Ok(&b"too late"[..]), Ending::Done(b"too late".to_vec())),
+        (Ok(&b"too late"[..]), Ending::Done(b"too late".to_vec().into())),
     ] {
         let mut bench = Bench::ready();
         bench.accept(request(EXPOSE));
@@ -150,7 +150,7 @@ fn a_cancelled_broadcast_takes_back_every_part_that_is_open() {
     assert!(bench.pass(STAGE_Y).is_none(), "what was queued is not sent any more");
     bench.answer(STAGE_X, &stage, Err(NotDone::Cancelled));
     let outcomes: Vec<_> = bench.report().into_iter().map(|one| one.outcome).collect();
-    assert_eq!(outcomes, [Ok(b"c".to_vec()), Err(NotDone::Cancelled), Err(NotDone::Cancelled)]);
+    assert_eq!(outcomes, [Ok(b"c".to_vec().into()), Err(NotDone::Cancelled), Err(NotDone::Cancelled)]);
     bench.check_settled();
 }
 
@@ -266,7 +266,7 @@ fn each_open_part_of_a_broadcast_gets_the_new_deadline() {
     assert!(bench.answers().is_empty());
     bench.later(SECOND);
     let outcomes: Vec<_> = bench.report().into_iter().map(|one| one.outcome).collect();
-    assert_eq!(outcomes, [Ok(b"c".to_vec()), Err(NotDone::Expired), Err(NotDone::Expired)]);
+    assert_eq!(outcomes, [Ok(b"c".to_vec().into()), Err(NotDone::Expired), Err(NotDone::Expired)]);
 }
 
 #[test]

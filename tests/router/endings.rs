@@ -53,7 +53,7 @@ fn a_call_ends_as_its_manager_says() {
         let asked = taken(bench);
         bench.answer(CAMERA, &asked, Ok(b"image"));
     };
-    check_ending(done, Ending::Done(b"image".to_vec()));
+    check_ending(done, Ending::Done(b"image".to_vec().into()));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn an_answer_after_the_end_is_counted_and_discarded() {
         bench.answer(CAMERA, &asked, Ok(b"twice"));
         assert_eq!(bench.router.totals().late_answers, 1);
     };
-    check_ending(twice, Ending::Done(b"once".to_vec()));
+    check_ending(twice, Ending::Done(b"once".to_vec().into()));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn nobody_answers_for_another_or_for_another_life_or_what_was_not_asked() {
     assert!(bench.endings().is_empty());
     assert_eq!(bench.router.totals().late_answers, 4);
     bench.answer(CAMERA, &asked, Ok(b"mine"));
-    assert_eq!(bench.endings(), [(Caller::Local(1), Ending::Done(b"mine".to_vec()))]);
+    assert_eq!(bench.endings(), [(Caller::Local(1), Ending::Done(b"mine".to_vec().into()))]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_answered_call_is_done_whatever_becomes_of_its_manager() {
         bench.answer(CAMERA, &asked, Ok(b"image"));
         bench.die(CAMERA);
     };
-    check_ending(answered_and_dead, Ending::Done(b"image".to_vec()));
+    check_ending(answered_and_dead, Ending::Done(b"image".to_vec().into()));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_quit_lets_what_runs_end() {
             bench.take(CAMERA);
             bench.answer(CAMERA, &asked, Ok(b"image"));
         };
-        check_ending(quit, Ending::Done(b"image".to_vec()));
+        check_ending(quit, Ending::Done(b"image".to_vec().into()));
         let mut bench = Bench::ready();
         bench.accept(request(EXPOSE));
         step(&mut bench);

@@ -184,7 +184,7 @@ fn a_manager_that_starts_takes_its_start_up_commands_and_no_others() {
     assert!(bench.offer(request(EXPOSE).by_manager(STAGE_X, 1)).is_err());
     bench.take(CAMERA);
     bench.answer(CAMERA, &asked, Ok(b"done"));
-    assert_eq!(bench.endings(), [(Caller::Startup(CAMERA), Ending::Done(b"done".to_vec()))]);
+    assert_eq!(bench.endings(), [(Caller::Startup(CAMERA), Ending::Done(b"done".to_vec().into()))]);
 }
 
 #[test]
@@ -343,8 +343,7 @@ fn the_time_left_is_that_of_the_moment_of_sending() {
     let mut bench = Bench::ready();
     bench.accept(request(EXPOSE).within(Duration::from_millis(100)));
     bench.now += Duration::from_millis(40);
-    let early =
-        bench.router.next_for(CAMERA, &Moment::at(bench.now)).map(<[u8]>::to_vec).expect("it is queued");
+    let early = bench.router.next_for(CAMERA, &Moment::at(bench.now)).cloned().expect("it is queued");
     bench.now += Duration::from_millis(50);
     let left = |bytes: &[u8]| Envelope::open(bytes).expect("an envelope").header.time_left_us;
     assert_eq!(left(&early), 60_000);

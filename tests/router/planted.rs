@@ -217,14 +217,14 @@ fn a_reply_after_expiry_is_found() {
         };
         let place = history.seen.iter().enumerate().find_map(|(at, seen)| Some((at, expired(seen)?)));
         let Some((at, token)) = place else { return false };
-        let late = Seen::Ended { token, ending: Ending::Done(vec![1]), by: String::new() };
+        let late = Seen::Ended { token, ending: Ending::Done(vec![1].into()), by: String::new() };
         history.seen.insert(at + 1, late);
         true
     });
     check_found("an answer instead of an expiry", "ended otherwise than Done", |history| {
         change_first(history, |seen| match seen {
             Seen::Ended { ending: ending @ Ending::NotDone(NotDone::Expired), .. } => {
-                *ending = Ending::Done(vec![1]);
+                *ending = Ending::Done(vec![1].into());
                 true
             }
             _ => false,

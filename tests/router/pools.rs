@@ -94,7 +94,7 @@ fn all_at_work(bench: &mut Bench, command: CommandId) -> Vec<Sent> {
 }
 
 fn done(number: u64) -> (Caller, Ending) {
-    (by(number), Ending::Done(b"ok".to_vec()))
+    (by(number), Ending::Done(b"ok".to_vec().into()))
 }
 
 fn not_done(number: u64, why: NotDone) -> (Caller, Ending) {

@@ -62,7 +62,7 @@ fn a_call_that_may_run_again_is_done_by_the_next_life() {
         assert_eq!((again.header.generation, again.payload.as_slice()), (Generation(2), &[7][..]));
         bench.take(CAMERA);
         bench.answer(CAMERA, &again, Ok(b"seen"));
-        assert_eq!(bench.endings(), [(ME, Ending::Done(b"seen".to_vec()))]);
+        assert_eq!(bench.endings(), [(ME, Ending::Done(b"seen".to_vec().into()))]);
         assert_eq!(bench.router.totals().retried, 1);
         bench.check_settled();
     }

@@ -66,7 +66,7 @@ fn what_is_queued_is_refused_when_its_manager_becomes_inactive() {
     assert_eq!(news.endings(), [(OTHER, Ending::NotDone(NotDone::Refused(why.clone())))]);
     assert_eq!(news.undelivered[0].1.reason, UndeliveredReason::Refused(why));
     bench.answer(STAGE_X, &in_pipe, Ok(b"there"));
-    assert_eq!(bench.endings(), [(ME, Ending::Done(b"there".to_vec()))]);
+    assert_eq!(bench.endings(), [(ME, Ending::Done(b"there".to_vec().into()))]);
     bench.check_settled();
 }
 

@@ -52,7 +52,7 @@ fn got(bench: &mut Bench) -> Vec<(Kind, Vec<u8>)> {
 fn a_stream_is_answered_first_then_chunks_come_and_its_end() {
     let (mut bench, asked) = open_for(ME);
     let news = bench.news();
-    let ending = Ending::Done(b"opened".to_vec());
+    let ending = Ending::Done(b"opened".to_vec().into());
     let chain = asked.header.chain.clone();
     let answer = Answer::One { ending, by: "camera".into(), generation: Generation(1), chain };
     assert_eq!(news.opened, [(ME, answer)]);
@@ -60,7 +60,7 @@ fn a_stream_is_answered_first_then_chunks_come_and_its_end() {
     fill_window(&mut bench, &asked);
     bench.answer(CAMERA, &asked, Ok(b""));
     let news = bench.news();
-    let chunks = (0..WINDOW as u8).map(|number| StreamNews::Chunk(vec![number]));
+    let chunks = (0..WINDOW as u8).map(|number| StreamNews::Chunk(vec![number].into()));
     let expected: Vec<_> = chunks.chain([StreamNews::End(Ok(()))]).map(|news| (ME, news)).collect();
     assert_eq!(news.streamed, expected);
     assert!(news.answers.is_empty(), "it was answered twice");

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Caller;
 use super::streaming::Window;
-use crate::wire::{CommandId, Ending, Generation, Hops, NotDone};
+use crate::wire::{CommandId, Ending, Generation, Hops, NotDone, Parcel};
 
 /// What is remembered of a call in flight.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Call {
     /// How often it may still be given to a next life of its station.
     pub(super) retries: u32,
     /// Its envelope, once that was sent and may have to be sent again.
-    pub(super) kept: Vec<u8>,
+    pub(super) kept: Parcel,
     /// Whether an earlier life of its station, or another instance of its pool, had taken it.
     pub(super) may_have_run: bool,
     /// The pool that gave it to its station, and its place in the pool's queue.

@@ -10,8 +10,8 @@ use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Queued, Router, St
 use crate::remote::StreamNews;
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
-    CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Refusal, Target, TypeSchema,
-    UndeliveredReason, codec,
+    CodecId, Ending, EnvelopeError, Failure, Generation, Header, Kind, NotDone, Parcel, Refusal, Target,
+    TypeSchema, UndeliveredReason, codec,
 };
 
 impl Router {
@@ -23,7 +23,7 @@ impl Router {
     pub fn answered(&mut self, index: usize, header: &Header, payload: &[u8]) -> Result<(), EnvelopeError> {
         let ending = match header.kind {
             _ if payload.len() > MAX_PAYLOAD_BYTES => too_large(payload.len()),
-            Kind::Done => Ending::Done(payload.to_vec()),
+            Kind::Done => Ending::Done(header.parcel(payload)),
             _ => Ending::NotDone(read_not_done(payload)?),
         };
         self.settle(index, header, ending);
@@ -188,13 +188,13 @@ impl Router {
             _ => return self.effects.push(Effect::Answer { caller, answer }),
         };
         let Answer::One { ending, by, generation, chain } = answer else { return };
-        let (kind, payload) = match ending {
+        let (kind, Parcel { bytes, attached }) = match ending {
             Ending::Done(reply) => (Kind::Done, reply),
-            Ending::NotDone(why) => (Kind::Ended, write_not_done(&why)),
+            Ending::NotDone(why) => (Kind::Ended, write_not_done(&why).into()),
         };
         let target = if by.is_empty() { Target::Route } else { Target::Named(by.to_string()) };
-        let header = Header { codec, generation, correlation, target, chain, ..Header::new(kind) };
-        self.answer_manager(index, life, &header, &payload);
+        let header = Header { codec, generation, correlation, target, chain, attached, ..Header::new(kind) };
+        self.answer_manager(index, life, &header, &bytes);
     }
 
     /// Tells that a call has left the table, when endings are traced. What its answer says of its handler's
@@ -238,7 +238,7 @@ impl Router {
             self.totals.late_answers += 1;
             return;
         }
-        station.push_word(header.seal(payload));
+        station.push_word(header.pack(payload));
         self.effects.push(Effect::Flush(index));
     }
 

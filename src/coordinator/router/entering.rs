@@ -7,7 +7,7 @@ use super::station::{Entrant, Ordered, Queued};
 use super::{Asked, Call, Caller, Gauge, Moment, Router, Stand, taken};
 use crate::remote::orders;
 use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
-use crate::wire::{CommandId, Header, Hop, Hops, Kind, Overflow, Refusal, Target, UndeliveredReason};
+use crate::wire::{CommandId, Header, Hop, Hops, Kind, Overflow, Parcel, Refusal, Target, UndeliveredReason};
 
 /// One command for one station.
 #[derive(Clone, Copy)]
@@ -121,12 +121,12 @@ impl Router {
         let displaced = self.stations[index].admit(entrant, taken, &name)?;
         let call = if is_one_way { None } else { Some(self.remember(index, part)?) };
         // From here on nothing refuses it.
-        let bytes = self.sealed(index, part, call);
+        let parcel = self.sealed(index, part, call);
         let station = &mut self.stations[index];
         let displaced = station.displace(command, displaced);
         let ordered = Ordered { command, sender: part.caller };
         let (deadline, is_hazardous) = (part.deadline, part.manner.is_hazardous);
-        let queued = Queued { bytes, call, command: Some(ordered), deadline, tells: None, is_hazardous };
+        let queued = Queued { parcel, call, command: Some(ordered), deadline, tells: None, is_hazardous };
         let place = station.push(queued);
         if let Some(call) = call.and_then(|id| self.in_flight.get_mut(id)) {
             call.stand = Stand::Queued(place);
@@ -139,18 +139,19 @@ impl Router {
     }
 
     /// The envelope as the station gets it.
-    fn sealed(&mut self, index: usize, part: Part<'_>, call: Option<u64>) -> Vec<u8> {
+    fn sealed(&mut self, index: usize, part: Part<'_>, call: Option<u64>) -> Parcel {
         let header = Header {
             kind: if call.is_some() { Kind::Request } else { Kind::Send },
             generation: self.stations[index].generation,
             correlation: call.unwrap_or_else(|| self.sender_word(index, part)),
             target: Target::Route,
             chain: Hops::from_slice(part.chain),
+            attached: part.header.attached.clone(),
             ..*part.header
         };
         let mut bytes = self.spare.pop().unwrap_or_default();
         header.seal_into(part.payload, &mut bytes);
-        bytes
+        Parcel { bytes, attached: header.attached }
     }
 
     fn manner_of(&self, header: &Header) -> Manner {
@@ -178,7 +179,7 @@ impl Router {
             is_cancelled: false,
             stream: None,
             retries: if may_retry { self.stations[station].max_retries } else { 0 },
-            kept: Vec::new(),
+            kept: Parcel::default(),
             may_have_run: false,
             pool: None,
             is_one_way: false,

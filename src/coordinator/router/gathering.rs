@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::terms::word_for;
 use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Part, Router, Station};
+use crate::wire::attached::{MAX_BUFFERS, MAX_HANDLES};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
     BroadcastOutcome, CodecId, DeliveryKind, Ending, Failure, Generation, Header, Hops, Kind, NotDone,
-    Refusal, codec,
+    Parcel, Refusal, codec,
 };
 
 /// A broadcast whose outcomes are being gathered.
@@ -90,13 +91,14 @@ impl Router {
             self.effects.push(Effect::Answer { caller: whole.caller, answer: Answer::Many(whole.outcomes) });
             return;
         };
+        cut_attached(&mut whole.outcomes);
         if size_of_report(&whole.outcomes) > MAX_PAYLOAD_BYTES {
             cut(&mut whole.outcomes);
         }
-        match codec::to_postcard(&whole.outcomes) {
-            Ok(payload) => {
-                let header = Header { correlation, ..Header::new(Kind::Report) };
-                self.answer_manager(index, generation, &header, &payload);
+        match codec::pack(&whole.outcomes, CodecId::Postcard) {
+            Ok(Parcel { bytes, attached }) => {
+                let header = Header { correlation, attached, ..Header::new(Kind::Report) };
+                self.answer_manager(index, generation, &header, &bytes);
             }
             Err(error) => log::error!("a broadcast's report cannot be written: {error}"),
         }
@@ -143,7 +145,25 @@ impl Router {
 }
 
 fn size_of_report(outcomes: &[BroadcastOutcome]) -> usize {
-    codec::to_postcard(outcomes).map_or(usize::MAX, |bytes| bytes.len())
+    codec::pack(outcomes, CodecId::Postcard).map_or(usize::MAX, |report| report.len())
+}
+
+/// Takes the replies out of a report beside which more is to travel than one envelope carries.
+fn cut_attached(outcomes: &mut [BroadcastOutcome]) {
+    let (mut handles, mut buffers) = (0, 0);
+    for one in outcomes {
+        let Ok(Parcel { attached: Some(attached), .. }) = &one.outcome else { continue };
+        let (more_handles, more_buffers) = (attached.handles.len(), attached.buffers.len());
+        if handles + more_handles > MAX_HANDLES || buffers + more_buffers > MAX_BUFFERS {
+            let text = format!(
+                "its reply of {more_handles} handles and {more_buffers} buffers has no room in the report: \
+                 {MAX_HANDLES} and {MAX_BUFFERS} are the limits of all together"
+            );
+            one.outcome = Err(NotDone::Failed(Failure::text(text)));
+            continue;
+        }
+        (handles, buffers) = (handles + more_handles, buffers + more_buffers);
+    }
 }
 
 /// Takes the replies out of a report that have more than their share of it.

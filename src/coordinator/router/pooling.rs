@@ -10,7 +10,7 @@
 use super::endings::quitting;
 use super::station::Ordered;
 use super::{Asked, Call, Effect, Life, Moment, Queued, Router, Stand, Station};
-use crate::wire::{Ending, Header, Hops, NotDone, Refusal, UndeliveredReason, envelope};
+use crate::wire::{Ending, Header, Hops, NotDone, Parcel, Refusal, UndeliveredReason, envelope};
 
 /// Adds a station for each pool behind all others, with the queue that its first instance would have.
 pub(super) fn add_pools(stations: &mut Vec<Station>) {
@@ -89,14 +89,14 @@ impl Router {
             is_cancelled: false,
             stream: None,
             retries: 0,
-            kept: Vec::new(),
+            kept: Parcel::default(),
             may_have_run: false,
             pool: None,
             is_one_way: true,
         };
         let id = self.in_flight.register_anyway(call);
         queued.call = Some(id);
-        envelope::ask_for_answer(&mut queued.bytes, id);
+        envelope::ask_for_answer(&mut queued.parcel.bytes, id);
     }
 
     /// A one-way command has ended whose instance was asked for an answer.
@@ -149,11 +149,11 @@ impl Router {
         let deadline = self.in_flight.deadline_of(id);
         let Some(call) = self.in_flight.get_mut(id) else { return };
         let Some((_, place)) = call.pool.take() else { return };
-        let mut bytes = std::mem::take(&mut call.kept);
+        let mut parcel = std::mem::take(&mut call.kept);
         match call.stand {
             Stand::Queued(at) => {
                 let queued = self.stations[call.station].withdraw(at);
-                bytes = queued.map(|queued| queued.bytes).unwrap_or_default();
+                parcel = queued.map(|queued| queued.parcel).unwrap_or_default();
             }
             Stand::Sent(ordinal) => {
                 call.may_have_run |= ordinal <= taken;
@@ -166,7 +166,7 @@ impl Router {
         call.stand = Stand::Queued(place);
         let command = Some(Ordered { command: call.command, sender: call.caller });
         let is_hazardous = self.routes.get(&call.command).is_some_and(|route| route.hazardous);
-        let queued = Queued { bytes, call: Some(id), command, deadline, tells: None, is_hazardous };
+        let queued = Queued { parcel, call: Some(id), command, deadline, tells: None, is_hazardous };
         self.stations[pool].put_back(place, queued);
     }
 

@@ -28,7 +28,7 @@ impl Router {
             match std::mem::replace(&mut call.stand, Stand::Aside) {
                 Stand::Queued(place) => {
                     let queued = self.stations[index].withdraw(place);
-                    call.kept = queued.map(|queued| queued.bytes).unwrap_or_default();
+                    call.kept = queued.map(|queued| queued.parcel).unwrap_or_default();
                 }
                 Stand::Sent(ordinal) => call.may_have_run |= ordinal <= taken,
                 Stand::Aside => {}
@@ -61,8 +61,8 @@ impl Router {
         if is_hazardous && self.stations[index].is_inactive {
             return self.end_held_one(id, NotDone::Lost);
         }
-        let (bytes, command) = (std::mem::take(&mut call.kept), Some(ordered));
-        let queued = Queued { bytes, call: Some(id), command, deadline, tells: None, is_hazardous };
+        let (parcel, command) = (std::mem::take(&mut call.kept), Some(ordered));
+        let queued = Queued { parcel, call: Some(id), command, deadline, tells: None, is_hazardous };
         call.stand = Stand::Queued(self.stations[index].push_again(queued));
         call.generation = self.stations[index].generation;
         call.retries -= 1;

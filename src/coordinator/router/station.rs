@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::queue::Queue;
 use super::{Caller, Moment};
-use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Refusal, Undelivered};
+use crate::wire::{CommandId, Filter, Generation, ManagerName, Overflow, Parcel, Refusal, Undelivered};
 
 /// Where the generation stands in an envelope's bytes.
 const GENERATION: Range<usize> = 4..8;
@@ -30,11 +30,11 @@ pub enum Life {
     Dead,
 }
 
-/// Bytes that wait for room in a station's pipe.
+/// What waits for room in a station's pipe.
 #[derive(Debug)]
 pub(super) struct Queued {
     /// The sealed envelope.
-    pub(super) bytes: Vec<u8>,
+    pub(super) parcel: Parcel,
     /// The call in flight that it belongs to, when it wants an answer.
     pub(super) call: Option<u64>,
     /// Which command, and who sent it; none for answers and control words, which do not count against the depth.
@@ -273,8 +273,8 @@ impl Station {
 
     /// Queues what an earlier life was given, or a pool, for this life.
     pub(super) fn push_again(&mut self, mut queued: Queued) -> u64 {
-        queued.bytes[GENERATION].copy_from_slice(&self.generation.0.to_le_bytes());
-        queued.bytes[TIME_LEFT].fill(0);
+        queued.parcel.bytes[GENERATION].copy_from_slice(&self.generation.0.to_le_bytes());
+        queued.parcel.bytes[TIME_LEFT].fill(0);
         self.push(queued)
     }
 
@@ -303,22 +303,22 @@ impl Station {
     pub(super) fn set_deadline(&mut self, place: u64, deadline: Option<Instant>) {
         if let Some(queued) = self.queue.get_mut(place) {
             queued.deadline = deadline;
-            queued.bytes[TIME_LEFT].fill(0);
+            queued.parcel.bytes[TIME_LEFT].fill(0);
         }
     }
 
     /// Queues an answer or a control word.
-    pub(super) fn push_word(&mut self, bytes: Vec<u8>) {
-        let _ = self.push(Queued::word(bytes, None));
+    pub(super) fn push_word(&mut self, parcel: Parcel) {
+        let _ = self.push(Queued::word(parcel, None));
     }
 
     /// Queues news of a call that this station has made; of its progress, in the place of older news.
-    pub(super) fn push_news(&mut self, tells: Tells, bytes: Vec<u8>) {
+    pub(super) fn push_news(&mut self, tells: Tells, parcel: Parcel) {
         let is_older = |queued: &&mut Queued| queued.tells == Some(tells);
         let is_progress = matches!(tells, Tells::Progress(_));
         match is_progress.then(|| self.queue.iter_mut().find(is_older)).flatten() {
-            Some(older) => older.bytes = bytes,
-            None => drop(self.push(Queued::word(bytes, Some(tells)))),
+            Some(older) => older.parcel = parcel,
+            None => drop(self.push(Queued::word(parcel, Some(tells)))),
         }
     }
 
@@ -333,21 +333,21 @@ impl Station {
         self.queue.len() - self.commands_queued
     }
 
-    /// The bytes at the front, with the time left as of now.
-    pub(super) fn front(&mut self, now: &Moment) -> Option<&[u8]> {
+    /// The envelope at the front, with the time left as of now.
+    pub(super) fn front(&mut self, now: &Moment) -> Option<&Parcel> {
         let (_, front) = self.queue.front_mut()?;
         if let Some(deadline) = front.deadline {
             let left = deadline.saturating_duration_since(now.get()).as_micros();
             let left = u64::try_from(left).unwrap_or(u64::MAX).max(1);
-            front.bytes[TIME_LEFT].copy_from_slice(&left.to_le_bytes());
+            front.parcel.bytes[TIME_LEFT].copy_from_slice(&left.to_le_bytes());
         }
-        Some(&front.bytes)
+        Some(&front.parcel)
     }
 
     /// The front has gone into the pipe; says what that was.
     pub(super) fn advance(&mut self, done: impl FnOnce() -> u64) -> Advanced {
         let Some(front) = self.queue.pop() else { return Advanced::Nothing };
-        let Some(command) = front.command else { return Advanced::Word(front.bytes) };
+        let Some(command) = front.command else { return Advanced::Word(front.parcel.bytes) };
         self.commands_queued -= 1;
         self.sent += 1;
         if front.is_hazardous {
@@ -440,8 +440,8 @@ impl Station {
 
 impl Queued {
     /// An answer or a control word.
-    fn word(bytes: Vec<u8>, tells: Option<Tells>) -> Self {
-        Self { bytes, call: None, command: None, deadline: None, tells, is_hazardous: false }
+    fn word(parcel: Parcel, tells: Option<Tells>) -> Self {
+        Self { parcel, call: None, command: None, deadline: None, tells, is_hazardous: false }
     }
 
     /// Whether a newer command of this type may take its place.

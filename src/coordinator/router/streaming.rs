@@ -51,7 +51,7 @@ impl Router {
         match (header.kind, progress) {
             (_, Some(progress)) => self.progressed(header.correlation, caller, progress),
             (Kind::Opened, _) => self.opened(header, caller, generation, payload),
-            _ => self.chunk(header.correlation, caller, payload)?,
+            _ => self.chunk(header, caller, payload)?,
         }
         if header.kind == Kind::Opened {
             self.worked_off(index, header);
@@ -87,7 +87,8 @@ impl Router {
             Caller::Local(_) => self.effects.push(Effect::Progress { caller, progress }),
             Caller::Manager { index, correlation, .. } if self.is_present(caller) => {
                 let header = Header { correlation, ..Header::new(Kind::Progress) };
-                self.stations[index].push_news(Tells::Progress(id), header.seal(&write_progress(&progress)));
+                let news = header.seal(&write_progress(&progress));
+                self.stations[index].push_news(Tells::Progress(id), news.into());
                 self.effects.push(Effect::Flush(index));
             }
             // A broadcast has many handlers, and start-up commands nobody who looks.
@@ -115,14 +116,16 @@ impl Router {
         match caller {
             Caller::Manager { index, generation: life, correlation } if self.is_present(caller) => {
                 let (codec, target) = (header.codec, Target::Named(by.to_string()));
-                let header =
-                    Header { codec, generation, correlation, target, chain, ..Header::new(Kind::Opened) };
+                let attached = header.attached.clone();
+                let opened = Header::new(Kind::Opened);
+                let header = Header { codec, generation, correlation, target, chain, attached, ..opened };
                 self.answer_manager(index, life, &header, payload);
             }
             // Whoever asked is gone: nobody reads it.
             Caller::Manager { .. } => self.cancel_call(id),
             _ => {
-                let answer = Answer::One { ending: Ending::Done(payload.to_vec()), by, generation, chain };
+                let ending = Ending::Done(header.parcel(payload));
+                let answer = Answer::One { ending, by, generation, chain };
                 self.effects.push(Effect::Opened { caller, answer });
             }
         }
@@ -136,7 +139,8 @@ impl Router {
         }
     }
 
-    fn chunk(&mut self, id: u64, caller: Caller, payload: &[u8]) -> Result<(), EnvelopeError> {
+    fn chunk(&mut self, header: &Header, caller: Caller, payload: &[u8]) -> Result<(), EnvelopeError> {
+        let id = header.correlation;
         let window = self.in_flight.get_mut(id).and_then(|call| call.stream.as_mut());
         let window = window.filter(|window| window.left > 0);
         let reason = || "a chunk of a stream came that nobody had asked for".to_owned();
@@ -147,14 +151,15 @@ impl Router {
         }
         match caller {
             Caller::Manager { index, correlation, .. } if self.is_present(caller) => {
-                let header = Header { correlation, ..Header::new(Kind::Chunk) };
-                self.stations[index].push_news(Tells::Chunk(id), header.seal(payload));
+                let attached = header.attached.clone();
+                let header = Header { correlation, attached, ..Header::new(Kind::Chunk) };
+                self.stations[index].push_news(Tells::Chunk(id), header.pack(payload));
                 self.effects.push(Effect::Flush(index));
             }
             // Whoever asked is gone, and the stream was cancelled then.
             Caller::Manager { .. } => {}
             _ => {
-                let news = StreamNews::Chunk(payload.to_vec());
+                let news = StreamNews::Chunk(header.parcel(payload));
                 self.effects.push(Effect::Stream { caller, news });
             }
         }

@@ -233,17 +233,17 @@ mod tests {
     #[test]
     fn a_reply_is_told_with_who_gave_it() {
         let expected = json!({ "reply": { "height_um": 3.5 }, "manager": "motor", "generation": 2 });
-        check_told(Reply::Json, Ending::Done(br#"{"height_um":3.5}"#.to_vec()), Ok(expected));
+        check_told(Reply::Json, Ending::Done(br#"{"height_um":3.5}"#.to_vec().into()), Ok(expected));
         let nothing = json!({ "reply": null, "manager": "motor", "generation": 2 });
-        check_told(Reply::Json, Ending::Done(Vec::new()), Ok(nothing));
+        check_told(Reply::Json, Ending::Done(Vec::new().into()), Ok(nothing));
     }
 
     #[test]
     fn a_reply_that_is_no_json_is_not_handed_on() {
-        check_told(Reply::Json, Ending::Done(b"{".to_vec()), Err(("unreadable-answer", "EOF")));
+        check_told(Reply::Json, Ending::Done(b"{".to_vec().into()), Err(("unreadable-answer", "EOF")));
         let deep = "[".repeat(5_000).into_bytes();
-        check_told(Reply::Json, Ending::Done(deep), Err(("unreadable-answer", "recursion limit")));
-        check_told(Reply::Stop, Ending::Done(vec![0xff]), Err(("unreadable-answer", "StopReport")));
+        check_told(Reply::Json, Ending::Done(deep.into()), Err(("unreadable-answer", "recursion limit")));
+        check_told(Reply::Stop, Ending::Done(vec![0xff].into()), Err(("unreadable-answer", "StopReport")));
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
     fn a_broadcast_is_told_manager_by_manager() {
         let outcome =
             |manager: &str, outcome| BroadcastOutcome { manager: manager.into(), generation: 1, outcome };
-        let all = vec![outcome("a", Ok(b"1".to_vec())), outcome("b", Err(NotDone::Lost))];
+        let all = vec![outcome("a", Ok(b"1".to_vec().into())), outcome("b", Err(NotDone::Lost))];
         let told = tell(Reply::Json, "Acquire", &Answer::Many(all)).expect("a report");
         assert_eq!(told["is_all_done"], false);
         assert_eq!(told["outcomes"][0], json!({ "manager": "a", "generation": 1, "reply": 1 }));

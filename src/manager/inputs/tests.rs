@@ -11,7 +11,7 @@ use crate::registry::detached::detached_context;
 use crate::registry::{Emergency, Incoming};
 use crate::shm::{Capture, CursorMemory, Doorbell, Frame, FrameFormat, PixelType, Producer, RingMemory};
 use crate::transport::Pipe;
-use crate::wire::{CommandSpec, Failure, SafeReason};
+use crate::wire::{CommandSpec, Failure, Parcel, SafeReason};
 
 const FORMAT: FrameFormat = FrameFormat { width: 2, height: 1, stride_bytes: 2, pixel: PixelType::Gray8 };
 
@@ -75,7 +75,7 @@ impl Instance for Eye {
     }
 
     fn handle(&mut self, _: usize, _: Incoming<'_>, _: &mut Context) -> HandlerEnd {
-        Ok(Vec::new())
+        Ok(Parcel::default())
     }
 
     fn timers(&self) -> Vec<(&'static str, Duration)> {

@@ -37,7 +37,7 @@ fn check_wait(ending: Option<Ending>, patience: Duration, expected: Result<u32, 
 #[test]
 fn a_call_is_waited_for_with_any_patience() {
     for patience in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
-        check_wait(Some(Ending::Done(vec![7])), patience, Ok(7));
+        check_wait(Some(Ending::Done(vec![7].into())), patience, Ok(7));
         let lost = CallError::Lost(counted("Count"));
         check_wait(Some(Ending::NotDone(NotDone::Lost)), patience, Err(lost));
     }
@@ -49,7 +49,7 @@ fn a_call_is_waited_for_with_any_patience() {
 fn an_answer_that_is_not_the_reply_is_an_error_that_says_so() {
     let source = codec::from_postcard::<u32>(&[1, 1], &Count::spec().reply).expect_err("a byte too many");
     let unreadable = CallError::UnreadableAnswer { facts: counted("Count"), source: Box::new(source) };
-    check_wait(Some(Ending::Done(vec![1, 1])), Duration::ZERO, Err(unreadable));
+    check_wait(Some(Ending::Done(vec![1, 1].into())), Duration::ZERO, Err(unreadable));
 }
 
 #[test]

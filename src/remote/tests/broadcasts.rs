@@ -11,7 +11,7 @@ fn ask() -> (Arc<ByHand>, PendingBroadcast<CountAll>) {
 }
 
 fn outcome(manager: &str, outcome: Result<Vec<u8>, NotDone>) -> BroadcastOutcome {
-    BroadcastOutcome { manager: manager.into(), generation: 1, outcome }
+    BroadcastOutcome { manager: manager.into(), generation: 1, outcome: outcome.map(Into::into) }
 }
 
 fn report(port: &ByHand, motor: Result<Vec<u8>, NotDone>) {

@@ -45,13 +45,13 @@ fn ask() -> (Arc<ByHand>, PendingReply<ReplyStream<u32>>) {
 /// A stream that has been opened.
 fn opened() -> (Arc<ByHand>, ReplyStream<u32>) {
     let (port, pending) = ask();
-    port.end(1, Ending::Done(vec![0]));
+    port.end(1, Ending::Done(vec![0].into()));
     let stream = pending.wait(Duration::ZERO).expect("it is opened");
     (port, stream)
 }
 
 fn chunk(port: &ByHand, items: &[u32]) {
-    port.slot(1).push(StreamNews::Chunk(codec::to_postcard(items).expect("numbers")));
+    port.slot(1).push(StreamNews::Chunk(codec::to_postcard(items).expect("numbers").into()));
 }
 
 fn end(port: &ByHand, end: Result<(), NotDone>) {
@@ -72,7 +72,7 @@ fn a_stream_comes_out_as_it_went_in() {
     let (port, pending) = ask();
     let (bytes, mut source) = reply(&ReplyStream::new(0..1000_u32));
     assert_eq!(bytes, [0]);
-    port.end(1, Ending::Done(bytes));
+    port.end(1, Ending::Done(bytes.into()));
     let mut chunks = 0;
     while let Some(chunk) = source.next_chunk() {
         port.slot(1).push(StreamNews::Chunk(chunk.expect("a chunk")));
@@ -98,7 +98,7 @@ fn a_stream_within_a_reply_comes_with_it() {
     let port = Arc::new(ByHand::default());
     let pending = port.scope().request(CountMore {}).expect("accepted");
     let (bytes, _) = reply(&Numbers { count: 2, numbers: ReplyStream::new(5..7) });
-    port.end(1, Ending::Done(bytes));
+    port.end(1, Ending::Done(bytes.into()));
     let Numbers { count, numbers } = pending.wait(Duration::ZERO).expect("it is opened");
     chunk(&port, &[5, 6]);
     end(&port, Ok(()));
@@ -144,7 +144,7 @@ fn what_ends_a_stream_half_way_is_its_last_item() {
 #[test]
 fn a_chunk_that_is_none_takes_the_stream_back() {
     let (port, mut stream) = opened();
-    port.slot(1).push(StreamNews::Chunk(vec![9]));
+    port.slot(1).push(StreamNews::Chunk(vec![9].into()));
     let claimed = unreadable(stream.next().expect("the reason"));
     assert_eq!(claimed, "a list in a `list of u32` claims 9 elements with 0 bytes left");
     assert_eq!(stream.next(), None);
@@ -179,7 +179,7 @@ fn a_stream_that_is_dropped_before_its_end_is_taken_back() {
 fn a_stream_has_one_reader() {
     let (port, pending) = ask();
     let pending = pending.map(|stream| stream);
-    port.end(1, Ending::Done(vec![0]));
+    port.end(1, Ending::Done(vec![0].into()));
     let mut stream = pending.try_value().expect("it has ended").expect("it is opened");
     let again = unreadable(pending.try_value().expect("it has ended"));
     assert_eq!(
@@ -199,12 +199,12 @@ fn a_stream_that_nobody_can_read_is_ended_when_it_begins() {
     let (port, pending) = ask();
     drop(pending);
     assert_eq!(port.told(), [Told::Attend(1)]);
-    port.end(1, Ending::Done(vec![0]));
+    port.end(1, Ending::Done(vec![0].into()));
     settle();
     assert_eq!(port.told(), TAKEN_BACK);
 
     let (port, pending) = ask();
-    port.end(1, Ending::Done(vec![0]));
+    port.end(1, Ending::Done(vec![0].into()));
     drop(pending);
     assert_eq!(port.told(), TAKEN_BACK);
 
@@ -221,7 +221,7 @@ fn a_callback_may_be_the_reader() {
     let (told, heard) = crossbeam_channel::bounded(1);
     pending.on_complete(move |stream| told.send(stream.expect("it is opened")).expect("the test listens"));
     drop(pending);
-    port.end(1, Ending::Done(vec![0]));
+    port.end(1, Ending::Done(vec![0].into()));
     let mut stream = heard.recv_timeout(PATIENCE).expect("it is told");
     chunk(&port, &[7]);
     assert_eq!(stream.next(), Some(Ok(7)));

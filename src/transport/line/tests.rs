@@ -24,11 +24,15 @@ fn wide_over(lanes: &LanePair) -> (Line, Line) {
 }
 
 fn received(line: &Line) -> Vec<u8> {
+    received_with(line).0
+}
+
+fn received_with(line: &Line) -> (Vec<u8>, Vec<OwnedFd>) {
     let mut buffer = vec![0; 8192];
     loop {
         match line.receive(&mut buffer) {
             Ok(Packet { length: 0, .. }) => {}
-            Ok(packet) => return buffer[..packet.length].to_vec(),
+            Ok(packet) => return (buffer[..packet.length].to_vec(), packet.descriptors),
             Err(error) => panic!("{error}"),
         }
     }
@@ -76,6 +80,23 @@ fn what_is_small_and_what_is_large_arrives_in_the_order_in_which_it_was_sent() {
     (0..30).for_each(|number| assert_eq!(received(&theirs), message(number)));
     let nothing = theirs.receive(&mut [0; 8192]).expect_err("nothing is left");
     assert_eq!(nothing, PipeError::NotReady);
+}
+
+#[test]
+fn buffers_keep_their_place_among_what_goes_by_the_lane() {
+    let (ours, theirs) = wide();
+    let buffers = [(); 16].map(|()| Buffer::new(tempfile::tempfile().expect("a file").into()));
+    ours.send(b"before").expect("room");
+    ours.send_beside(b"beside", &buffers).expect("room");
+    ours.send(b"after").expect("room");
+    assert_eq!(received(&theirs), b"before");
+    let (bytes, descriptors) = received_with(&theirs);
+    assert_eq!((bytes.as_slice(), descriptors.len()), (&b"beside"[..], 16));
+    for (sent, came) in buffers.iter().zip(&descriptors) {
+        let file = |descriptor| rustix::fs::fstat(descriptor).expect("a file").st_ino;
+        assert_eq!(file(sent.as_fd()), file(came.as_fd()), "they stay in order");
+    }
+    assert_eq!(received(&theirs), b"after");
 }
 
 #[test]

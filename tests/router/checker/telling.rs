@@ -21,7 +21,7 @@ fn tells(token: Token, station: usize, part: &Part, ending: &Ending) -> bool {
     let Some(over) = part.over else { return false };
     let reply = || if part.is_opened { Vec::new() } else { reply_of(token, station) };
     match ending {
-        Ending::Done(told) => over == Over::Answered(Said::Done) && *told == reply(),
+        Ending::Done(told) => over == Over::Answered(Said::Done) && *told == reply().into(),
         Ending::NotDone(why) => is_reason(over, why),
     }
 }

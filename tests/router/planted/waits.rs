@@ -21,7 +21,7 @@ fn a_deadlock_that_was_let_through_is_found() {
     check_found("a wait that closes a cycle and goes on", "ended otherwise than Done", |history| {
         change_first(history, |seen| match seen {
             Seen::Ended { ending: ending @ Ending::NotDone(NotDone::Deadlock { .. }), .. } => {
-                *ending = Ending::Done(vec![1]);
+                *ending = Ending::Done(vec![1].into());
                 true
             }
             _ => false,

@@ -38,11 +38,13 @@ impl World {
             Effect::Undelivered { sender, news } => self.see(Seen::Undelivered { sender, news }),
             Effect::Answer { caller, answer } => self.answered(caller, answer),
             Effect::Opened { caller, answer: Answer::One { ending: Ending::Done(reply), .. } } => {
-                self.open_heard(caller, reply);
+                self.open_heard(caller, reply.bytes);
             }
-            Effect::Stream { caller, news: StreamNews::Chunk(chunk) } => self.chunk_heard(caller, chunk),
+            Effect::Stream { caller, news: StreamNews::Chunk(chunk) } => {
+                self.chunk_heard(caller, chunk.bytes)
+            }
             Effect::Stream { caller, news: StreamNews::End(end) } => {
-                let ending = end.map_or_else(Ending::NotDone, |()| Ending::Done(Vec::new()));
+                let ending = end.map_or_else(Ending::NotDone, |()| Ending::Done(Vec::new().into()));
                 self.ended(caller, ending, String::new());
             }
             Effect::Progress { caller, progress } => self.step_heard(caller, &progress),
@@ -107,7 +109,7 @@ impl World {
                 let outcomes = codec::from_postcard(&sent.payload, schema).expect("a report can be read");
                 self.reported(caller, outcomes);
             }
-            Kind::Done => self.ended(caller, Ending::Done(sent.payload.clone()), by),
+            Kind::Done => self.ended(caller, Ending::Done(sent.payload.clone().into()), by),
             _ => self.ended(caller, Ending::NotDone(sent.not_done()), by),
         }
     }
