@@ -20,6 +20,7 @@ mod ordering;
 mod rig_args;
 mod run;
 mod saying;
+mod settings;
 mod signals;
 mod table;
 mod watching;
@@ -73,6 +74,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         },
         Ok(Verb::Status(arguments)) => asking::status(&arguments),
         Ok(Verb::Signals(arguments)) => asking::signals(&arguments),
+        Ok(Verb::Settings(arguments)) => settings::settings(&arguments),
         Ok(Verb::Ping(arguments)) => asking::ping(arguments),
         Ok(Verb::Watch(arguments)) => watching::watch(&arguments),
         Ok(Verb::Call(arguments)) => calling::call(arguments),

@@ -131,19 +131,24 @@ pub mod wire;
 pub use app::{App, app, main};
 pub use config::Topology;
 pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
-pub use macros::{Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check};
+pub use macros::{
+    Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, role, scope,
+    self_check,
+};
 pub use remote::{
     Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Reading,
-    ReplyStream, Restarted, Scope, SignalError, SignalReader, StopOutcome, StopReport,
+    ReplyStream, Restarted, Scope, SettingsError, SettingsInForce, SettingsRefusal, SignalError,
+    SignalReader, StopOutcome, StopReport,
 };
-pub use wire::{Command, Progress, Refusal, Schema, SignalValue, Signals};
+pub use wire::{Command, Progress, Refusal, Schema, Settings, SignalValue, Signals};
 
 /// Everything a file with commands, managers or scope handlers needs.
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::macros::{
-        Command, Schema, Signals, every, ipc_command, manager, on_frame, role, scope, self_check,
+        Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, role, scope,
+        self_check,
     };
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, Publisher, SetupError};
@@ -152,18 +157,18 @@ pub mod prelude {
         SignalReader,
     };
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
-    pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema, SignalValue, Signals};
+    pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema, Settings, SignalValue, Signals};
 }
 
 /// What the macros write refers to these names; not for people.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::registry::Context;
-    pub use crate::registry::description::SignalSetDescription;
+    pub use crate::registry::description::{SettingsDescription, SignalSetDescription};
     pub use crate::registry::detached::detached_context;
     pub use crate::registry::handler::{
         FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
-        SelfCheckMethod, Timer,
+        SelfCheckMethod, SettingsHandler, Timer, read_settings,
     };
     pub use crate::registry::outcome::{
         DefaultProbe, ErrorProbe, FailNot, FailText, FailTyped, FailTypedDebug, HasDefault, HasNoDefault,

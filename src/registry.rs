@@ -15,6 +15,7 @@ pub(crate) mod panics;
 pub mod publisher;
 pub mod registration;
 pub mod routes;
+mod settings;
 mod streaming;
 pub mod table;
 mod validate;
@@ -24,13 +25,13 @@ mod vitals;
 pub use context::Context;
 pub use description::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
-    SignalSetDescription,
+    SettingsDescription, SignalSetDescription,
 };
 pub(crate) use desk::{Desk, Finished};
 pub(crate) use emergency::Emergency;
 pub use handler::{
     FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
-    SelfCheckMethod, SetupError, Timer,
+    SelfCheckMethod, SettingsHandler, SetupError, Timer, read_settings,
 };
 pub use outcome::Outcome;
 pub(crate) use publisher::Publications;
@@ -40,5 +41,6 @@ pub use routes::{
     CommandKey, CommandRoute, RouteHandler, RouteTable, SignalEntry, StartupCommand, StreamReader,
     UnknownSignal,
 };
+pub(crate) use settings::SettingsKeeper;
 pub use table::{CommandRegistry, ProgramManifest};
 pub(crate) use vitals::Step;

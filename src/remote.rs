@@ -19,6 +19,7 @@ pub mod reply_stream;
 pub mod report;
 pub mod scope;
 pub mod self_check;
+pub mod settings;
 pub mod signal;
 pub mod slot;
 pub mod stream;
@@ -40,6 +41,10 @@ pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use self_check::SelfCheck;
+pub use settings::{
+    ChangeSettings, ReadSettings, SettingsError, SettingsInForce, SettingsRefusal, SettingsSignals,
+    SettingsTold,
+};
 pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource};
 pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

@@ -20,6 +20,7 @@ pub mod request;
 pub mod safe;
 pub mod schema;
 mod schema_std;
+pub mod settings;
 pub mod signal;
 
 pub use attached::{Attached, Buffer, HandleId, Parcel};
@@ -40,4 +41,5 @@ pub use refusal::Refusal;
 pub use request::{EventKind, Ordered, Problem, Request, read_request, write_request};
 pub use safe::{SafeEntry, SafeReason};
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};
+pub use settings::Settings;
 pub use signal::{MAX_SIGNAL_VALUES, Placed, SignalValue, Signals};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use golden::check_golden;
 use labrig::config::{Code, Fault, FaultKind, Report, Topology};
-use labrig::registry::{CommandRegistry, ProgramManifest, SignalSetDescription};
+use labrig::registry::{CommandRegistry, ProgramManifest, SettingsDescription, SignalSetDescription};
 use labrig::wire::schema::{Definition, Field, Node, Shape, TypeSchema};
 use labrig::wire::{Audience, CommandSpec, DeliveryKind, Overflow, Site};
 use parts::{
@@ -293,6 +293,22 @@ fn a_set_of_signals_has_a_fixed_size() {
     let unfit = registry([here(vec![motor], vec![])]);
     check(&unfit, &config(&[("focus", "motor")]), &[("L118", "src/motor.rs:3")]);
     check_hint(&unfit, &config(&[("focus", "motor")]), "write a stream or a command");
+}
+
+#[test]
+fn the_defaults_of_settings_fit_their_own_bounds() {
+    let mut camera = kind("camera", &[]);
+    let mut set = signal_set("rig::CameraSettings", &["exposure_ms"], 3);
+    let definition = set.schema.definitions.get_mut("rig::CameraSettings").expect("it is there");
+    let Shape::Struct(fields) = &mut definition.shape else { panic!("it is a struct") };
+    fields[0].max = Some(100.0);
+    let SignalSetDescription { schema, site } = set;
+    let defaults = "{\"exposure_ms\": 5.0}".to_owned();
+    camera.settings = Some(SettingsDescription { schema, defaults, site });
+    let text = config(&[("eye", "camera")]);
+    check(&registry([here(vec![camera.clone()], vec![])]), &text, &[]);
+    camera.settings.iter_mut().for_each(|it| it.defaults = "{\"exposure_ms\": 500.0}".to_owned());
+    check(&registry([here(vec![camera], vec![])]), &text, &[("L119", "src/motor.rs:3")]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::demo::DemoArgs;
 use super::exit;
 use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs};
+use super::settings::SettingsArgs;
 
 /// Runs and checks instrument rigs.
 #[derive(Parser, Debug)]
@@ -36,6 +37,8 @@ pub(super) enum Verb {
     Status(RigArgs),
     /// Show what the managers of a running rig publish: values, units, ages
     Signals(RigArgs),
+    /// Show and change how the managers of a running rig are set
+    Settings(SettingsArgs),
     /// Show what happens in a running rig: states, endings, faults
     Watch(WatchArgs),
     /// Have a running rig do a command, and print the reply

@@ -99,6 +99,7 @@ codes! {
     ScopeNotBuilt = "L116", Registration, "scope value that nobody builds";
     SignalTwice = "L117", Conflict, "two signals of a kind with one name";
     SignalsUnfit = "L118", Registration, "signals that cannot be published";
+    SettingsUnfit = "L119", Registration, "settings whose defaults do not fit";
     StartupUnknown = "L120", UnknownCommand, "start-up command that nobody knows";
     StartupUnreachable = "L121", MissingHandler, "start-up command without a started handler";
     StartupNotServed = "L122", MissingHandler, "start-up command that its manager does not serve";

@@ -20,7 +20,7 @@ use super::steps::Steps;
 use super::worker::Worker;
 use crate::registry::context::{Identity, Producers};
 use crate::registry::{
-    Context, Emergency, Instance, KindRegistration, Publications, SetupError, Step, panics,
+    Context, Emergency, Instance, KindRegistration, Publications, SettingsKeeper, SetupError, Step, panics,
 };
 use crate::remote::Scope;
 use crate::shm::{
@@ -93,12 +93,19 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let publications = Publications::given(values, sets.unwrap_or_default());
     let mut context = context_of(&configure, &link, &streams, emergency).publishing(publications);
     let opened = Steps::new(&link).mark(Step::SetUp, || open_devices(&configure, &mut context));
-    let instance = opened.map_err(|error| fail(&link, error))?;
+    let (instance, settings) = opened.map_err(|error| fail(&link, error))?;
     streams.inputs.bind(&*instance);
     // Nothing has moved yet.
     page.set_safe(true);
-    let dispatch =
-        Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), configure.index, &*instance);
+    let dispatch = Dispatch::new(
+        Arc::clone(&link),
+        page,
+        cancels,
+        Arc::clone(&safety),
+        configure.index,
+        &*instance,
+        settings,
+    );
     witnesses.wait();
     link.tell(&ManagerWord::Ready);
     Ok(Worker::new(link, instance, context, dispatch, streams, safety, inbox))
@@ -171,12 +178,20 @@ pub(super) fn context_of(
     context.of_manager(vitals, emergency)
 }
 
-fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {
+/// Sets the manager up, and gives it its settings.
+fn open_devices(
+    configure: &Configure,
+    context: &mut Context,
+) -> Result<(Box<dyn Instance>, Option<SettingsKeeper>), SetupError> {
     let registration = KindRegistration::find(&configure.kind)
         .ok_or_else(|| SetupError::new(format!("this program has no manager kind `{}`", configure.kind)))?;
     let mut opened = None;
     panics::catch(|| {
-        opened = Some((registration.start)(configure.config_json.as_bytes(), context));
+        let started = (registration.start)(configure.config_json.as_bytes(), context);
+        opened = Some(started.and_then(|mut instance| {
+            let settings = SettingsKeeper::begin(&mut *instance, context)?;
+            Ok((instance, settings))
+        }));
         Ok(())
     })
     .map_err(SetupError::of)?;

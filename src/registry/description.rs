@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
-use crate::wire::{CommandSpec, Signals, Site, TypeSchema};
+use crate::remote::SettingsSignals;
+use crate::wire::{CommandSpec, Settings, Signals, Site, TypeSchema, codec};
 
 /// One handler, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
@@ -49,6 +50,17 @@ pub struct SignalSetDescription {
     pub site: Site,
 }
 
+/// A kind's settings, described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub struct SettingsDescription {
+    /// The settings: name, type, unit, bounds, doc text.
+    pub schema: TypeSchema,
+    /// What they are when nobody has changed anything, as JSON.
+    pub defaults: String,
+    /// Where the type stands.
+    pub site: Site,
+}
+
 /// A manager kind, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
 pub struct KindDescription {
@@ -71,6 +83,9 @@ pub struct KindDescription {
     /// The sets of signals that it publishes, in source order.
     #[serde(default)]
     pub signals: Vec<SignalSetDescription>,
+    /// Its settings, if it has any.
+    #[serde(default)]
+    pub settings: Option<SettingsDescription>,
     /// The paths of the roles it plays.
     pub roles: Vec<String>,
     /// The shape of its config table.
@@ -119,11 +134,30 @@ impl KindDescription {
             site: Site::new(M::FILE, M::LINE),
             inputs: table.frames.iter().map(input).collect(),
             self_checks: table.checks.iter().map(check).collect(),
-            signals: M::signals(),
+            signals: signals::<M>(&table),
+            settings: table.settings.first().map(|handler| (handler.describe)()),
             timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),
             roles: M::roles().into_iter().map(str::to_owned).collect(),
             config: TypeSchema::of::<M::Config>(),
+        }
+    }
+}
+
+/// The kind's own sets, and labrig's for the settings.
+fn signals<M: Handles>(table: &HandlerTable<M>) -> Vec<SignalSetDescription> {
+    let own = M::signals().into_iter();
+    own.chain((!table.settings.is_empty()).then(SignalSetDescription::of::<SettingsSignals>)).collect()
+}
+
+impl SettingsDescription {
+    /// Describes the settings `S`.
+    pub fn of<S: Settings>() -> Self {
+        let defaults = codec::to_json(&S::defaults()).unwrap_or_default();
+        Self {
+            schema: TypeSchema::of::<S>(),
+            defaults: String::from_utf8(defaults).unwrap_or_default(),
+            site: Site::new(S::FILE, S::LINE),
         }
     }
 }

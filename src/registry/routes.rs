@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::description::{HandlerDescription, SelfCheckDescription, SignalSetDescription};
+use super::description::{
+    HandlerDescription, SelfCheckDescription, SettingsDescription, SignalSetDescription,
+};
 use super::view::View;
 use crate::config::{ReadMode, check};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, ManagerName, Site};
@@ -111,6 +113,7 @@ struct Bound {
     startup: Vec<StartupCommand>,
     self_checks: Vec<SelfCheckDescription>,
     signals: Vec<SignalSetDescription>,
+    settings: Option<SettingsDescription>,
 }
 
 impl RouteTable {
@@ -168,6 +171,16 @@ impl RouteTable {
     /// The sets of signals that the manager at that place publishes.
     pub fn signals_of(&self, manager: usize) -> &[SignalSetDescription] {
         &self.managers[manager].signals
+    }
+
+    /// The settings of the manager at that place, if it has any.
+    pub fn settings_of(&self, manager: usize) -> Option<&SettingsDescription> {
+        self.managers[manager].settings.as_ref()
+    }
+
+    /// The managers that have settings, by name.
+    pub fn managers_with_settings(&self) -> impl Iterator<Item = &str> {
+        self.managers.iter().filter(|bound| bound.settings.is_some()).map(|bound| bound.name.as_str())
     }
 
     /// Who reads the stream at that place.
@@ -246,6 +259,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
         startup: startup_of(view, index),
         self_checks: kind.map(|kind| kind.self_checks.clone()).unwrap_or_default(),
         signals: kind.map(|kind| kind.signals.clone()).unwrap_or_default(),
+        settings: kind.and_then(|kind| kind.settings.clone()),
     }
 }
 

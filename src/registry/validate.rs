@@ -9,6 +9,7 @@ mod difference;
 mod inputs;
 mod kinds;
 mod scopes;
+mod settings;
 mod signals;
 mod startup;
 
@@ -35,6 +36,7 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     inputs::slots,
     signals::names_twice,
     signals::unfit,
+    settings::defaults,
     startup::commands,
 ];
 

@@ -22,6 +22,8 @@ pub enum Request {
     Commands {},
     /// What managers publish, and how old it is.
     Signals {},
+    /// Which managers have settings; `call` their `ReadSettings` and `ChangeSettings`.
+    Settings {},
     /// To be told of what happens, until the connection ends.
     Watch {
         /// Only of these; of everything when not said.

@@ -93,6 +93,7 @@ pub(crate) fn kind(name: &str, commands: &[&CommandSpec]) -> KindDescription {
         timers: Vec::new(),
         self_checks: Vec::new(),
         signals: Vec::new(),
+        settings: None,
         roles: Vec::new(),
         config: unit(),
     }

@@ -63,6 +63,10 @@ impl Server {
                 let signals = json!({ "signals": self.core.signals.to_json() });
                 self.answer(client, id, Ok(signals));
             }
+            Request::Settings {} => {
+                let owners = json!({ "managers": self.catalogue.settings_owners });
+                self.answer(client, id, Ok(owners));
+            }
             Request::Watch { events } => self.watch(client, id, events.as_deref()),
             Request::Call(ordered) => self.command(client, id, Kind::Request, &ordered),
             Request::Send(ordered) => self.command(client, id, Kind::Send, &ordered),

@@ -4,7 +4,7 @@ use crate::prelude::*;
 
 /// Asks how far the tracking has come.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Tracked, script)]
+#[command(reply = Tracked, scriptable)]
 pub struct WhatIsTracked {}
 
 /// How far the tracking has come.

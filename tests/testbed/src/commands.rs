@@ -4,7 +4,7 @@ use labrig::prelude::*;
 
 /// Adds two numbers.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
-#[command(reply = i64, script)]
+#[command(reply = i64, scriptable)]
 pub struct Add {
     /// The first.
     pub a: i64,

@@ -15,4 +15,5 @@ pub mod ringer;
 pub mod stirrer;
 pub mod streamer;
 pub mod study;
+pub mod tuned;
 pub mod worker;

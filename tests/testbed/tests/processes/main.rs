@@ -25,6 +25,7 @@ mod retrying;
 mod routing;
 mod safe_states;
 mod self_checks;
+mod settings;
 mod signals;
 mod socket;
 mod speaking;
