@@ -120,6 +120,8 @@ pub mod guardian;
 mod macros;
 pub mod manager;
 pub mod managers;
+#[cfg(feature = "procedures")]
+pub mod procedure;
 pub mod registry;
 pub mod remote;
 #[expect(unsafe_code, reason = "shared memory has no safe form; every block says who upholds it")]
@@ -131,6 +133,8 @@ pub mod wire;
 pub use app::{App, app, main};
 pub use config::Topology;
 pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
+#[cfg(feature = "procedures")]
+pub use macros::procedure;
 pub use macros::{
     Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, role, scope,
     self_check,
@@ -146,9 +150,16 @@ pub use wire::{Command, Progress, Refusal, Schema, Settings, SignalValue, Signal
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
+    #[cfg(feature = "procedures")]
+    pub use crate::macros::procedure;
     pub use crate::macros::{
         Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, role, scope,
         self_check,
+    };
+    #[cfg(feature = "procedures")]
+    pub use crate::procedure::{
+        ChildLaunch, Comparison, Condition, KillLevel, Procedure, ProcedureId, ProcedureState, Step,
+        StepContext, StepError,
     };
     pub use crate::registry::context::FrameProducer;
     pub use crate::registry::{Context, Manager, Publisher, SetupError};
@@ -157,12 +168,16 @@ pub mod prelude {
         SignalReader,
     };
     pub use crate::shm::{Capture, Frame, FrameFormat, LoanError, PixelType, ReadMode};
-    pub use crate::wire::{Command, Progress, Refusal, SafeReason, Schema, Settings, SignalValue, Signals};
+    pub use crate::wire::{
+        Command, IdempotencyKey, Progress, Refusal, SafeReason, Schema, Settings, SignalValue, Signals,
+    };
 }
 
 /// What the macros write refers to these names; not for people.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "procedures")]
+    pub use crate::procedure::ProcedureRegistration;
     pub use crate::registry::Context;
     pub use crate::registry::description::{SettingsDescription, SignalSetDescription};
     pub use crate::registry::detached::detached_context;

@@ -252,6 +252,12 @@ pub use labrig_macros::role;
 /// ```
 pub use labrig_macros::scope;
 
+/// Registers a kind of [`Procedure`](crate::procedure::Procedure): stands on `impl Procedure for …`, which is emitted
+/// again as it is. `kind = "focus_sweep"` is the name by which it is launched: 1 to 60 of `a-z`, `0-9`, `.` and `_`,
+/// beginning with a letter.
+#[cfg(feature = "procedures")]
+pub use labrig_macros::procedure;
+
 /// Marks a handler inside a [`manager`](macro@manager), [`scope`](macro@scope) or [`role`](macro@role)
 /// block: `fn name(&mut self, command: MoveTo)`, with `context: &mut Context` after the command if needed.
 /// `&self` will do too.

@@ -7,4 +7,6 @@
 pub mod camera;
 pub mod chaos;
 pub mod motor;
+#[cfg(feature = "procedures")]
+pub mod procedures;
 pub mod tracker;

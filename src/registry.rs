@@ -10,6 +10,7 @@ mod desk;
 pub mod detached;
 mod emergency;
 pub mod handler;
+mod late;
 pub mod outcome;
 pub(crate) mod panics;
 pub mod publisher;
@@ -33,6 +34,7 @@ pub use handler::{
     FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
     SelfCheckMethod, SettingsHandler, SetupError, Timer, read_settings,
 };
+pub use late::LateAnswer;
 pub use outcome::Outcome;
 pub(crate) use publisher::Publications;
 pub use publisher::{PublishError, Publisher};

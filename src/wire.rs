@@ -12,6 +12,7 @@ pub mod ending;
 pub mod envelope;
 pub mod failure;
 pub mod glob;
+pub mod idempotency;
 pub mod ids;
 pub mod inspect;
 pub mod message;
@@ -35,6 +36,7 @@ pub use envelope::{
 };
 pub use failure::{Failure, FailureKind};
 pub use glob::{Filter, Glob};
+pub use idempotency::IdempotencyKey;
 pub use ids::{CommandId, Generation, ManagerName, NameError, Site};
 pub use message::{Inbox, MAX_MESSAGE_BYTES, MESSAGE_PROTOCOL, MessageError};
 pub use refusal::Refusal;

@@ -265,6 +265,15 @@ fn signal_set(path: &str, names: &[&str], line: u32) -> SignalSetDescription {
     SignalSetDescription { schema, site: Site::new("src/motor.rs", line) }
 }
 
+/// Settings with one that is 10 at most, and has that default.
+fn settings(path: &str, default: f64) -> SettingsDescription {
+    let SignalSetDescription { mut schema, site } = signal_set(path, &["gain"], 3);
+    let definition = schema.definitions.get_mut(path).expect("it is there");
+    let Shape::Struct(fields) = &mut definition.shape else { panic!("it is a struct") };
+    fields[0].max = Some(10.0);
+    SettingsDescription { schema, defaults: format!("{{\"gain\": {default}}}"), site }
+}
+
 #[test]
 fn two_signals_of_a_kind_have_different_names() {
     let move_to = direct("MoveTo", 1);
@@ -298,16 +307,10 @@ fn a_set_of_signals_has_a_fixed_size() {
 #[test]
 fn the_defaults_of_settings_fit_their_own_bounds() {
     let mut camera = kind("camera", &[]);
-    let mut set = signal_set("rig::CameraSettings", &["exposure_ms"], 3);
-    let definition = set.schema.definitions.get_mut("rig::CameraSettings").expect("it is there");
-    let Shape::Struct(fields) = &mut definition.shape else { panic!("it is a struct") };
-    fields[0].max = Some(100.0);
-    let SignalSetDescription { schema, site } = set;
-    let defaults = "{\"exposure_ms\": 5.0}".to_owned();
-    camera.settings = Some(SettingsDescription { schema, defaults, site });
     let text = config(&[("eye", "camera")]);
+    camera.settings = Some(settings("rig::CameraSettings", 5.0));
     check(&registry([here(vec![camera.clone()], vec![])]), &text, &[]);
-    camera.settings.iter_mut().for_each(|it| it.defaults = "{\"exposure_ms\": 500.0}".to_owned());
+    camera.settings = Some(settings("rig::CameraSettings", 12.0));
     check(&registry([here(vec![camera], vec![])]), &text, &[("L119", "src/motor.rs:3")]);
 }
 
@@ -433,6 +436,7 @@ fn wrong() -> CommandRegistry {
     let nothing = signal_set("rig::Nothing", &[], 11);
     publishing.signals =
         vec![nothing, signal_set("rig::Place", &["speed"], 3), signal_set("rig::Speed", &["speed"], 9)];
+    publishing.settings = Some(settings("rig::MotorSettings", 12.0));
     let mut old = kind("old", &[&older]);
     old.roles.push("rig::Parks".to_owned());
     old.handlers.push(handler(&save, "src/old.rs", 30));

@@ -209,6 +209,7 @@ fn coordinator_words(lines: &mut Lines) {
         watchdog_ms: 2_000,
         lease_ms: 250,
         restarts_on_panic: false,
+        state_dir: "state".into(),
     };
     let (stream, inputs) = (|| "video".to_owned(), vec!["video".to_owned()]);
     lines.value("", &CoordinatorWord::Configure(configure));

@@ -15,6 +15,7 @@ mod marks;
 mod mistakes;
 mod options;
 mod place;
+mod procedure;
 mod rename;
 mod role;
 mod schema;
@@ -67,6 +68,12 @@ pub fn scope(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn role(options: TokenStream, item: TokenStream) -> TokenStream {
     role::expand(options.into(), item.into()).into()
+}
+
+/// See `labrig::procedure`.
+#[proc_macro_attribute]
+pub fn procedure(options: TokenStream, item: TokenStream) -> TokenStream {
+    procedure::expand(options.into(), item.into()).into()
 }
 
 /// See `labrig::ipc_command`.

@@ -15,6 +15,7 @@ use crate::wire::{CommandId, Filter, ManagerName, TypeSchema};
 pub(crate) struct Blueprint {
     pub(crate) rig: String,
     pub(crate) run_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// What the marks of all processes of this run begin with, but for a dot behind it.
     pub(crate) mark: String,
     /// Where the rig is asked and told from other programs.

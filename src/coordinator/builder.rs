@@ -223,8 +223,7 @@ impl RigBuilder {
         let folders = Folders::take(&plan)?;
         let table = proof.registry.bind(&plan);
         let known = proof.registry.specs();
-        let (run_dir, socket) = (folders.run_dir.clone(), folders.socket.clone());
-        let mut blueprint = drawing::draw(&plan, &table, &known, run_dir, socket);
+        let mut blueprint = drawing::draw(&plan, &table, &known, folders.places());
         blueprint.heeds_managers = self.alone.is_none();
         let registry = proof.registry;
         let catalogue = Box::new(move || Catalogue::new(&table, &registry.specs()));
@@ -258,11 +257,13 @@ impl RigBuilder {
         }
         let trace = core.blueprint.traces.then(|| Trace::create(&run_dir)).transpose();
         let trace = trace.map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
-        let identity =
-            Identity { rig: rig_name, manager: "scope".to_owned(), generation: Generation(1), run_dir };
+        let state_dir = core.blueprint.state_dir.clone();
+        let (manager, generation) = ("scope".to_owned(), Generation(1));
+        let identity = Identity { rig: rig_name, manager, generation, run_dir, state_dir };
         let port: Arc<Core> = Arc::clone(&core);
         let work = Arc::clone(core.scope_desk.work());
-        let mut context = Context::new(identity, Scope::new(port), Producers::default(), work);
+        let context = Context::new(identity, Scope::new(port), Producers::default(), work);
+        let mut context = context.answering_later(core.scope_desk.late());
         let instances = build_scopes(self.scopes, &mut context)?;
         let (launched, outcome) = bounded(1);
         let (ending, ended) = bounded(0);
@@ -334,6 +335,7 @@ fn build_scopes(
 /// The folders of a run.
 struct Folders {
     state: StateFolder,
+    state_dir: PathBuf,
     run_dir: PathBuf,
     socket: PathBuf,
     temporary: Option<tempfile::TempDir>,
@@ -344,6 +346,12 @@ impl Folders {
     fn litter(&self) -> impl Iterator<Item = PathBuf> {
         let temporary = self.temporary.iter().map(|folder| folder.path().to_owned());
         temporary.chain([self.socket.clone()])
+    }
+
+    fn places(&self) -> drawing::Places {
+        let Self { state_dir, run_dir, socket, .. } = self;
+        let state_dir = std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.clone());
+        drawing::Places { run_dir: run_dir.clone(), state_dir, socket: socket.clone() }
     }
 
     /// Takes the state folder and makes the run's folder. What nobody named is temporary.
@@ -361,7 +369,7 @@ impl Folders {
         let run_dir = plan.run_dir.clone().unwrap_or_else(|| below("run"));
         fs::create_dir_all(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
-        Ok(Self { state, run_dir, socket, temporary })
+        Ok(Self { state, state_dir, run_dir, socket, temporary })
     }
 }
 

@@ -28,20 +28,23 @@ pub(super) fn child_of(manager: &ManagerPlan) -> Child {
     }
 }
 
+/// Where a run keeps what.
+pub(super) struct Places {
+    pub(super) run_dir: PathBuf,
+    pub(super) state_dir: PathBuf,
+    pub(super) socket: PathBuf,
+}
+
 /// Draws the blueprint of a plan without faults. `known` are the commands of all programs, served or not.
-pub(super) fn draw(
-    plan: &RigPlan,
-    table: &RouteTable,
-    known: &[&CommandSpec],
-    run_dir: PathBuf,
-    socket: PathBuf,
-) -> Blueprint {
+pub(super) fn draw(plan: &RigPlan, table: &RouteTable, known: &[&CommandSpec], places: Places) -> Blueprint {
+    let Places { run_dir, state_dir, socket } = places;
     let mark = format!("{:x}-{:x}", std::process::id(), shm::monotonic_ns());
     let managers = plan.managers.iter().enumerate();
     let streams = plan.streams.iter().enumerate();
     Blueprint {
         rig: plan.name.clone(),
         run_dir,
+        state_dir,
         socket,
         default_deadline: plan.default_deadline,
         start_deadline: plan.start_deadline,

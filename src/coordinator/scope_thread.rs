@@ -29,6 +29,7 @@ pub(super) fn start(
     for (at, instance) in instances.iter().enumerate() {
         handlers.extend(instance.commands().iter().enumerate().map(|(index, spec)| (spec.id, (at, index))));
     }
+    answer_later_by(&core);
     let scope = ScopeThread { core, instances, handlers, context };
     let (ending, ended) = bounded(0);
     let run = move || {
@@ -54,6 +55,9 @@ impl ScopeThread {
         let finished = self.run_handler(envelope);
         if header.kind != Kind::Request {
             return self.note_failure(header, finished);
+        }
+        if finished.is_put_off {
+            return;
         }
         let (answer, payload, stream) = finished.answer(header);
         let Some(source) = stream else { return tell(&self.core, &answer, &payload) };
@@ -89,6 +93,16 @@ impl ScopeThread {
         self.context.leave();
         finished
     }
+}
+
+/// Answers that were put off go the way of all others.
+fn answer_later_by(core: &Arc<Core>) {
+    let way = Arc::downgrade(core);
+    core.scope_desk.late().send_by(Arc::new(move |header: &Header, payload: &[u8]| {
+        if let Some(core) = way.upgrade() {
+            tell(&core, header, payload);
+        }
+    }));
 }
 
 /// Gives the router what the scope answers, or streams after it.

@@ -189,6 +189,7 @@ impl MainLoop {
             commands: blueprint.routes.iter().map(|(id, route)| (*id, route.name.clone())).collect(),
             config_json: plan.config_json.clone(),
             run_dir: blueprint.run_dir.to_string_lossy().into_owned(),
+            state_dir: blueprint.state_dir.to_string_lossy().into_owned(),
             default_deadline_ms: blueprint.default_deadline.as_millis() as u64,
             safe_deadline_ms: plan.safe_deadline.as_millis() as u64,
             log_level: self.log_level,

@@ -49,6 +49,7 @@ impl Dispatch {
         let specs = instance.commands().into_iter().enumerate();
         let handlers: HashMap<_, _, _> = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
         let self_checks = instance.self_checks();
+        answer_later_by(&link);
         let is_hazardous = handlers.values().any(|(_, spec)| spec.hazardous);
         Self { link, page, cancels, safety, index, handlers, self_checks, settings, is_hazardous, taken: 0 }
     }
@@ -74,6 +75,7 @@ impl Dispatch {
             steps.note_failure(&self.name_of(header.command), failure);
         }
         match header.kind {
+            Kind::Request if finished.is_put_off => {}
             Kind::Request => self.answer(header, finished, |bytes, buffers| {
                 self.deliver(bytes, buffers, instance, steps);
             }),
@@ -268,4 +270,14 @@ impl Dispatch {
 
 fn is_about_settings(command: CommandId) -> bool {
     command == ReadSettings::spec().id || command == ChangeSettings::spec().id
+}
+
+/// Answers that were put off go by the same line as all others.
+fn answer_later_by(link: &Arc<Link>) {
+    let line = Arc::downgrade(link);
+    link.desk().late().send_by(Arc::new(move |header: &Header, payload: &[u8]| {
+        if let Some(link) = line.upgrade() {
+            link.answer(header, payload);
+        }
+    }));
 }

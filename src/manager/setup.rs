@@ -171,11 +171,12 @@ pub(super) fn context_of(
         manager: configure.manager.clone(),
         generation: Generation(configure.generation),
         run_dir: PathBuf::from(&configure.run_dir),
+        state_dir: PathBuf::from(&configure.state_dir),
     };
     let port: Arc<Link> = Arc::clone(link);
     let (work, vitals) = (Arc::clone(link.desk().work()), Arc::clone(link.desk().vitals()));
     let context = Context::new(identity, Scope::new(port), streams.producers.clone(), work);
-    context.of_manager(vitals, emergency)
+    context.of_manager(vitals, emergency).answering_later(link.desk().late())
 }
 
 /// Sets the manager up, and gives it its settings.

@@ -284,6 +284,7 @@ pub(super) fn configure(like: Kindness) -> Configure {
         commands: Vec::new(),
         config_json: String::new(),
         run_dir: String::new(),
+        state_dir: String::new(),
         default_deadline_ms: 60_000,
         safe_deadline_ms: 60_000,
         log_level: 1,

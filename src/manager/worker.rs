@@ -180,6 +180,7 @@ impl Worker {
         if reason == SafeReason::Quit {
             self.drain();
         }
+        self.link.desk().late().end();
         let untold = self.steps.panic().filter(|_| reason == SafeReason::Panicked);
         let untold = untold.map(|why| ManagerWord::GivesUp { why: why.to_owned() });
         // When there is no room for the word, the safe state comes first.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::emergency::Emergency;
+use super::late::{Asked, LateAnswer, LateAnswers, asked_by};
 use super::publisher::{Publications, PublishError, Publisher};
 use super::vitals::Vitals;
 use crate::remote::{Addressed, CallError, Cancellations, Cancelled, PendingBroadcast, PendingReply, Scope};
@@ -34,6 +35,9 @@ pub struct Context {
     /// The command being handled, by the number of its call; 0 for one that has none.
     call: u64,
     told_progress_at: Cell<Option<Instant>>,
+    late: Arc<LateAnswers>,
+    /// How that command is answered, when somebody waits for it.
+    asked: Option<Asked>,
 }
 
 /// Who a manager is; the same for all its life.
@@ -47,6 +51,8 @@ pub struct Identity {
     pub generation: Generation,
     /// The run's folder.
     pub run_dir: PathBuf,
+    /// The folder in which the rig keeps its state from run to run.
+    pub state_dir: PathBuf,
 }
 
 /// The rings that this manager produces into, until they are asked for.
@@ -143,12 +149,19 @@ impl Context {
             emergency: Arc::default(),
             call: 0,
             told_progress_at: Cell::new(None),
+            late: Arc::default(),
+            asked: None,
         }
     }
 
     /// The context of a manager, whose handlers are watched, and which has a safe state.
     pub(crate) fn of_manager(self, vitals: Arc<Vitals>, emergency: Arc<Emergency>) -> Self {
         Self { vitals, emergency, ..self }
+    }
+
+    /// The same context, of a process whose handlers may answer later.
+    pub(crate) fn answering_later(self, late: &Arc<LateAnswers>) -> Self {
+        Self { late: Arc::clone(late), ..self }
     }
 
     /// The same context, of a process that may publish these signals.
@@ -164,12 +177,14 @@ impl Context {
         };
         self.scope.enter(&header.chain, Hop { who, command: header.command }, deadline);
         self.call = header.correlation;
+        self.asked = asked_by(header, now);
         self.told_progress_at.set(None);
     }
 
     pub(crate) fn leave(&mut self) {
         self.scope.leave();
         self.call = 0;
+        self.asked = None;
     }
 
     /// Tells the caller how far the command is: so much done of `total` (0 when that is unknown), in whatever
@@ -246,6 +261,52 @@ impl Context {
     /// Which life of the manager this is: 1, 2, 3 …
     pub fn generation(&self) -> u32 {
         self.identity.generation.0
+    }
+
+    /// Puts the answer of the command being handled off: whoever gets hold of the [`LateAnswer`] gives it, from any
+    /// thread, while the worker is at other things. What the handler returns is not sent then, unless it is an error. The
+    /// deadline of the call goes on; a call that is cancelled ends at once.
+    ///
+    /// ```no_run
+    /// # use labrig::prelude::*;
+    /// # #[derive(Command, Serialize, Deserialize, Schema)]
+    /// # #[command(reply = u32)]
+    /// # struct Develop {}
+    /// # fn develop() -> u32 { 1 }
+    /// # fn example(context: &mut Context) -> u32 {
+    /// let later = context.answer_later::<Develop>();
+    /// std::thread::spawn(move || later.done(&develop()));
+    /// 0 // whatever it returns
+    /// # }
+    /// ```
+    pub fn answer_later<C: Command>(&mut self) -> LateAnswer<C> {
+        let call = self.asked.map_or(0, |asked| {
+            self.late.put_off(asked);
+            asked.call
+        });
+        LateAnswer::new(Arc::clone(&self.late), self.base.clone(), call)
+    }
+
+    /// Runs something on a thread of its own as soon as every manager of the rig is ready, so that it may call them; at
+    /// once when they are. When the rig ends before, it is not run.
+    ///
+    /// # Errors
+    /// The system's, when no thread can be started.
+    pub fn when_started(&self, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let gate = Arc::clone(&self.producers.gate);
+        let work = Arc::clone(&self.work);
+        let wait = move || {
+            gate.pass();
+            if !work.has_ended() {
+                run();
+            }
+        };
+        std::thread::Builder::new().name("labrig-started".to_owned()).spawn(wait).map(drop)
+    }
+
+    /// The folder in which the rig keeps its state from run to run.
+    pub fn state_dir(&self) -> &Path {
+        &self.identity.state_dir
     }
 
     /// The run's folder, where recordings belong.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::handler::HandlerEnd;
+use super::late::LateAnswers;
 use super::panics;
 use super::streaming::OutgoingStreams;
 use super::vitals::Vitals;
@@ -21,6 +22,7 @@ use crate::wire::{self, Failure, FailureKind, Header, Kind, NotDone, Parcel};
 pub(crate) struct Desk {
     work: Arc<Cancellations>,
     streams: Arc<OutgoingStreams>,
+    late: Arc<LateAnswers>,
     vitals: Arc<Vitals>,
     withholds_traces: AtomicBool,
 }
@@ -30,6 +32,8 @@ pub(crate) struct Finished {
     pub(crate) end: Result<Parcel, NotDone>,
     /// What is to be streamed after the reply.
     pub(crate) stream: Option<Box<dyn ChunkSource>>,
+    /// Whether the answer comes later, from elsewhere.
+    pub(crate) is_put_off: bool,
     /// How long the handler ran.
     pub(crate) took: Duration,
 }
@@ -48,13 +52,17 @@ impl Desk {
         &self.streams
     }
 
+    pub(crate) fn late(&self) -> &Arc<LateAnswers> {
+        &self.late
+    }
+
     pub(crate) fn vitals(&self) -> &Arc<Vitals> {
         &self.vitals
     }
 
     /// Cancels a call: the one that runs, one that is still to come, or one whose answer is still streamed.
     pub(crate) fn cancel(&self, call: u64) {
-        if !self.work.cancel(call) {
+        if !self.work.cancel(call) && !self.late.cancel(call) {
             self.streams.cancel(call);
         }
     }
@@ -85,8 +93,9 @@ impl Desk {
         let took = if asked.kind == Kind::Send { Duration::ZERO } else { begun.elapsed() };
         heed();
         let was_cancelled = self.work.finish();
+        let is_put_off = self.late.handler_ended(end.is_err(), was_cancelled);
         let end = end.map_err(|failure| self.not_done(failure, was_cancelled));
-        Finished { end, stream, took }
+        Finished { end, stream, is_put_off, took }
     }
 
     fn not_done(&self, mut failure: Failure, was_cancelled: bool) -> NotDone {
@@ -105,7 +114,7 @@ impl Desk {
 impl Finished {
     /// A command that ends before its handler.
     pub(crate) fn without_running(why: NotDone) -> Self {
-        Self { end: Err(why), stream: None, took: Duration::ZERO }
+        Self { end: Err(why), stream: None, is_put_off: false, took: Duration::ZERO }
     }
 
     /// The answer, and the stream that is to follow it.

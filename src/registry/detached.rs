@@ -19,6 +19,7 @@ pub fn detached_context(manager: &str) -> Context {
         manager: manager.to_owned(),
         generation: Generation(1),
         run_dir: PathBuf::new(),
+        state_dir: PathBuf::new(),
     };
     let scope = Scope::new(Arc::new(Nowhere));
     Context::new(identity, scope, Producers::default(), Arc::default()).publishing(Publications::Detached)

@@ -161,6 +161,11 @@ impl Cancellations {
         done
     }
 
+    /// Whether the process ends.
+    pub fn has_ended(&self) -> bool {
+        self.state.lock().ends
+    }
+
     /// Whether whoever runs now is to give up.
     pub fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Acquire)

@@ -117,6 +117,8 @@ pub struct Configure {
     pub lease_ms: u64,
     /// Whether the process ends when a handler panics, to be started again.
     pub restarts_on_panic: bool,
+    /// The folder in which the rig keeps its state from run to run.
+    pub state_dir: String,
 }
 
 /// What a manager tells its coordinator.

@@ -11,6 +11,7 @@ pub mod lab;
 pub mod labourer;
 pub mod listener;
 pub mod patient;
+pub mod procedures;
 pub mod ringer;
 pub mod stirrer;
 pub mod streamer;

@@ -19,6 +19,7 @@ mod labouring;
 mod logs;
 mod pooling;
 mod pressure;
+mod procedures;
 mod rejoining;
 mod restarts;
 mod retrying;

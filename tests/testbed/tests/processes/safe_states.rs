@@ -70,6 +70,7 @@ impl Manager {
             commands: Vec::new(),
             config_json: format!("{{\"journal\":{journal}{config}}}"),
             run_dir: String::new(),
+            state_dir: String::new(),
             default_deadline_ms: 5_000,
             safe_deadline_ms: SAFE_DEADLINE_MS,
             log_level: 1,

@@ -1,0 +1,35 @@
+//! Floor 4: long jobs that survive: made of steps, with a checkpoint after each.
+//!
+//! A [`Procedure`] is a struct whose fields are its state. After every step the state is committed to a store, before
+//! anything else happens; from there it goes on after a pause, a crash of its process, or of the whole rig. `state` is
+//! the table of what may become of it, `store` keeps it, `life` is its thread, `runner` all of them and what they are told.
+//! The manager that owns a runner is [`managers::procedures`](crate::managers::procedures); [`Scope::procedures`] asks it.
+//!
+//! [`Scope::procedures`]: crate::Scope::procedures
+
+mod client;
+mod commands;
+mod context;
+mod entry;
+mod gauge;
+mod life;
+mod registration;
+mod runner;
+mod service;
+mod state;
+mod step;
+mod store;
+mod turns;
+
+pub use client::{LaunchRefused, OutputError, Procedures, Watch};
+pub use commands::{
+    Answered, AwaitProcedure, CheckpointRecord, ContinueProcedure, Deed, DeleteCheckpoint, KillLevel,
+    KillProcedure, LaunchProcedure, ListProcedures, Outcome, PauseProcedure, PlayProcedure, ProcedureChanges,
+    ProcedureCheckpoints, ProcedureError, ProcedureId, ProcedureRecord, ProcedureStatus, StateChange,
+    SteerAll,
+};
+pub use context::{StepContext, Stopped};
+pub use registration::ProcedureRegistration;
+pub use service::{Resume, Service, ServiceConfig};
+pub use state::{IllegalMove, Move, ProcedureState};
+pub use step::{ChildLaunch, Comparison, Condition, Procedure, Step, StepError};

@@ -1,0 +1,172 @@
+//! What the store promises, and what it refuses.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::procedure::state::{Move, ProcedureState};
+
+/// A store in a folder of its own.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("store.sqlite")
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.path(), "a test").expect("it opens")
+    }
+
+    /// Something is done to the file by somebody else.
+    fn tamper(&self, sql: &str) {
+        Connection::open(self.path()).and_then(|other| other.execute_batch(sql)).expect("it can be done");
+    }
+}
+
+fn begun(store: &Store) -> i64 {
+    let new = NewProcedure { kind: "tally".into(), inputs: "{}".into(), ..NewProcedure::default() };
+    let number = store.create(&new).expect("it is recorded").number;
+    store.take_up(number).expect("it is free");
+    store.change(number, Move::Begin, ("", "")).expect("it begins");
+    number
+}
+
+fn step<'a>(step: u64, state: &'a [u8], tag: Option<&'a str>) -> StepDone<'a> {
+    StepDone { step, state, fingerprint: 7, tag, text: "", wait: None, child: None }
+}
+
+fn last(store: &Store, number: i64) -> Option<Checkpoint> {
+    store.checkpoint(number, Which::Last).expect("it can be read")
+}
+
+fn check_refused(opened: Result<Store, StoreError>, expected: &str) {
+    let refused = opened.map(drop).expect_err("it does not open").to_string();
+    assert!(refused.contains(expected), "{refused}");
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_another_opening() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let number = begun(&store);
+    for (at, tag) in [(0, None), (1, Some("first")), (2, None)] {
+        store.acknowledge(number, step(at, &[at as u8; 3], tag)).expect("it is kept");
+    }
+    drop(store);
+    let store = scene.open();
+    let row = store.find(number).expect("it can be read").expect("it is there");
+    assert_eq!((row.state, row.step), (ProcedureState::Running, Some(2)));
+    assert_eq!(last(&store, number).map(|it| it.state), Some(vec![2; 3]));
+    let tagged = store.checkpoint(number, Which::Tag("first")).expect("it can be read").expect("it is there");
+    assert_eq!((tagged.step, tagged.fault(Some(7))), (1, None));
+}
+
+#[test]
+fn only_the_newest_checkpoints_without_a_tag_are_kept() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let number = begun(&store);
+    for at in 0..20 {
+        store.acknowledge(number, step(at, &[], (at == 3).then_some("third"))).expect("it is kept");
+    }
+    let steps =
+        || store.checkpoints(number).expect("they can be read").iter().map(|it| it.step).collect::<Vec<_>>();
+    assert_eq!(steps(), [3, 16, 17, 18, 19]);
+    assert!(store.delete_checkpoints(number, "third").expect("it can be done"));
+    assert!(!store.delete_checkpoints(number, "third").expect("it can be done"));
+    assert_eq!(steps(), [16, 17, 18, 19]);
+}
+
+#[test]
+fn a_damaged_checkpoint_and_one_of_another_version_are_known() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let number = begun(&store);
+    store.acknowledge(number, step(0, b"good", None)).expect("it is kept");
+    let good = last(&store, number).expect("it is there");
+    assert_eq!(good.fault(Some(7)), None);
+    assert!(good.fault(Some(8)).is_some_and(|fault| fault.contains("another version")));
+    for damage in ["state = x'00'", "step = 5", "fingerprint = 8", "checksum = 0"] {
+        scene.tamper(&format!("UPDATE checkpoints SET {damage}"));
+        let damaged = last(&store, number).expect("it is there");
+        assert!(damaged.fault(Some(7)).is_some_and(|fault| fault.contains("damaged")), "{damage}");
+    }
+}
+
+#[test]
+fn two_rigs_cannot_share_a_store() {
+    let scene = Scene::new();
+    let _first = scene.open();
+    check_refused(Store::open(&scene.path(), "another"), "(a test)");
+}
+
+#[test]
+fn a_store_of_a_newer_version_and_a_file_that_is_none_are_not_touched() {
+    let scene = Scene::new();
+    drop(scene.open());
+    scene.tamper("PRAGMA user_version = 99");
+    check_refused(Store::open(&scene.path(), "a test"), "newer labrig (version 99");
+    let scene = Scene::new();
+    scene.tamper("CREATE TABLE notes (text TEXT)");
+    check_refused(Store::open(&scene.path(), "a test"), "is no store of procedures");
+    let scene = Scene::new();
+    let text = "no database, but long enough to be looked at as if it were one ".repeat(20);
+    fs::write(scene.path(), &text).expect("a file");
+    check_refused(Store::open(&scene.path(), "a test"), "is no store of procedures");
+    assert_eq!(fs::read_to_string(scene.path()).expect("a file"), text);
+}
+
+#[test]
+fn whoever_has_lost_the_lease_writes_no_more() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let number = begun(&store);
+    scene.tamper("UPDATE procedures SET lease = 1000");
+    let refused = store.acknowledge(number, step(0, b"late", None)).expect_err("it is not its own");
+    assert!(matches!(refused, StoreError::LeaseLost { .. }), "{refused}");
+    assert_eq!(last(&store, number), None, "nothing is kept of it");
+    assert!(matches!(store.take_up(number), Err(StoreError::LeaseLost { .. })));
+    assert!(store.change(number, Move::Pause, ("", "")).is_err());
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let number = begun(&store);
+    store.acknowledge(number, step(0, b"kept", None)).expect("it is kept");
+    // The file may not grow: to SQLite that is a disk without room.
+    let limit = |pages: u32| {
+        store.connection.lock().pragma_update(None, "max_page_count", pages).expect("it can be said");
+    };
+    limit(1);
+    let full = store.acknowledge(number, step(1, &[1; 100_000], None)).expect_err("there is no room");
+    assert!(matches!(full, StoreError::Full), "{full}");
+    assert_eq!(last(&store, number).map(|it| it.state), Some(b"kept".to_vec()));
+    assert_eq!(store.find(number).expect("it can be read").expect("it is there").step, Some(0));
+    limit(1_000_000);
+    store.acknowledge(number, step(1, &[1; 100_000], None)).expect("there is room again");
+}
+
+#[test]
+fn changes_have_numbers_without_gaps_whatever_was_refused_between() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let number = begun(&store);
+    assert!(store.change(number, Move::Begin, ("", "")).is_err(), "it has begun");
+    store.change(number, Move::Pause, ("ada", "a word")).expect("it can be paused");
+    let changes = store.changes_after(0, None).expect("they can be read");
+    assert_eq!(changes.iter().map(|it| it.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(changes[2].sender, "ada");
+    assert_eq!(store.changes_after(2, Some(number)).expect("they can be read").len(), 1);
+    assert_eq!(store.changes_after(0, Some(number + 1)).expect("they can be read"), []);
+}

@@ -1,0 +1,117 @@
+//! Procedures that write down what they do, and misbehave on command.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use labrig::prelude::*;
+
+/// Writes a line for each of its steps.
+#[derive(Serialize, Deserialize, Schema, Debug)]
+pub struct Tally {
+    done: u64,
+}
+
+/// What a tally is to do.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone)]
+pub struct TallyInputs {
+    /// How many steps.
+    #[schema(min = 1, max = 100000)]
+    pub steps: u64,
+    /// The file that it writes to.
+    #[serde(default)]
+    pub journal: Option<PathBuf>,
+    /// How long each step takes.
+    #[schema(unit = "ms", max = 60000)]
+    #[serde(default)]
+    pub step_ms: u64,
+    /// Which of its steps misbehaves; none when 0.
+    #[serde(default)]
+    pub at: u64,
+    /// How.
+    #[serde(default)]
+    pub misdeed: Misdeed,
+}
+
+impl TallyInputs {
+    /// So many steps, written to a file if there is one.
+    pub fn of(steps: u64, journal: Option<PathBuf>) -> Self {
+        Self { steps, journal, step_ms: 0, at: 0, misdeed: Misdeed::None }
+    }
+}
+
+/// What a step does.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Misdeed {
+    /// Nothing.
+    #[default]
+    None,
+    /// It fails.
+    Fail,
+    /// It panics.
+    Panic,
+    /// It takes a minute, and looks whether it is to stop.
+    Dawdle,
+    /// It waits a minute, as a step of its own.
+    Sleep,
+    /// It launches a child that dawdles in its first step, and waits for it.
+    Child,
+    /// It launches a child of three steps, and waits for it.
+    QuickChild,
+}
+
+impl Tally {
+    fn misbehave(&self, inputs: &TallyInputs, context: &StepContext) -> Result<Option<Step<u64>>, StepError> {
+        let child =
+            |at, misdeed| ChildLaunch::new("tally", &TallyInputs { at, misdeed, steps: 3, ..inputs.clone() });
+        match inputs.misdeed {
+            Misdeed::Fail => return Err(StepError::new("it was told to fail")),
+            Misdeed::Panic => panic!("it was told to panic"),
+            Misdeed::Dawdle => context.sleep(Duration::from_secs(60))?,
+            Misdeed::Sleep => return Ok(Some(Step::Sleep(Duration::from_secs(60)))),
+            Misdeed::Child => return Ok(Some(Step::Child(child(1, Misdeed::Dawdle)?))),
+            Misdeed::QuickChild => return Ok(Some(Step::Child(child(0, Misdeed::None)?))),
+            Misdeed::None => {}
+        }
+        Ok(None)
+    }
+}
+
+#[procedure(kind = "tally")]
+impl Procedure for Tally {
+    type Inputs = TallyInputs;
+    type Output = u64;
+
+    fn begin(_: &TallyInputs, _: &mut StepContext) -> Result<Self, StepError> {
+        Ok(Self { done: 0 })
+    }
+
+    fn step(&mut self, inputs: &TallyInputs, context: &mut StepContext) -> Result<Step<u64>, StepError> {
+        let key = context.key();
+        if let Some(journal) = &inputs.journal {
+            let line = format!("{} {} {key}\n", context.step(), self.done);
+            OpenOptions::new().append(true).create(true).open(journal)?.write_all(line.as_bytes())?;
+        }
+        context.sleep(Duration::from_millis(inputs.step_ms))?;
+        self.done += 1;
+        context.progress(self.done as f64, inputs.steps as f64, "tallying");
+        if context.child().is_some() {
+            self.done += context.child_output::<u64>()?;
+        }
+        if self.done == 2 {
+            context.checkpoint("second");
+        }
+        if context.step() == inputs.at
+            && let Some(step) = self.misbehave(inputs, context)?
+        {
+            return Ok(step);
+        }
+        Ok(if context.step() < inputs.steps {
+            Step::Next(format!("{} done", self.done))
+        } else {
+            Step::Done(self.done)
+        })
+    }
+}
