@@ -20,6 +20,8 @@ mod ordering;
 mod rig_args;
 mod run;
 mod saying;
+#[cfg(feature = "procedures")]
+mod script;
 mod settings;
 mod signals;
 mod table;
@@ -74,6 +76,8 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         },
         Ok(Verb::Status(arguments)) => asking::status(&arguments),
         Ok(Verb::Signals(arguments)) => asking::signals(&arguments),
+        #[cfg(feature = "procedures")]
+        Ok(Verb::Script(arguments)) => script::script(program, arguments),
         Ok(Verb::Settings(arguments)) => settings::settings(&arguments),
         Ok(Verb::Ping(arguments)) => asking::ping(arguments),
         Ok(Verb::Watch(arguments)) => watching::watch(&arguments),

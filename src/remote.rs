@@ -3,6 +3,8 @@
 //! A [`Scope`] is the handle from which commands are sent, in the coordinator's process and in every
 //! manager; what differs between the two is the [`Port`] behind it.
 
+#[cfg(feature = "procedures")]
+mod by_spec;
 pub mod call_error;
 pub(crate) mod callbacks;
 pub mod cancellations;
@@ -32,7 +34,8 @@ pub use cancellations::{Cancellations, Cancelled};
 pub use chunks::{ChunkSource, WINDOW, collect_outgoing};
 pub use in_flight::InFlight;
 pub use orders::{
-    Arm, Armed, OpenSignals, Restart, Restarted, SignalsOpened, StopAll, StopOutcome, StopReport,
+    Arm, Armed, CheckScript, OpenSignals, Restart, Restarted, ScriptChecked, SignalsOpened, StopAll,
+    StopOutcome, StopReport,
 };
 pub use pending_broadcast::PendingBroadcast;
 pub use pending_reply::PendingReply;

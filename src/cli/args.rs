@@ -11,6 +11,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::demo::DemoArgs;
 use super::exit;
 use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs};
+#[cfg(feature = "procedures")]
+use super::script::ScriptArgs;
 use super::settings::SettingsArgs;
 
 /// Runs and checks instrument rigs.
@@ -39,6 +41,9 @@ pub(super) enum Verb {
     Signals(RigArgs),
     /// Show and change how the managers of a running rig are set
     Settings(SettingsArgs),
+    /// Check and play files of steps
+    #[cfg(feature = "procedures")]
+    Script(ScriptArgs),
     /// Show what happens in a running rig: states, endings, faults
     Watch(WatchArgs),
     /// Have a running rig do a command, and print the reply

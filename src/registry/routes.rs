@@ -183,6 +183,26 @@ impl RouteTable {
         self.managers.iter().filter(|bound| bound.settings.is_some()).map(|bound| bound.name.as_str())
     }
 
+    /// The names of all managers.
+    pub fn managers(&self) -> impl Iterator<Item = &str> {
+        self.managers.iter().map(|bound| bound.name.as_str())
+    }
+
+    /// The names by which whoever serves a command can be addressed: a pool is one.
+    pub fn addresses(&self, route: &CommandRoute) -> Vec<&str> {
+        let bound = route.managers.iter().map(|index| &self.managers[*index]);
+        let mut names: Vec<_> = bound.map(|it| it.pool.as_ref().unwrap_or(&it.name).as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether a manager, or a pool, of that name serves a command.
+    pub fn is_served_by(&self, route: &CommandRoute, name: &str) -> bool {
+        let mut bound = route.managers.iter().map(|index| &self.managers[*index]);
+        bound.any(|it| it.name.as_str() == name || it.pool.as_ref().is_some_and(|pool| pool.as_str() == name))
+    }
+
     /// Who reads the stream at that place.
     pub fn readers_of(&self, stream: usize) -> &[StreamReader] {
         &self.streams[stream]

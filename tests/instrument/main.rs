@@ -9,6 +9,7 @@ mod motors;
 mod pictures;
 mod protocol;
 mod replaying;
+mod scripts;
 mod streaming;
 mod support;
 mod verbs;

@@ -25,6 +25,7 @@ mod restarts;
 mod retrying;
 mod routing;
 mod safe_states;
+mod scripts;
 mod self_checks;
 mod settings;
 mod signals;
