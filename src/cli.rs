@@ -17,6 +17,8 @@ mod exit;
 mod live;
 mod logging;
 mod ordering;
+mod procedure_args;
+mod procedures;
 mod rig_args;
 mod run;
 mod saying;
@@ -87,6 +89,7 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         Ok(Verb::Stop(arguments)) => ordering::stop(&arguments),
         Ok(Verb::Arm(arguments)) => ordering::arm(arguments),
         Ok(Verb::Restart(arguments)) => ordering::restart(arguments),
+        Ok(Verb::Procedure(arguments)) => procedures::procedure(arguments.deed),
         Ok(Verb::Quit(arguments)) => ordering::quit(&arguments),
         Err(code) => code,
     }

@@ -162,7 +162,7 @@ pub mod prelude {
         StepContext, StepError,
     };
     pub use crate::registry::context::FrameProducer;
-    pub use crate::registry::{Context, Manager, Publisher, SetupError};
+    pub use crate::registry::{Context, LateAnswer, Manager, Publisher, SetupError};
     pub use crate::remote::{
         BroadcastReport, CallError, Cancelled, PendingReply, Reading, ReplyStream, Scope, SignalError,
         SignalReader,

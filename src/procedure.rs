@@ -20,6 +20,8 @@ mod service;
 mod state;
 mod step;
 mod store;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use client::{LaunchRefused, OutputError, Procedures, Watch};

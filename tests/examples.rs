@@ -71,6 +71,12 @@ fn signals_are_read_in_two_processes_and_waited_for() {
 }
 
 #[test]
+fn procedures_go_on_when_the_process_that_runs_them_is_killed() {
+    let steered = ["add_up-1: pause Done", "add_up-1: play Done", "hang-2: kill Done"];
+    check_example("procedures", &[&steered[..], &["add_up-1: finished after", "the sum is 5050"]].concat());
+}
+
+#[test]
 fn broadcast_prints_the_outcome_of_each_manager() {
     let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
     let fast =

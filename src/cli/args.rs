@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::demo::DemoArgs;
 use super::exit;
+use super::procedure_args::ProcedureArgs;
 use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs};
 #[cfg(feature = "procedures")]
 use super::script::ScriptArgs;
@@ -60,6 +61,8 @@ pub(super) enum Verb {
     Restart(ManagerArgs),
     /// Measure a round trip to a running rig, or to one of its managers
     Ping(PingArgs),
+    /// Long jobs in a running rig: launched, steered, watched
+    Procedure(ProcedureArgs),
     /// Have a running rig quit in good order, and wait until it has
     Quit(QuitArgs),
     /// Environments that are kept by name: what a manager's process finds around it

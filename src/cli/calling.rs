@@ -90,7 +90,7 @@ fn ask(rig: &RigArgs, request: &Request, in_words: impl FnOnce(&Value) -> (Strin
 }
 
 /// How far a call is: a bar on a terminal, lines for machines.
-struct Way {
+pub(super) struct Way {
     is_json: bool,
     bar: Option<ProgressBar>,
 }
@@ -99,11 +99,11 @@ struct Way {
 const STEPS: u64 = 1000;
 
 impl Way {
-    fn new(is_json: bool) -> Self {
+    pub(super) fn new(is_json: bool) -> Self {
         Self { is_json, bar: None }
     }
 
-    fn show(&mut self, told: &Value) {
+    pub(super) fn show(&mut self, told: &Value) {
         if told["event"] != "progress" {
             return;
         }
@@ -125,7 +125,7 @@ impl Way {
         bar.set_message(note.chars().filter(|c| !c.is_control()).collect::<String>());
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

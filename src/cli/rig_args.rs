@@ -95,7 +95,7 @@ fn event_kind(text: &str) -> Result<EventKind, String> {
 }
 
 /// A time with its unit; a number alone is in seconds.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),

@@ -1,6 +1,11 @@
 //! `labrig.procedures`: the manager that runs procedures, those of labrig and those of the program it is part of.
 //!
-//! It owns no device. What it promises of procedures is said at [`Procedure`].
+//! It owns no device. What it promises of procedures is said at [`Procedure`]. Two kinds of procedures come with it:
+//! `focus_sweep` finds the height of best focus, `time_lapse` keeps images at an interval.
+
+mod focus_sweep;
+mod parabola;
+mod time_lapse;
 
 use std::time::Duration;
 
@@ -11,6 +16,9 @@ use crate::procedure::{
     ProcedureError, ProcedureId, ProcedureRecord, ProcedureStatus, Service, ServiceConfig, StateChange,
     SteerAll,
 };
+
+pub use focus_sweep::{FocusPoint, FocusSweep, SweepError, SweepInputs, SweepReport};
+pub use time_lapse::{LapseInputs, LapseReport, TimeLapse};
 
 /// How long steps have to end when the process does; what they have not done by then is done again.
 const PATIENCE: Duration = Duration::from_millis(100);

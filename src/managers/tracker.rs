@@ -16,11 +16,13 @@ mod maxima;
 mod pipeline;
 mod plane;
 mod refine;
+mod saving;
 pub mod settings;
 mod shape;
 mod signals;
 mod table;
 
-pub use commands::{Tracked, WhatIsTracked};
+pub use commands::{FrameSaved, SaveFrame, Tracked, WhatIsTracked};
 pub use manager::{Tracker, TrackerConfig};
+pub use saving::SaveError;
 pub use signals::TrackerSignals;

@@ -132,7 +132,10 @@ impl Procedures {
 
     fn launching(&self, kind: &str, inputs: &impl Serialize) -> Result<LaunchProcedure, EncodeError> {
         let (kind, inputs, by) = (kind.to_owned(), as_json(inputs)?, self.by.clone());
-        Ok(LaunchProcedure { kind, inputs, by, ..LaunchProcedure::default() })
+        let folder =
+            std::env::current_dir().ok().and_then(|folder| folder.into_os_string().into_string().ok());
+        let folder = folder.unwrap_or_default();
+        Ok(LaunchProcedure { kind, inputs, folder, by, ..LaunchProcedure::default() })
     }
 
     /// Launches a procedure. Answered as soon as there is a record of it: it can be reached by its id from then on.

@@ -45,6 +45,8 @@ pub struct LaunchProcedure {
     pub kind: String,
     /// Its inputs as a JSON object; what is not given has its default.
     pub inputs: String,
+    /// Where relative paths in its inputs start from; the working folder of the process that runs it when empty.
+    pub folder: String,
     /// Whether it waits to be played before it begins.
     pub is_held: bool,
     /// Who launches it.

@@ -386,7 +386,7 @@ impl<'a> Life<'a> {
 
 /// A child's inputs as they are kept.
 fn checked_child(launch: ChildLaunch) -> Result<ChildLaunch, Halt> {
-    let inputs = runner::checked(runner::kind(&launch.kind)?, &launch.inputs)?;
+    let inputs = runner::checked(runner::kind(&launch.kind)?, &launch.inputs, "")?;
     Ok(ChildLaunch { inputs, ..launch })
 }
 

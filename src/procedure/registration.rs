@@ -68,15 +68,15 @@ impl ProcedureRegistration {
         Some((pair[0].kind, [pair[0], pair[1]].map(|one| Site::new(one.file, one.line))))
     }
 
-    /// The inputs as they are kept: with defaults filled in, within types and bounds.
+    /// The inputs as they are kept: within types and bounds. Relative paths start from `folder`.
     ///
     /// # Errors
     /// Every fault, in words.
-    pub fn checked_inputs(&self, json: &str) -> Result<String, Vec<String>> {
+    pub fn checked_inputs(&self, json: &str, folder: &Path) -> Result<String, Vec<String>> {
         let json = if json.trim().is_empty() { "{}" } else { json };
         let given = serde_json::from_str(json).map_err(|error| vec![format!("no JSON: {error}")])?;
         let mut faults = Vec::new();
-        let tree = arguments::from_json(&given, Path::new("."), &mut faults);
+        let tree = arguments::from_json(&given, folder, &mut faults);
         let checked = check(&tree, (self.inputs)(), "inputs");
         faults.extend(checked.faults);
         match checked.json {

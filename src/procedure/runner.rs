@@ -108,7 +108,7 @@ impl Runner {
 
     pub(super) fn launch(self: &Arc<Self>, asked: &LaunchProcedure) -> Result<ProcedureId, ProcedureError> {
         let registration = kind(&asked.kind)?;
-        let inputs = checked(registration, &asked.inputs)?;
+        let inputs = checked(registration, &asked.inputs, &asked.folder)?;
         let new = NewProcedure {
             kind: asked.kind.clone(),
             inputs,
@@ -459,9 +459,15 @@ pub(super) fn kind(name: &str) -> Result<&'static ProcedureRegistration, Procedu
 }
 
 /// The inputs as they are kept.
-pub(super) fn checked(registration: &ProcedureRegistration, inputs: &str) -> Result<String, ProcedureError> {
+pub(super) fn checked(
+    registration: &ProcedureRegistration,
+    inputs: &str,
+    folder: &str,
+) -> Result<String, ProcedureError> {
     let kind = || registration.kind.to_owned();
-    registration.checked_inputs(inputs).map_err(|faults| ProcedureError::BadInputs { kind: kind(), faults })
+    registration
+        .checked_inputs(inputs, Path::new(folder))
+        .map_err(|faults| ProcedureError::BadInputs { kind: kind(), faults })
 }
 
 /// What people are told of a record, with what only its process knows.

@@ -7,6 +7,7 @@ mod idle;
 mod live_checks;
 mod motors;
 mod pictures;
+mod procedures;
 mod protocol;
 mod replaying;
 mod scripts;

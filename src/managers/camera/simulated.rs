@@ -38,7 +38,12 @@ pub struct SimConfig {
     /// Size of a pixel in the sample.
     #[schema(unit = "um", min = 0.001, max = 1000)]
     pub um_per_px: f64,
-    /// How far the objective is out of focus.
+    /// Height of the objective at which the beads are sharp.
+    #[schema(unit = "um", min = -1000000, max = 1000000)]
+    pub focus_height_um: f64,
+    /// The signal that says at which height the objective is, such as `motor.height_um`; without one it is at that height.
+    pub objective: Option<String>,
+    /// How far the objective is out of focus, besides.
     #[schema(unit = "um", min = -1000, max = 1000)]
     pub defocus_um: f64,
     /// Standard deviation of the noise at full brightness.
@@ -62,6 +67,8 @@ impl Default for SimConfig {
             bead_radius_px: scene.radius_px,
             diffusion_um2_per_s: scene.diffusion_um2_per_s,
             um_per_px: scene.um_per_px,
+            focus_height_um: scene.focus_height_um,
+            objective: None,
             defocus_um: 0.0,
             noise: scene.noise_level,
             seed: scene.seed,
@@ -79,6 +86,7 @@ impl SimConfig {
             radius_px: self.bead_radius_px,
             diffusion_um2_per_s: self.diffusion_um2_per_s,
             um_per_px: self.um_per_px,
+            focus_height_um: self.focus_height_um,
             noise_level: self.noise,
             seed: self.seed,
             ..SceneSettings::default()
@@ -96,12 +104,15 @@ impl Manager for CameraSim {
 
     fn setup(config: SimConfig, context: &mut Context) -> Result<Self, SetupError> {
         let scene = BeadScene::new(config.scene())?;
-        let height_um = scene.settings().focus_height_um + config.defocus_um;
+        let objective =
+            config.objective.as_deref().map(|signal| context.scope().signal(signal)).transpose()?;
+        let (height_um, defocus_um) = (scene.settings().focus_height_um, config.defocus_um);
         let format = FrameFormat::packed(config.width_px, config.height_px, PixelType::Gray8);
         let stream = context.produced_stream("video");
         let producer = context.producer(&stream, format)?;
         let period = Duration::from_secs_f64(1.0 / config.rate_hz);
-        let source = SimulatedFrames { scene, height_um, period_s: period.as_secs_f64(), index: 0 };
+        let period_s = period.as_secs_f64();
+        let source = SimulatedFrames { scene, objective, height_um, defocus_um, period_s, index: 0 };
         let out = (producer, context.signals(CameraSignals::default())?);
         let acquisition =
             Acquisition::start(source, out, Some(period), config.acquire_at_start, config.exposure_ms)?;
@@ -132,7 +143,10 @@ impl CameraSim {
 
 struct SimulatedFrames {
     scene: BeadScene,
+    objective: Option<SignalReader<f64>>,
+    /// Where the objective was last.
     height_um: f64,
+    defocus_um: f64,
     period_s: f64,
     index: u64,
 }
@@ -148,9 +162,13 @@ impl FrameSource for SimulatedFrames {
             }
         };
         let stride = slot.format().stride_bytes as usize;
+        // A motor that has not said yet where it is, or is gone, leaves the objective where it is.
+        if let Some(Ok(reading)) = self.objective.as_mut().map(SignalReader::read) {
+            self.height_um = reading.value;
+        }
+        let height_um = self.height_um + self.defocus_um;
         let moved = self.scene.step(self.period_s);
-        let drawn =
-            moved.and_then(|()| self.scene.render(slot.pixels_mut(), stride, exposure_ms, self.height_um));
+        let drawn = moved.and_then(|()| self.scene.render(slot.pixels_mut(), stride, exposure_ms, height_um));
         if let Err(error) = drawn {
             log::error!("frame {} cannot be drawn: {error}", self.index);
             return Taken::End;

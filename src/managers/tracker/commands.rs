@@ -1,6 +1,23 @@
 //! What a tracker can be asked.
 
+use std::path::PathBuf;
+
 use crate::prelude::*;
+
+/// Keeps the next frame as an image, and replies when it is on the disk.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+#[command(reply = FrameSaved, scriptable)]
+pub struct SaveFrame {
+    /// The PNG file. What it held before is replaced.
+    pub file: PathBuf,
+}
+
+/// A frame is kept.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+pub struct FrameSaved {
+    /// The number that its camera gave it.
+    pub source_index: u64,
+}
 
 /// Asks how far the tracking has come.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]

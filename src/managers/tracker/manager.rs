@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::commands::{Tracked, WhatIsTracked};
+use super::commands::{FrameSaved, SaveFrame, Tracked, WhatIsTracked};
 use super::image::{GrayImage, GrayImageError, GrayPixels};
 use super::locate::{Feature, Locator};
+use super::saving::{SaveError, Wanted};
 use super::settings::LocateSettings;
 use super::signals::TrackerSignals;
 use super::table::Table;
@@ -82,6 +83,7 @@ pub struct Tracker {
     tracked: Tracked,
     spent: Duration,
     signals: Publisher<TrackerSignals>,
+    wanted: Wanted,
 }
 
 impl Manager for Tracker {
@@ -98,7 +100,7 @@ impl Manager for Tracker {
         };
         let signals = context.signals(TrackerSignals::default())?;
         let (features, tracked, spent) = (Vec::new(), Tracked::default(), Duration::ZERO);
-        Ok(Self { locator, features, table, tracked, spent, signals })
+        Ok(Self { locator, features, table, tracked, spent, signals, wanted: Wanted::default() })
     }
 }
 
@@ -108,6 +110,14 @@ impl Tracker {
     fn what_is_tracked(&mut self, _command: WhatIsTracked) -> Tracked {
         let mean_ms = self.spent.as_secs_f64() * 1e3 / self.tracked.frames.max(1) as f64;
         Tracked { mean_ms, ..self.tracked.clone() }
+    }
+
+    /// The answer comes when there is a frame to keep.
+    #[ipc_command]
+    fn save_frame(&mut self, command: SaveFrame, context: &mut Context) -> Result<FrameSaved, SaveError> {
+        let answer = context.answer_later();
+        self.wanted.add(command, answer);
+        Ok(FrameSaved { source_index: 0 })
     }
 
     #[on_frame(input = "video")]
@@ -123,8 +133,11 @@ impl Tracker {
         self.signals.publish(TrackerSignals {
             frames_seen: self.tracked.frames,
             particle_count: self.tracked.in_last_frame,
+            source_index: frame.meta().source_index,
+            contrast: mean_signal(&self.features),
             frame_ms: took.as_secs_f64() * 1e3,
         });
+        self.wanted.save(frame);
         self.write_down(frame.meta().source_index, context);
         Ok(())
     }
@@ -137,6 +150,11 @@ impl Tracker {
             context.scope().report_loss("particles not written", &detail);
         }
     }
+}
+
+fn mean_signal(features: &[Feature]) -> f64 {
+    let sum: f64 = features.iter().map(|feature| feature.signal).sum();
+    sum / features.len().max(1) as f64
 }
 
 /// A frame as the locator takes it.

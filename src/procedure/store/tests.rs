@@ -32,6 +32,16 @@ impl Scene {
     }
 }
 
+impl Store {
+    /// The file may have so many pages; more than there are in any case.
+    pub(in crate::procedure) fn limit_pages(&self, pages: u32) {
+        // The limit is told as a row.
+        let connection = self.connection.lock();
+        let said = connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()));
+        said.expect("it can be said");
+    }
+}
+
 fn begun(store: &Store) -> i64 {
     let new = NewProcedure { kind: "tally".into(), inputs: "{}".into(), ..NewProcedure::default() };
     let number = store.create(&new).expect("it is recorded").number;
@@ -145,15 +155,12 @@ fn a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost() {
     let number = begun(&store);
     store.acknowledge(number, step(0, b"kept", None)).expect("it is kept");
     // The file may not grow: to SQLite that is a disk without room.
-    let limit = |pages: u32| {
-        store.connection.lock().pragma_update(None, "max_page_count", pages).expect("it can be said");
-    };
-    limit(1);
+    store.limit_pages(1);
     let full = store.acknowledge(number, step(1, &[1; 100_000], None)).expect_err("there is no room");
     assert!(matches!(full, StoreError::Full), "{full}");
     assert_eq!(last(&store, number).map(|it| it.state), Some(b"kept".to_vec()));
     assert_eq!(store.find(number).expect("it can be read").expect("it is there").step, Some(0));
-    limit(1_000_000);
+    store.limit_pages(1_000_000);
     store.acknowledge(number, step(1, &[1; 100_000], None)).expect("there is room again");
 }
 
@@ -169,4 +176,96 @@ fn changes_have_numbers_without_gaps_whatever_was_refused_between() {
     assert_eq!(changes[2].sender, "ada");
     assert_eq!(store.changes_after(2, Some(number)).expect("they can be read").len(), 1);
     assert_eq!(store.changes_after(0, Some(number + 1)).expect("they can be read"), []);
+}
+
+/// Where a writer that is killed finds its store.
+const STORE: &str = "LABRIG_TEST_STORE";
+/// How many steps it acknowledges.
+const STEPS: u64 = 3;
+/// What a commit asks the system for.
+const CALLS: &str = "pwrite64,fdatasync,fsync,ftruncate";
+
+/// Not a test of its own: the process that the next one kills, or has fail, at each of its system calls.
+#[test]
+fn a_writer_acknowledges_steps() {
+    let Some(path) = std::env::var_os(STORE) else { return };
+    let connection = || -> Result<(), StoreError> {
+        let store = Store::open(&PathBuf::from(path), "a writer")?;
+        store.take_up(1)?;
+        let next = last(&store, 1).map_or(0, |last| last.step + 1);
+        for at in next..next + STEPS {
+            store.acknowledge(1, step(at, &[at as u8; 5000], None))?;
+            println!("acknowledged {at}");
+        }
+        Ok(())
+    };
+    if let Err(why) = connection() {
+        println!("failed: {why}");
+        std::process::exit(3);
+    }
+}
+
+/// Runs the writer, with something done to its `number`-th system call; says which step it acknowledged last, and whether it
+/// came to its end.
+fn write_with(scene: &Scene, injected: &str, number: u32) -> (Option<u64>, bool) {
+    let inject = format!("inject={CALLS}:{injected}:when={number}");
+    let name = "procedure::store::tests::a_writer_acknowledges_steps";
+    let output = std::process::Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e", &inject])
+        .arg(std::env::current_exe().expect("this program"))
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(STORE, scene.path())
+        .output()
+        .expect("strace runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let steps = said.lines().filter_map(|line| line.split("acknowledged ").nth(1)?.parse().ok());
+    (steps.last(), output.status.success())
+}
+
+/// Whatever happened to the writer, the store holds what was acknowledged, or one step more, and is whole.
+fn check_store(scene: &Scene, acknowledged: Option<u64>, what: &str) -> Option<u64> {
+    let store = scene.open();
+    let row = store.find(1).expect("it can be read").expect("it is there");
+    let kept = last(&store, 1);
+    assert_eq!(row.step, kept.as_ref().map(|it| it.step), "{what}: record and checkpoint are of one step");
+    assert!(row.step >= acknowledged, "{what}: {acknowledged:?} was acknowledged, {:?} is kept", row.step);
+    if let Some(kept) = kept {
+        assert_eq!(kept.fault(Some(7)), None, "{what}");
+        assert_eq!(kept.state, vec![kept.step as u8; 5000], "{what}");
+    }
+    let whole: String = store
+        .connection
+        .lock()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .expect("it can be checked");
+    assert_eq!(whole, "ok", "{what}");
+    row.step
+}
+
+#[test]
+fn a_checkpoint_is_old_or_new_whichever_of_its_system_calls_fails_or_is_its_last() {
+    if std::process::Command::new("strace").arg("--version").output().is_err() {
+        println!("there is no strace: nothing was tried");
+        return;
+    }
+    for injected in ["signal=KILL", "error=EIO", "error=ENOSPC"] {
+        let scene = Scene::new();
+        begun(&scene.open());
+        let (mut number, mut before) = (1, None);
+        loop {
+            let what = format!("{injected} at call {number}");
+            let (acknowledged, is_whole) = write_with(&scene, injected, number);
+            let kept = check_store(&scene, acknowledged, &what);
+            assert!(kept >= before, "{what}: nothing that was there is lost");
+            let most = before.map_or(STEPS, |before| before + STEPS + 1);
+            assert!(kept.is_none_or(|kept| kept <= most), "{what}: {kept:?} after {before:?}");
+            before = kept;
+            if is_whole {
+                println!("figure: {injected} at each of {} calls", number - 1);
+                assert!(number > 3, "{injected}: the writer was never disturbed");
+                break;
+            }
+            number += 1;
+        }
+    }
 }

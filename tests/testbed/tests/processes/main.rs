@@ -20,6 +20,7 @@ mod logs;
 mod pooling;
 mod pressure;
 mod procedures;
+mod procedures_killed;
 mod rejoining;
 mod restarts;
 mod retrying;
