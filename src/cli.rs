@@ -23,6 +23,9 @@ mod rig_args;
 mod rows;
 mod run;
 mod saying;
+#[cfg(feature = "procedures")]
+mod script;
+mod settings;
 mod signals;
 mod table;
 mod watching;
@@ -77,6 +80,9 @@ pub(crate) fn main(program: Program, then: Then<'_>) -> ExitCode {
         Ok(Verb::Status(arguments)) => asking::status(&arguments),
         Ok(Verb::Signals(arguments)) => asking::signals(&arguments),
         Ok(Verb::Rows(arguments)) => asking::rows(arguments),
+        #[cfg(feature = "procedures")]
+        Ok(Verb::Script(arguments)) => script::script(program, arguments),
+        Ok(Verb::Settings(arguments)) => settings::settings(&arguments),
         Ok(Verb::Ping(arguments)) => asking::ping(arguments),
         Ok(Verb::Watch(arguments)) => watching::watch(&arguments),
         Ok(Verb::Call(arguments)) => calling::call(arguments),

@@ -32,10 +32,12 @@ pub(crate) use environment_store::{SESSION_VARIABLE, lock_exclusively};
 pub(crate) use environments::KEYS as ENVIRONMENT_KEYS;
 pub use environments::StoredEnvironment;
 pub use fault::{Fault, Party, Report};
+pub(crate) use parse::document;
 pub use plan::{
     EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, SafeProgram, Startup,
     StreamPlan, Supervision,
 };
+pub(crate) use raw::Anything;
 pub use raw::{OnPanic, ReadMode, Rearm, RestartPolicy, WhenFull};
 pub(crate) use streams::{own_stream, too_few_slots};
 pub(crate) use suggest::{nearest, quoted_list, suggestion};

@@ -39,6 +39,8 @@ mod routing;
 mod run_log;
 mod safe_programs;
 mod scope_thread;
+#[cfg(feature = "procedures")]
+mod scripts;
 mod shutdown;
 mod signals;
 mod socket;

@@ -144,8 +144,15 @@ pub use remote::{
     AnySignal, Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, KeepError, PendingBroadcast,
     PendingReply, Reading, Remote, RemoteRef, RemoteValue, ReplyStream, Restarted, RowReader, Scope,
     SharedError, SignalError, SignalReader, StopOutcome, StopReport,
+    Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, role, scope,
+    self_check,
 };
-pub use wire::{Command, Progress, Refusal, Schema, SignalValue, Signals};
+pub use remote::{
+    Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Reading,
+    ReplyStream, Restarted, Scope, SettingsError, SettingsInForce, SettingsRefusal, SignalError,
+    SignalReader, StopOutcome, StopReport,
+};
+pub use wire::{Command, Progress, Refusal, Schema, Settings, SignalValue, Signals};
 
 /// Everything a file with commands, managers or scope handlers needs.
 pub mod prelude {
@@ -154,7 +161,7 @@ pub mod prelude {
     #[cfg(feature = "procedures")]
     pub use crate::macros::procedure;
     pub use crate::macros::{
-        Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check,
+    Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check, Settings, on_settings,
     };
     #[cfg(feature = "procedures")]
     pub use crate::procedure::{
@@ -172,7 +179,7 @@ pub mod prelude {
         LatestValue, LoanError, PixelType, ReadMode, RowRing, TableFull, ValueError, VersionedTable,
     };
     pub use crate::wire::{
-        Command, IdempotencyKey, Progress, Refusal, SafeReason, Schema, SignalValue, Signals,
+        Command, IdempotencyKey, Progress, Refusal, SafeReason, Schema, Settings, SignalValue, Signals,
     };
 }
 
@@ -182,11 +189,11 @@ pub mod __private {
     #[cfg(feature = "procedures")]
     pub use crate::procedure::ProcedureRegistration;
     pub use crate::registry::Context;
-    pub use crate::registry::description::{SharedDescription, SignalSetDescription};
+pub use crate::registry::description::{SharedDescription, SignalSetDescription, SettingsDescription};
     pub use crate::registry::detached::detached_context;
     pub use crate::registry::handler::{
         FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
-        SelfCheckMethod, Timer,
+        SelfCheckMethod, SettingsHandler, Timer, read_settings,
     };
     pub use crate::registry::outcome::{
         DefaultProbe, ErrorProbe, FailNot, FailText, FailTyped, FailTypedDebug, HasDefault, HasNoDefault,

@@ -78,6 +78,39 @@ pub use labrig_macros::Schema;
 /// ```
 pub use labrig_macros::Signals;
 
+/// Makes a struct the settings of a manager: how it is to do its work, shown and changed while the rig runs by
+/// `labrig settings` and [`Scope::change_settings`](crate::Scope::change_settings).
+///
+/// The struct also derives `Serialize`, `Deserialize` and [`Schema`](derive@Schema), and each field has a default of
+/// serde's. `unit`, `min` and `max` of the schema are those of the settings: what is out of bounds is refused before the
+/// manager sees it. The manager that has the method marked with [`on_settings`](macro@on_settings) owns them; each
+/// change raises their version, which is published as the signal `manager.settings_version`.
+///
+/// They begin each run with their defaults, and outlive their manager in it: in the run's folder,
+/// `settings/<manager>.json` holds what is in force.
+///
+/// ```
+/// use labrig::prelude::*;
+///
+/// #[derive(Settings, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+/// #[serde(default)]
+/// pub struct CameraSettings {
+///     /// How long light is gathered.
+///     #[schema(unit = "ms", min = 0.1, max = 1000.0)]
+///     pub exposure_ms: f64,
+///     pub is_cooled: bool,
+/// }
+///
+/// impl Default for CameraSettings {
+///     fn default() -> Self {
+///         Self { exposure_ms: 5.0, is_cooled: true }
+///     }
+/// }
+///
+/// assert_eq!(CameraSettings::defaults(), CameraSettings::default());
+/// ```
+pub use labrig_macros::Settings;
+
 /// Makes a type a command: something a manager, or the scope, can be asked to do.
 ///
 /// The type also derives `Serialize`, `Deserialize` and [`Schema`](derive@Schema), and has no generics.
@@ -90,7 +123,7 @@ pub use labrig_macros::Signals;
 /// | `scope` | to the scope, in the coordinator process |
 /// | `audience = "all"` | of a broadcast: every manager must handle it; any other text names a group |
 /// | `name = "Move"` | what people call it; default: the type's name |
-/// | `script` | scripts may use it |
+/// | `scriptable` | scripts may use it |
 /// | `drop_oldest`, `keep_latest` | which one gives way in a full queue; for direct commands without reply |
 /// | `deadline_ms = 500` | how long a call may take that does not say otherwise, in ms, 1 or more |
 /// | `idempotent` | running it twice does the same as running it once: a call that ended with its manager is given to the manager's next life (`max_retries`) |
@@ -250,6 +283,15 @@ pub use labrig_macros::every;
 /// runs one in a rig that runs. No other method can be called by name. A check may move what it checks: of a
 /// kind with hazardous commands it counts as one, so an inactive manager refuses it.
 pub use labrig_macros::self_check;
+
+/// Marks the method that is given the manager's settings inside a [`manager`](macro@manager) block:
+/// `fn apply(&mut self, settings: &CameraSettings) -> Result<(), …>`, with `context: &mut Context` if needed. A kind has
+/// one at most.
+///
+/// It is called before the manager is ready, with the settings that are in force, and whenever they are to change: with
+/// all of them, checked against types and bounds. An error refuses a change: it goes to whoever asked for it, and what
+/// was in force stays. Refuse before the device is touched. See [`Settings`](derive@Settings).
+pub use labrig_macros::on_settings;
 
 /// Marks a method that sees every frame of an input inside a [`manager`](macro@manager) block:
 /// `fn name(&mut self, frame: &Frame)`, with `context: &mut Context` after the frame if needed.

@@ -15,6 +15,7 @@ mod gauge;
 mod life;
 mod registration;
 mod runner;
+mod script;
 mod service;
 mod state;
 mod step;
@@ -32,6 +33,9 @@ pub use commands::{
 };
 pub use context::{StepContext, Stopped};
 pub use registration::ProcedureRegistration;
+pub use script::{
+    Act, Score, ScoreStep, Script, ScriptInputs, ScriptReport, ScriptSource, Spot, Values, check_script,
+};
 pub use service::{Resume, Service, ServiceConfig};
 pub use state::{IllegalMove, Move, ProcedureState};
 pub use step::{ChildLaunch, Comparison, Condition, Procedure, Step, StepError};

@@ -17,6 +17,7 @@ pub mod publisher;
 pub mod registration;
 pub mod remote_methods;
 pub mod routes;
+mod settings;
 mod streaming;
 pub mod table;
 mod validate;
@@ -26,13 +27,13 @@ mod vitals;
 pub use context::Context;
 pub use description::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
-    SharedDescription, SignalSetDescription,
+    SharedDescription, SignalSetDescription, SettingsDescription,
 };
 pub(crate) use desk::{Desk, Finished};
 pub(crate) use emergency::Emergency;
 pub use handler::{
     FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,
-    SelfCheckMethod, SetupError, Timer,
+    SelfCheckMethod, SettingsHandler, SetupError, Timer, read_settings,
 };
 pub use late::LateAnswer;
 pub use outcome::Outcome;
@@ -45,5 +46,6 @@ pub use routes::{
     CommandKey, CommandRoute, RouteHandler, RouteTable, SignalEntry, StartupCommand, StreamReader,
     UnknownSignal,
 };
+pub(crate) use settings::SettingsKeeper;
 pub use table::{CommandRegistry, ProgramManifest};
 pub(crate) use vitals::Step;

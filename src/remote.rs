@@ -4,6 +4,8 @@
 //! manager; what differs between the two is the [`Port`] behind it.
 
 pub mod any_signal;
+#[cfg(feature = "procedures")]
+mod by_spec;
 pub mod call_error;
 pub(crate) mod callbacks;
 pub mod cancellations;
@@ -23,6 +25,7 @@ pub mod report;
 pub mod scope;
 pub mod self_check;
 pub mod shared;
+pub mod settings;
 pub mod signal;
 pub mod slot;
 pub mod stream;
@@ -37,7 +40,8 @@ pub use chunks::{ChunkSource, WINDOW, collect_outgoing};
 pub use estate::{Estate, MAX_REMOTE_VALUES};
 pub use in_flight::InFlight;
 pub use orders::{
-    Arm, Armed, OpenSignals, Restart, Restarted, SignalsOpened, StopAll, StopOutcome, StopReport,
+    Arm, Armed, CheckScript, OpenSignals, Restart, Restarted, ScriptChecked, SignalsOpened, StopAll,
+    StopOutcome, StopReport,
 };
 pub use pending_broadcast::PendingBroadcast;
 pub use pending_reply::PendingReply;
@@ -47,10 +51,8 @@ pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use self_check::SelfCheck;
-pub use shared::{
-    CounterReader, DatasetReader, Records, Row, RowBatch, RowReader, SharedError, Stopper, TableReader,
-    TableRow, TableSnapshot, ValueReader,
-};
+pub use shared::{CounterReader, DatasetReader, Records, Row, RowBatch, RowReader, SharedError, Stopper, TableReader, TableRow, TableSnapshot, ValueReader};
 pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource, region_sizes};
+pub use settings::{ChangeSettings, ReadSettings, SettingsError, SettingsInForce, SettingsRefusal, SettingsSignals, SettingsTold};
 pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

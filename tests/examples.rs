@@ -42,6 +42,20 @@ fn program(name: &str) -> PathBuf {
 }
 
 #[test]
+fn settings_are_changed_within_their_bounds_and_as_their_owner_agrees() {
+    check_example(
+        "settings",
+        &[
+            "version: 0",
+            "version: 1",
+            "exposure_ms: 20",
+            "above its maximum of 1000 ms",
+            "noise without cooling",
+        ],
+    );
+}
+
+#[test]
 fn hello_manager_asks_its_lamp() {
     check_example("hello_manager", &["the lamp was at 20 %, now it is at 40 %", "ended clean"]);
 }

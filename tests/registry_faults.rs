@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use golden::check_golden;
 use labrig::config::{Code, Fault, FaultKind, Report, Topology};
 use labrig::registry::{
-    CommandRegistry, KindDescription, ProgramManifest, SharedDescription, SignalSetDescription,
+    CommandRegistry, KindDescription, ProgramManifest, SettingsDescription, SharedDescription,
+    SignalSetDescription,
 };
 use labrig::wire::schema::{Definition, Field, Node, Shape, TypeSchema};
 use labrig::wire::{Audience, CommandSpec, DeliveryKind, Overflow, SharedKind, SharedSpec, Site};
@@ -267,6 +268,15 @@ fn signal_set(path: &str, names: &[&str], line: u32) -> SignalSetDescription {
     SignalSetDescription { schema, site: Site::new("src/motor.rs", line) }
 }
 
+/// Settings with one that is 10 at most, and has that default.
+fn settings(path: &str, default: f64) -> SettingsDescription {
+    let SignalSetDescription { mut schema, site } = signal_set(path, &["gain"], 3);
+    let definition = schema.definitions.get_mut(path).expect("it is there");
+    let Shape::Struct(fields) = &mut definition.shape else { panic!("it is a struct") };
+    fields[0].max = Some(10.0);
+    SettingsDescription { schema, defaults: format!("{{\"gain\": {default}}}"), site }
+}
+
 #[test]
 fn two_signals_of_a_kind_have_different_names() {
     let move_to = direct("MoveTo", 1);
@@ -323,6 +333,16 @@ fn a_shared_object_has_a_name_of_its_own_and_a_type_that_can_be_shared() {
     endless.spec.capacity = u64::MAX;
     let empty = shared(SharedKind::Rows, "empty", &[], 9);
     check(&sharing(vec![endless, empty]), &text, &[("L125", "src/motor.rs:3"), ("L125", "src/motor.rs:9")]);
+}
+
+#[test]
+fn the_defaults_of_settings_fit_their_own_bounds() {
+    let mut camera = kind("camera", &[]);
+    let text = config(&[("eye", "camera")]);
+    camera.settings = Some(settings("rig::CameraSettings", 5.0));
+    check(&registry([here(vec![camera.clone()], vec![])]), &text, &[]);
+    camera.settings = Some(settings("rig::CameraSettings", 12.0));
+    check(&registry([here(vec![camera], vec![])]), &text, &[("L119", "src/motor.rs:3")]);
 }
 
 #[test]
@@ -452,6 +472,7 @@ fn wrong() -> CommandRegistry {
         shared(SharedKind::Rows, "track", &["x_um"], 14),
         shared(SharedKind::Dataset, "track", &["x_um"], 15),
     ];
+    publishing.settings = Some(settings("rig::MotorSettings", 12.0));
     let mut old = kind("old", &[&older]);
     old.roles.push("rig::Parks".to_owned());
     old.handlers.push(handler(&save, "src/old.rs", 30));

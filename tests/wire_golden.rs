@@ -31,7 +31,7 @@ const GOLDEN: &str = include_str!("golden/wire.txt");
 
 /// Moves the objective.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, script, deadline_ms = 500, idempotent, hazardous)]
+#[command(reply = Settled, scriptable, deadline_ms = 500, idempotent, hazardous)]
 struct MoveTo {
     /// Height above the stage.
     #[schema(unit = "um", min = 0.0, max = 200.0)]
@@ -387,6 +387,7 @@ fn manifests(lines: &mut Lines) {
             spec: SharedSpec::declare::<Settled>(SharedKind::Table, 256).keyed_by::<u32>().named("cells"),
             site: Site::new("src/lib.rs", 8),
         }],
+        settings: None,
         config: TypeSchema::of::<Settled>(),
     };
     let scope = ScopeDescription {

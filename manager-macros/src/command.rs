@@ -17,7 +17,7 @@ const KNOWN: &[Known] = &[
     ("scope", Takes::Nothing, "scope"),
     ("name", Takes::Text, "name = \"MoveTo\""),
     ("audience", Takes::Text, "audience = \"all\""),
-    ("script", Takes::Nothing, "script"),
+    ("scriptable", Takes::Nothing, "scriptable"),
     ("drop_oldest", Takes::Nothing, "drop_oldest"),
     ("keep_latest", Takes::Nothing, "keep_latest"),
     ("deadline_ms", Takes::Count, "deadline_ms = 500"),
@@ -168,7 +168,7 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
     let name = options.text("name").map_or_else(|| docs::name(&input.ident), syn::LitStr::value);
     let (doc, line) = (docs::text(&input.attrs), docs::line_of(input.ident.span()));
     let audience = options.text("audience").map(syn::LitStr::value).unwrap_or_default();
-    let script = options.has("script");
+    let script = options.has("scriptable");
     let overflow = match (options.has("drop_oldest"), options.has("keep_latest")) {
         (true, _) => quote!(DropOldest),
         (_, true) => quote!(KeepLatest),

@@ -36,6 +36,7 @@ pub(crate) struct Registrations {
     pub(crate) timers: Vec<TokenStream>,
     pub(crate) frames: Vec<TokenStream>,
     pub(crate) checks: Vec<TokenStream>,
+    pub(crate) settings: Vec<TokenStream>,
     pub(crate) served: Vec<Served>,
 }
 
@@ -61,6 +62,7 @@ impl Registrations {
                 }
                 (Job::Every, None) => registrations.add_timer(method, owner, mistakes),
                 (Job::OnFrame, None) => registrations.add_frame_handler(method, owner, mistakes),
+                (Job::OnSettings, None) => registrations.add_settings(method, owner, mistakes),
                 (Job::SelfCheck, None) => registrations.add_self_check(method, owner, mistakes),
             }
         }
@@ -101,6 +103,20 @@ impl Registrations {
         }
         let Some(method) = signature::self_check(&marked.signature, mistakes) else { return };
         self.checks.push(self_check(marked, &method, owner));
+    }
+
+    fn add_settings(&mut self, marked: &Marked, owner: &Owner, mistakes: &mut Mistakes) {
+        if !matches!(marked.meta, Meta::Path(_)) {
+            let help = "write `#[on_settings]`; which settings they are is said by the method";
+            mistakes.add(&marked.meta, "`#[on_settings]` has no options", help);
+        }
+        if !self.settings.is_empty() {
+            let help = "put them into one struct, whose fields may be structs";
+            mistakes.add(&marked.meta, "a manager kind has one set of settings", help);
+        }
+        let Some(method) = signature::settings_handler(&marked.signature, mistakes) else { return };
+        let Some(settings) = method.command.clone() else { return };
+        self.settings.push(settings_handler(marked, &method, &settings, owner));
     }
 
     /// Two handlers of one command are told here when both name it alike; the compiler tells the rest.
@@ -219,6 +235,27 @@ fn self_check(marked: &Marked, method: &Method, owner: &Owner) -> TokenStream {
             line: #line,
             run: |__owner, __context| {
                 let __returned = #callee::#name(__owner #context);
+                #end
+            },
+        }
+    }
+}
+
+fn settings_handler(marked: &Marked, method: &Method, settings: &Type, owner: &Owner) -> TokenStream {
+    let (conditions, callee) = (&marked.conditions, &owner.callee);
+    let (name, written_name) = (&method.name, docs::name(&method.name));
+    let context = method.takes_context.then(|| quote!(, __context));
+    let read = quote_spanned!(settings.span()=> ::labrig::__private::read_settings::<#settings>);
+    let end = end(method, &quote!(()));
+    let describe = quote_spanned!(settings.span()=> of::<#settings>);
+    quote! {
+        #(#conditions)*
+        ::labrig::__private::SettingsHandler {
+            method: #written_name,
+            describe: ::labrig::__private::SettingsDescription::#describe,
+            apply: |__owner, __json, __context| {
+                let __settings = #read(__json)?;
+                let __returned = #callee::#name(__owner, &__settings #context);
                 #end
             },
         }

@@ -23,6 +23,7 @@ mod role;
 mod schema;
 mod scope;
 mod serde_options;
+mod settings;
 mod signals;
 mod signature;
 mod types;
@@ -39,6 +40,12 @@ pub fn derive_schema(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Signals)]
 pub fn derive_signals(item: TokenStream) -> TokenStream {
     signals::derive(item.into()).into()
+}
+
+/// See `labrig::Settings`.
+#[proc_macro_derive(Settings)]
+pub fn derive_settings(item: TokenStream) -> TokenStream {
+    settings::derive(item.into()).into()
 }
 
 /// See `labrig::Command`.
@@ -93,6 +100,12 @@ pub fn every(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn self_check(_: TokenStream, item: TokenStream) -> TokenStream {
     marks::misplaced("self_check", item.into()).into()
+}
+
+/// See `labrig::on_settings`.
+#[proc_macro_attribute]
+pub fn on_settings(_: TokenStream, item: TokenStream) -> TokenStream {
+    marks::misplaced("on_settings", item.into()).into()
 }
 
 /// See `labrig::on_frame`.

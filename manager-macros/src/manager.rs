@@ -1,5 +1,6 @@
 //! `#[manager(kind = "…", roles(…), signals(…), shares(…))]`: the handlers, timers, frame handlers and self-checks of a
 //! manager kind.
+//! `#[manager(kind = "…", roles(…), signals(…))]`: the handlers, timers, frame handlers, settings and self-checks of a manager kind.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -203,7 +204,7 @@ pub(crate) fn owner_path(owner: &Type) -> TokenStream {
 
 /// The body of `table`; `roles` are the hidden methods that hand on the handlers of roles.
 pub(crate) fn table(registrations: &Registrations, roles: impl Iterator<Item = TokenStream>) -> TokenStream {
-    let Registrations { handlers, timers, frames, checks, .. } = registrations;
+    let Registrations { handlers, timers, frames, checks, settings, .. } = registrations;
     quote! {
         use ::labrig::__private::{FailNot as _, FailText as _, FailTyped as _, FailTypedDebug as _};
         let mut __table: ::labrig::__private::HandlerTable<Self> = ::labrig::__private::HandlerTable {
@@ -211,6 +212,7 @@ pub(crate) fn table(registrations: &Registrations, roles: impl Iterator<Item = T
             timers: ::std::vec::Vec::from([#(#timers),*]),
             frames: ::std::vec::Vec::from([#(#frames),*]),
             checks: ::std::vec::Vec::from([#(#checks),*]),
+            settings: ::std::vec::Vec::from([#(#settings),*]),
         };
         #(__table.handlers.extend(#roles().1);)*
         __table

@@ -1,4 +1,5 @@
-//! The attributes that mark a method's job: `#[ipc_command]`, `#[every(…)]`, `#[on_frame(…)]`, `#[self_check]`.
+//! The attributes that mark a method's job: `#[ipc_command]`, `#[every(…)]`, `#[on_frame(…)]`, `#[on_settings]`,
+//! `#[self_check]`.
 //!
 //! They are left out when the user's item is emitted again; one that is left standing somewhere else
 //! is an attribute macro of its own, which says where it belongs.
@@ -18,6 +19,7 @@ pub(crate) enum Job {
     Command,
     Every,
     OnFrame,
+    OnSettings,
     SelfCheck,
 }
 
@@ -25,6 +27,7 @@ const JOBS: &[(&str, Job)] = &[
     ("ipc_command", Job::Command),
     ("every", Job::Every),
     ("on_frame", Job::OnFrame),
+    ("on_settings", Job::OnSettings),
     ("self_check", Job::SelfCheck),
 ];
 

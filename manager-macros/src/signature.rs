@@ -11,7 +11,7 @@ use crate::types;
 /// A method that can be called by what the macros write.
 pub(crate) struct Method {
     pub(crate) name: Ident,
-    /// The command it takes; none for timers, frame handlers and self-checks.
+    /// The command it takes, or the settings; none for timers, frame handlers and self-checks.
     pub(crate) command: Option<Type>,
     pub(crate) takes_context: bool,
     /// What it returns; `()` at the method's name when nothing is written.
@@ -60,6 +60,22 @@ pub(crate) fn self_check(signature: &Signature, mistakes: &mut Mistakes) -> Opti
     tick(signature, "self-check", 0, &usage, mistakes)
 }
 
+/// Reads `fn name(&mut self, settings: &T, context: &mut Context) -> Result<(), E>`; its `T` stands for a command.
+pub(crate) fn settings_handler(signature: &Signature, mistakes: &mut Mistakes) -> Option<Method> {
+    let name = &signature.ident;
+    let usage = format!(
+        "write `fn {name}(&mut self, settings: &CameraSettings, context: &mut Context) -> Result<(), …>`; \
+         the context is optional"
+    );
+    let first = typed(signature).next().filter(|first| !is_context(&first.ty)).map(|first| &*first.ty);
+    let Some(Type::Reference(settings)) = first.map(types::plain) else {
+        mistakes.add(name, format!("settings handler `{name}` does not borrow its settings first"), usage);
+        return None;
+    };
+    let method = tick(signature, "settings handler", 1, &usage, mistakes)?;
+    Some(Method { command: Some((*settings.elem).clone()), ..method })
+}
+
 /// Reads `fn name(&mut self, frame: &Frame, context: &mut Context)`.
 pub(crate) fn frame_handler(signature: &Signature, mistakes: &mut Mistakes) -> Option<Method> {
     let name = &signature.ident;
@@ -97,6 +113,9 @@ fn tick(
         let name = &signature.ident;
         let what = match job {
             "self-check" => format!("self-check `{name}` tells nothing but whether it passed"),
+            "settings handler" => {
+                format!("settings handler `{name}` tells nothing but whether it takes them")
+            }
             _ => format!("{job} `{name}` answers nobody, so nobody would see what it returns"),
         };
         mistakes.add(&returns, what, "return nothing, or `Result<(), …>`");

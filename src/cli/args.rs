@@ -14,6 +14,10 @@ use super::procedure_args::ProcedureArgs;
 use super::rig_args::{
     BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, RowsArgs, WatchArgs,
 };
+use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs};
+#[cfg(feature = "procedures")]
+use super::script::ScriptArgs;
+use super::settings::SettingsArgs;
 
 /// Runs and checks instrument rigs.
 #[derive(Parser, Debug)]
@@ -41,6 +45,11 @@ pub(super) enum Verb {
     Signals(RigArgs),
     /// Show the latest rows that a manager of a running rig shares
     Rows(RowsArgs),
+    /// Show and change how the managers of a running rig are set
+    Settings(SettingsArgs),
+    /// Check and play files of steps
+    #[cfg(feature = "procedures")]
+    Script(ScriptArgs),
     /// Show what happens in a running rig: states, endings, faults
     Watch(WatchArgs),
     /// Have a running rig do a command, and print the reply

@@ -47,7 +47,7 @@ pub(super) fn commands(program: Program, arguments: &CheckArgs, listing: Listing
     print(&text, exit::CLEAN)
 }
 
-fn prove(program: Program, arguments: &CheckArgs) -> Result<Proof, ExitCode> {
+pub(super) fn prove(program: Program, arguments: &CheckArgs) -> Result<Proof, ExitCode> {
     let topology = checking::with_state(topology(&program, &arguments.source)?, &arguments.source);
     Ok(Rig::builder(topology).scopes_from(program.scopes).prove())
 }

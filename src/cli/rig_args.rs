@@ -11,13 +11,13 @@ use crate::wire::EventKind;
 #[derive(Args, Debug, Default)]
 pub(super) struct RigArgs {
     /// The running rig: its name, or the path of its socket; the only one that runs when not said
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, global = true, value_name = "NAME|PATH")]
     pub(super) rig: Option<String>,
     /// Look for running rigs below this folder instead of the user's runtime folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(super) runtime_dir: Option<PathBuf>,
     /// Print JSON lines on standard output
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) json: bool,
 }
 

@@ -25,7 +25,7 @@ fn row(signal: &Value) -> [String; 5] {
 }
 
 /// A value with as many digits as a line has room for.
-fn value(value: &Value) -> String {
+pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),

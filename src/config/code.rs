@@ -22,11 +22,13 @@ pub enum FaultKind {
     Program,
     /// Something outside the rig: a folder, or another coordinator.
     Surroundings,
+    /// A script cannot be played by this rig.
+    Script,
 }
 
 macro_rules! codes {
     ($($code:ident = $text:literal, $kind:ident, $title:literal;)*) => {
-        /// The code of a fault: `L0…` for the config, `L1…` for the registry, `L2…` for programs.
+        /// The code of a fault: `L0…` for the config, `L1…` for the registry, `L2…` for programs, `L3…` for scripts.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Code {
             $(#[doc = $title] $code,)*
@@ -99,6 +101,7 @@ codes! {
     ScopeNotBuilt = "L116", Registration, "scope value that nobody builds";
     SignalTwice = "L117", Conflict, "two signals of a kind with one name";
     SignalsUnfit = "L118", Registration, "signals that cannot be published";
+    SettingsUnfit = "L119", Registration, "settings whose defaults do not fit";
     StartupUnknown = "L120", UnknownCommand, "start-up command that nobody knows";
     StartupUnreachable = "L121", MissingHandler, "start-up command without a started handler";
     StartupNotServed = "L122", MissingHandler, "start-up command that its manager does not serve";
@@ -116,6 +119,15 @@ codes! {
     FolderUnusable = "L208", Surroundings, "folder that the rig cannot use";
     StateFolderHeld = "L209", Surroundings, "state folder that another coordinator holds";
     PriorityDenied = "L210", Surroundings, "priority that the rig may not give";
+
+    ScriptStep = "L301", Script, "step that does not say one thing";
+    ScriptCommand = "L302", Script, "command in a script that nobody serves";
+    ScriptForbidden = "L303", Script, "command that scripts may not use";
+    ScriptAddress = "L304", Script, "command in a script without one manager to take it";
+    ScriptSignal = "L305", Script, "signal in a script that cannot be waited for";
+    ScriptProcedure = "L306", Script, "procedure in a script that cannot be launched";
+    ScriptVariable = "L307", Script, "variable that is not there, or twice";
+    ScriptLoop = "L308", Script, "loop without rounds or steps";
 }
 
 impl fmt::Display for Code {

@@ -18,7 +18,7 @@ use crate::wire::codec::MAX_DEPTH;
 const MAX_KEY_PARTS: usize = 16;
 
 /// Reads a whole file; `None` when it has syntax faults.
-pub(super) fn document(text: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Option<Tree> {
+pub(crate) fn document(text: &str, origin: &Arc<Origin>, faults: &mut Vec<Fault>) -> Option<Tree> {
     let reader = Reader { text, origin, starts: line_starts(text) };
     if let Some(at) = endless_key(text) {
         faults.push(reader.syntax(&format!("a key has more than {MAX_KEY_PARTS} parts"), Some(at)));

@@ -388,7 +388,7 @@ pub enum ReadMode {
 
 /// A tree that someone else checks.
 #[derive(Debug)]
-pub(super) struct Anything;
+pub(crate) struct Anything;
 
 impl Described for Anything {
     fn schema(_: &mut SchemaBuilder) -> Node {

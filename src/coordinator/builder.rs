@@ -30,7 +30,7 @@ use crate::config::{Code, Fault, ManagerPlan, Report, RigPlan, Topology};
 use crate::registry::context::{Identity, Producers};
 use crate::registry::registration::{self, ScopeInstance};
 use crate::registry::{
-    CommandRegistry, Context, ProgramManifest, ScopeHandles, ScopeRegistration, SetupError,
+    CommandRegistry, Context, ProgramManifest, RouteTable, ScopeHandles, ScopeRegistration, SetupError,
 };
 use crate::remote::Scope;
 use crate::transport::{Child, close_inherited_on_exec, this_program_plays_managers};
@@ -226,8 +226,10 @@ impl RigBuilder {
         let mut blueprint = drawing::draw(&plan, &table, &known, folders.places());
         blueprint.heeds_managers = self.alone.is_none();
         let registry = proof.registry;
+        let table = Arc::new(table);
+        let routes = Arc::clone(&table);
         let catalogue = Box::new(move || Catalogue::new(&table, &registry.specs()));
-        self.start(blueprint, folders, guarding, catalogue)
+        self.start(blueprint, folders, guarding, (catalogue, routes))
     }
 
     /// What of the plan is started.
@@ -244,7 +246,7 @@ impl RigBuilder {
         blueprint: Blueprint,
         folders: Folders,
         guarding: Option<guarding::Starting>,
-        catalogue: MakeCatalogue,
+        (catalogue, routes): (MakeCatalogue, Arc<RouteTable>),
     ) -> Result<Rig, LaunchError> {
         let run_dir = blueprint.run_dir.clone();
         let rig_name = blueprint.rig.clone();
@@ -276,6 +278,8 @@ impl RigBuilder {
             signals: self.signals,
             hooks: self.hooks,
             launched,
+            #[cfg(feature = "procedures")]
+            routes,
         };
         let mut main_loop = MainLoop::new(parts)?;
         main_loop.guarding = guarding.map(|it| it.finish(&core, folders.litter())).transpose()?;

@@ -7,7 +7,7 @@ use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupComm
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
-use crate::remote::SelfCheck;
+use crate::remote::{ChangeSettings, ReadSettings, SelfCheck};
 use crate::shm;
 use crate::transport::Child;
 use crate::wire::{Command, CommandId, CommandSpec, ManagerName};
@@ -144,5 +144,9 @@ fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> Hash
     let checks = (0..scope).filter(|index| !table.self_checks_of(*index).is_empty());
     let checks = Route { stations: checks.collect(), ..nowhere(SelfCheck::spec()) };
     routes.insert(SelfCheck::spec().id, checks);
+    for spec in [ReadSettings::spec(), ChangeSettings::spec()] {
+        let owners = (0..scope).filter(|index| table.settings_of(*index).is_some());
+        routes.insert(spec.id, Route { stations: owners.collect(), ..nowhere(spec) });
+    }
     routes
 }

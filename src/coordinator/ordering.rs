@@ -8,10 +8,13 @@ use log::Level;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::core::Core;
 use super::laddering::STILL_THERE;
 use super::main_loop::MainLoop;
 use super::process::Phase;
-use crate::remote::{Arm, Armed, OpenSignals, Restart, Restarted, StopAll, StopOutcome, StopReport};
+use crate::remote::{
+    Arm, Armed, CheckScript, OpenSignals, Restart, Restarted, StopAll, StopOutcome, StopReport,
+};
 use crate::shm::Urgent;
 use crate::supervisor::{Because, Rung};
 use crate::wire::control::{self, CoordinatorWord};
@@ -81,6 +84,10 @@ impl MainLoop {
             if let Some(order) = self.read(asker, payload) {
                 self.open_signals(asker, order);
             }
+        } else if order == CheckScript::spec().id {
+            if let Some(order) = self.read(asker, payload) {
+                self.check_script(asker, order);
+            }
         } else {
             self.fail_order(asker, format!("the order {order} is not known"));
         }
@@ -108,11 +115,7 @@ impl MainLoop {
     }
 
     pub(super) fn answer<T: Serialize>(&self, asker: Asker, reply: &T) {
-        let ending = match codec::encode(reply, asker.codec) {
-            Ok(bytes) => Ending::Done(bytes.into()),
-            Err(error) => Ending::NotDone(NotDone::Failed(Failure::text(error.to_string()))),
-        };
-        self.core.with_router(|router| router.order_ended(asker.call, ending, asker.codec));
+        answer(&self.core, asker, reply);
     }
 
     /// The manager that gave an order; none when it was a thread of this process, or a client of the socket.
@@ -311,6 +314,22 @@ impl MainLoop {
         let askers: Vec<_> = orders.restarting.drain(..).chain(orders.arming.drain(..)).collect();
         let text = format!("`{}` is not there: {why}", self.name(index));
         askers.into_iter().for_each(|asker| self.fail_order(asker, text.clone()));
+    }
+}
+
+/// Ends the call of an order that has taken effect, from any thread.
+pub(super) fn answer<T: Serialize>(core: &Core, asker: Asker, reply: &T) {
+    let ending = match codec::encode(reply, asker.codec) {
+        Ok(bytes) => Ending::Done(bytes.into()),
+        Err(error) => Ending::NotDone(NotDone::Failed(Failure::text(error.to_string()))),
+    };
+    core.with_router(|router| router.order_ended(asker.call, ending, asker.codec));
+}
+
+#[cfg(not(feature = "procedures"))]
+impl MainLoop {
+    fn check_script(&self, asker: Asker, _: CheckScript) {
+        self.fail_order(asker, "this program was built without procedures, which play scripts".to_owned());
     }
 }
 

@@ -11,9 +11,10 @@ use super::inbox::Arrived;
 use super::link::Link;
 use super::safety::Safety;
 use super::steps::Steps;
-use crate::registry::{Context, Finished, Instance, Invocation, Step};
+use crate::registry::{Context, Finished, Instance, Invocation, Step, HandlerEnd, SettingsKeeper};
 use crate::remote::SelfCheck;
 use crate::remote::scope::Ping;
+use crate::remote::{ChangeSettings, ReadSettings, SelfCheck};
 use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
 use crate::transport::PipeError;
 use crate::wire::control::ManagerWord;
@@ -30,6 +31,7 @@ pub(super) struct Dispatch {
     index: u16,
     handlers: HashMap<CommandId, (usize, &'static CommandSpec), RandomState>,
     self_checks: Vec<&'static str>,
+    settings: Option<SettingsKeeper>,
     /// Whether anything that it handles moves or emits something; its self-checks count as that then.
     is_hazardous: bool,
     taken: u64,
@@ -43,13 +45,14 @@ impl Dispatch {
         safety: Arc<Safety>,
         index: u16,
         instance: &dyn Instance,
+        settings: Option<SettingsKeeper>,
     ) -> Self {
         let specs = instance.commands().into_iter().enumerate();
         let handlers: HashMap<_, _, _> = specs.map(|(at, spec)| (spec.id, (at, spec))).collect();
         let self_checks = instance.self_checks();
         answer_later_by(&link);
         let is_hazardous = handlers.values().any(|(_, spec)| spec.hazardous);
-        Self { link, page, cancels, safety, index, handlers, self_checks, is_hazardous, taken: 0 }
+        Self { link, page, cancels, safety, index, handlers, self_checks, settings, is_hazardous, taken: 0 }
     }
 
     /// Runs the handler of a command and answers. The command counts as taken before its first instruction.
@@ -127,7 +130,7 @@ impl Dispatch {
     }
 
     fn run(
-        &self,
+        &mut self,
         instance: &mut dyn Instance,
         context: &mut Context,
         arrived: &Arrived,
@@ -139,6 +142,9 @@ impl Dispatch {
         }
         if header.command == SelfCheck::spec().id {
             return self.self_check(instance, context, arrived, now);
+        }
+        if self.settings.is_some() && is_about_settings(header.command) {
+            return self.settings(instance, context, arrived, now);
         }
         let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
             if let Some(invocation) = Invocation::find(header, self.link.estate(), context.manager()) {
@@ -217,6 +223,29 @@ impl Dispatch {
         finished
     }
 
+    /// Tells the settings, or has them changed.
+    fn settings(
+        &mut self,
+        instance: &mut dyn Instance,
+        context: &mut Context,
+        arrived: &Arrived,
+        now: Instant,
+    ) -> Finished {
+        let (header, incoming) = (&arrived.header, arrived.incoming());
+        let keeper = self.settings.as_mut().expect("whoever has none does not know the command");
+        context.enter(self.index, header, now);
+        let run = || -> HandlerEnd {
+            if header.command == ReadSettings::spec().id {
+                return incoming.reply::<ReadSettings>(&keeper.told());
+            }
+            let asked = incoming.command::<ChangeSettings>()?;
+            incoming.reply::<ChangeSettings>(&keeper.change(&asked, instance, context)?)
+        };
+        let finished = self.link.desk().run(header, now, || self.cancels.take(), run);
+        context.leave();
+        finished
+    }
+
     fn no_such_check(&self, name: &str) -> Failure {
         Failure::text(match self.self_checks.as_slice() {
             [] => format!("there is no self-check `{name}`: this kind has none"),
@@ -261,6 +290,10 @@ impl Dispatch {
     fn name_of(&self, command: CommandId) -> String {
         self.handlers.get(&command).map_or_else(|| command.to_string(), |(_, spec)| spec.name.clone())
     }
+}
+
+fn is_about_settings(command: CommandId) -> bool {
+    command == ReadSettings::spec().id || command == ChangeSettings::spec().id
 }
 
 /// Answers that were put off go by the same line as all others.

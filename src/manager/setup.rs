@@ -20,7 +20,7 @@ use super::steps::Steps;
 use super::worker::Worker;
 use crate::registry::context::{Identity, Producers};
 use crate::registry::{
-    Context, Emergency, Instance, KindRegistration, Publications, SetupError, Step, panics,
+    Context, Emergency, Instance, KindRegistration, Publications, SettingsKeeper, SetupError, Step, panics,
 };
 use crate::remote::estate::Home;
 use crate::remote::{Port, Scope};
@@ -95,12 +95,19 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
         streams.publishes.take().unwrap_or_else(|| Publications::given(None, Vec::new(), Vec::new()));
     let mut context = context_of(&configure, &link, &streams, emergency).publishing(publications);
     let opened = Steps::new(&link).mark(Step::SetUp, || open_devices(&configure, &mut context));
-    let instance = opened.map_err(|error| fail(&link, error))?;
+    let (instance, settings) = opened.map_err(|error| fail(&link, error))?;
     streams.inputs.bind(&*instance);
     // Nothing has moved yet.
     page.set_safe(true);
-    let dispatch =
-        Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), configure.index, &*instance);
+    let dispatch = Dispatch::new(
+        Arc::clone(&link),
+        page,
+        cancels,
+        Arc::clone(&safety),
+        configure.index,
+        &*instance,
+        settings,
+    );
     witnesses.wait();
     link.tell(&ManagerWord::Ready);
     Ok(Worker::new(link, instance, context, dispatch, streams, safety, inbox))
@@ -191,11 +198,20 @@ fn settle_estate(configure: &Configure, link: &Arc<Link>) {
 }
 
 fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {
+/// Sets the manager up, and gives it its settings.
+fn open_devices(
+    configure: &Configure,
+    context: &mut Context,
+) -> Result<(Box<dyn Instance>, Option<SettingsKeeper>), SetupError> {
     let registration = KindRegistration::find(&configure.kind)
         .ok_or_else(|| SetupError::new(format!("this program has no manager kind `{}`", configure.kind)))?;
     let mut opened = None;
     panics::catch(|| {
-        opened = Some((registration.start)(configure.config_json.as_bytes(), context));
+        let started = (registration.start)(configure.config_json.as_bytes(), context);
+        opened = Some(started.and_then(|mut instance| {
+            let settings = SettingsKeeper::begin(&mut *instance, context)?;
+            Ok((instance, settings))
+        }));
         Ok(())
     })
     .map_err(SetupError::of)?;

@@ -21,7 +21,7 @@ use super::safety::Safety;
 use super::setup::{Streams, context_of};
 use super::signals::Signals;
 use super::worker::Worker;
-use crate::registry::{Context, Emergency, HandlerEnd, Incoming, Instance};
+use crate::registry::{Context, Emergency, HandlerEnd, Incoming, Instance, SettingsDescription};
 use crate::shm::{Doorbell, Frame, StatusPage, Urgent};
 use crate::transport::Pipe;
 use crate::wire::control::{self, Configure, CoordinatorWord, ManagerWord};
@@ -188,6 +188,14 @@ impl Instance for Puppet {
         Ok(())
     }
 
+    fn settings(&self) -> Option<SettingsDescription> {
+        None
+    }
+
+    fn apply_settings(&mut self, _: &[u8], _: &mut Context) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn enter_safe_state(&mut self, reason: SafeReason) {
         if let Some(left) = self.like.safe_panics.checked_sub(1) {
             self.like.safe_panics = left;
@@ -259,7 +267,7 @@ fn worker(pipe: Pipe, page: Arc<StatusPage>, urgent: Doorbell, signals: Signals,
         });
     }
     page.set_safe(true);
-    let dispatch = Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), 0, &puppet);
+    let dispatch = Dispatch::new(Arc::clone(&link), page, cancels, Arc::clone(&safety), 0, &puppet, None);
     Worker::new(link, Box::new(puppet), context, dispatch, streams, safety, Inbox::new())
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
-use crate::wire::{CommandSpec, SharedSpec, Signals, Site, TypeSchema};
+use crate::wire::{CommandSpec, SharedSpec, Signals, Site, TypeSchema, Settings, codec};
+use crate::remote::SettingsSignals;
 
 /// One handler, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
@@ -55,6 +56,14 @@ pub struct SharedDescription {
     /// Its name, its types and its size.
     pub spec: SharedSpec,
     /// Where it is declared.
+/// A kind's settings, described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
+pub struct SettingsDescription {
+    /// The settings: name, type, unit, bounds, doc text.
+    pub schema: TypeSchema,
+    /// What they are when nobody has changed anything, as JSON.
+    pub defaults: String,
+    /// Where the type stands.
     pub site: Site,
 }
 
@@ -83,6 +92,9 @@ pub struct KindDescription {
     /// The objects that it shares, in source order.
     #[serde(default)]
     pub shares: Vec<SharedDescription>,
+    /// Its settings, if it has any.
+    #[serde(default)]
+    pub settings: Option<SettingsDescription>,
     /// The paths of the roles it plays.
     pub roles: Vec<String>,
     /// The shape of its config table.
@@ -136,10 +148,30 @@ impl KindDescription {
             self_checks: table.checks.iter().map(check).collect(),
             signals: M::signals(),
             shares: M::shares(),
+            signals: signals::<M>(&table),
+            settings: table.settings.first().map(|handler| (handler.describe)()),
             timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),
             roles: M::roles().into_iter().map(str::to_owned).collect(),
             config: TypeSchema::of::<M::Config>(),
+        }
+    }
+}
+
+/// The kind's own sets, and labrig's for the settings.
+fn signals<M: Handles>(table: &HandlerTable<M>) -> Vec<SignalSetDescription> {
+    let own = M::signals().into_iter();
+    own.chain((!table.settings.is_empty()).then(SignalSetDescription::of::<SettingsSignals>)).collect()
+}
+
+impl SettingsDescription {
+    /// Describes the settings `S`.
+    pub fn of<S: Settings>() -> Self {
+        let defaults = codec::to_json(&S::defaults()).unwrap_or_default();
+        Self {
+            schema: TypeSchema::of::<S>(),
+            defaults: String::from_utf8(defaults).unwrap_or_default(),
+            site: Site::new(S::FILE, S::LINE),
         }
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::description::{SharedDescription, SignalSetDescription};
+use super::description::{SharedDescription, SignalSetDescription, SettingsDescription};
 use crate::shm::Frame;
-use crate::wire::{Attached, CodecId, Command, CommandSpec, Failure, Parcel, SafeReason, Schema, codec};
+use crate::wire::{
+    Attached, CodecId, Command, CommandSpec, Failure, Parcel, SafeReason, Schema, Settings, TypeSchema, codec,
+};
 
 /// A process that owns devices. Its handlers stand in a `#[manager]` block.
 #[diagnostic::on_unimplemented(
@@ -113,6 +115,14 @@ impl Incoming<'_> {
     }
 }
 
+/// Reads settings for the method that takes them.
+///
+/// # Errors
+/// A [`Failure`] of kind `Malformed`; the method does not run.
+pub fn read_settings<S: Settings>(json: &[u8]) -> Result<S, Failure> {
+    codec::from_json(json, TypeSchema::known::<S>()).map_err(|error| Failure::malformed(error.to_string()))
+}
+
 /// The reply as it travels, or how the handler failed.
 pub type HandlerEnd = Result<Parcel, Failure>;
 
@@ -170,6 +180,16 @@ pub struct SelfCheckMethod<M> {
     pub run: fn(&mut M, &mut Context) -> Result<(), Failure>,
 }
 
+/// The `#[on_settings]` method of `M`.
+pub struct SettingsHandler<M> {
+    /// The method's name.
+    pub method: &'static str,
+    /// Describes the settings that it takes.
+    pub describe: fn() -> SettingsDescription,
+    /// Reads the settings, which are given whole, as JSON, and calls the method.
+    pub apply: fn(&mut M, &[u8], &mut Context) -> Result<(), Failure>,
+}
+
 /// Everything a `#[manager]` or `#[scope]` block registers.
 pub struct HandlerTable<M> {
     /// The handlers, in source order, those of roles last.
@@ -180,6 +200,8 @@ pub struct HandlerTable<M> {
     pub frames: Vec<FrameHandler<M>>,
     /// The self-checks: what may be called by name.
     pub checks: Vec<SelfCheckMethod<M>>,
+    /// What takes the settings: nothing, or one method.
+    pub settings: Vec<SettingsHandler<M>>,
 }
 
 /// What `#[manager]` adds to a [`Manager`].

@@ -116,7 +116,7 @@ impl LateAnswers {
         let Some(asked) = state.open.remove(&call) else { return false };
         let send = state.send.clone();
         drop(state);
-        let (kind, payload) = wire::answer(end);
+        let (kind, Parcel { bytes, attached }) = wire::answer(end);
         let took_us = u64::try_from(asked.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let Asked { codec, generation, .. } = asked;
         let Parcel { bytes, attached } = payload;

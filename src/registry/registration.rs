@@ -4,7 +4,7 @@ use std::any::{Any, TypeId};
 use std::time::Duration;
 
 use super::context::Context;
-use super::description::{KindDescription, Manifest, ScopeDescription};
+use super::description::{KindDescription, Manifest, ScopeDescription, SettingsDescription};
 use super::handler::{HandlerEnd, HandlerTable, Handles, Incoming, ScopeHandles, SetupError};
 use super::remote_methods;
 use crate::shm::Frame;
@@ -115,6 +115,10 @@ pub trait Instance {
     fn self_checks(&self) -> Vec<&'static str>;
     /// Runs a self-check.
     fn self_check(&mut self, index: usize, context: &mut Context) -> Result<(), Failure>;
+    /// Its settings, if it has any.
+    fn settings(&self) -> Option<SettingsDescription>;
+    /// Gives it its settings, whole, as JSON.
+    fn apply_settings(&mut self, json: &[u8], context: &mut Context) -> Result<(), Failure>;
     /// Enters the safe state.
     fn enter_safe_state(&mut self, reason: SafeReason);
 }
@@ -173,6 +177,14 @@ impl<M: Handles> Instance for Running<M> {
 
     fn self_check(&mut self, index: usize, context: &mut Context) -> Result<(), Failure> {
         (self.table.checks[index].run)(&mut self.owner, context)
+    }
+
+    fn settings(&self) -> Option<SettingsDescription> {
+        self.table.settings.first().map(|handler| (handler.describe)())
+    }
+
+    fn apply_settings(&mut self, json: &[u8], context: &mut Context) -> Result<(), Failure> {
+        (self.table.settings[0].apply)(&mut self.owner, json, context)
     }
 
     fn enter_safe_state(&mut self, reason: SafeReason) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::description::{HandlerDescription, SelfCheckDescription, SharedDescription, SignalSetDescription};
+use super::description::{HandlerDescription, SelfCheckDescription, SharedDescription, SignalSetDescription, SettingsDescription};
 use super::view::View;
 use crate::config::{ReadMode, check};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, ManagerName, Site};
@@ -113,6 +113,7 @@ struct Bound {
     self_checks: Vec<SelfCheckDescription>,
     signals: Vec<SignalSetDescription>,
     shares: Vec<SharedDescription>,
+    settings: Option<SettingsDescription>,
 }
 
 impl RouteTable {
@@ -175,6 +176,34 @@ impl RouteTable {
     /// The objects that the manager at that place shares.
     pub fn shares_of(&self, manager: usize) -> &[SharedDescription] {
         &self.managers[manager].shares
+    /// The settings of the manager at that place, if it has any.
+    pub fn settings_of(&self, manager: usize) -> Option<&SettingsDescription> {
+        self.managers[manager].settings.as_ref()
+    }
+
+    /// The managers that have settings, by name.
+    pub fn managers_with_settings(&self) -> impl Iterator<Item = &str> {
+        self.managers.iter().filter(|bound| bound.settings.is_some()).map(|bound| bound.name.as_str())
+    }
+
+    /// The names of all managers.
+    pub fn managers(&self) -> impl Iterator<Item = &str> {
+        self.managers.iter().map(|bound| bound.name.as_str())
+    }
+
+    /// The names by which whoever serves a command can be addressed: a pool is one.
+    pub fn addresses(&self, route: &CommandRoute) -> Vec<&str> {
+        let bound = route.managers.iter().map(|index| &self.managers[*index]);
+        let mut names: Vec<_> = bound.map(|it| it.pool.as_ref().unwrap_or(&it.name).as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether a manager, or a pool, of that name serves a command.
+    pub fn is_served_by(&self, route: &CommandRoute, name: &str) -> bool {
+        let mut bound = route.managers.iter().map(|index| &self.managers[*index]);
+        bound.any(|it| it.name.as_str() == name || it.pool.as_ref().is_some_and(|pool| pool.as_str() == name))
     }
 
     /// Who reads the stream at that place.
@@ -254,6 +283,7 @@ fn bound(view: &View<'_>, index: usize) -> Bound {
         self_checks: kind.map(|kind| kind.self_checks.clone()).unwrap_or_default(),
         signals: kind.map(|kind| kind.signals.clone()).unwrap_or_default(),
         shares: kind.map(|kind| kind.shares.clone()).unwrap_or_default(),
+        settings: kind.and_then(|kind| kind.settings.clone()),
     }
 }
 

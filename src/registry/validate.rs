@@ -10,6 +10,7 @@ mod inputs;
 mod kinds;
 mod scopes;
 mod shares;
+mod settings;
 mod signals;
 mod startup;
 
@@ -36,8 +37,7 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     inputs::slots,
     signals::names_twice,
     signals::unfit,
-    shares::names_twice,
-    shares::unfit,
+    shares::names_twice, shares::unfit, settings::defaults,
     startup::commands,
 ];
 

@@ -92,9 +92,32 @@ pub struct SignalsOpened {
     pub shares: Vec<SharedSpec>,
 }
 
+/// A script is to be held against the rig: its commands, signals and procedures.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = ScriptChecked, name = "CheckScript", idempotent)]
+pub struct CheckScript {
+    /// The file's name, by which faults are told.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The folder from which relative paths in it start.
+    pub folder: String,
+}
+
+/// What is to be said of a script.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+pub struct ScriptChecked {
+    /// What is played, as JSON; nothing when there are faults.
+    pub score: String,
+    /// Every fault, as people read it.
+    pub faults: Vec<String>,
+    /// The report for machines, as JSON.
+    pub report: String,
+}
+
 /// The orders there are.
-pub fn orders() -> [&'static CommandSpec; 4] {
-    [StopAll::spec(), Arm::spec(), Restart::spec(), OpenSignals::spec()]
+pub fn orders() -> [&'static CommandSpec; 5] {
+    [StopAll::spec(), Arm::spec(), Restart::spec(), OpenSignals::spec(), CheckScript::spec()]
 }
 
 /// The order with that id.

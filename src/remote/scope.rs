@@ -404,11 +404,33 @@ impl Scope {
         let chain = self.chain.clone();
         let target = goal.target();
         let mut header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
+        let mut header = self.header_of(spec, kind, target)?;
         codec::lend_postcard(command, |payload, attached| {
             let payload = sendable(spec, payload)?;
             header.attached = goal.beside(attached);
             self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
         })
+    }
+
+    /// The header of a command that is sent from here.
+    pub(super) fn header_of(
+        &self,
+        spec: &CommandSpec,
+        kind: Kind,
+        target: Target,
+    ) -> Result<Header, Refusal> {
+        if self.chain.len() >= MAX_CHAIN {
+            let name = spec.name.clone();
+            return Err(Refusal::TooDeep { command: name, depth: self.chain.len(), limit: MAX_CHAIN });
+        }
+        let limit = if kind == Kind::Send { None } else { self.limit(spec) };
+        let (time_left_us, chain) = (limit.map_or(0, in_us), self.chain.clone());
+        Ok(Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) })
+    }
+
+    /// What stands behind it.
+    pub(super) fn port(&self) -> &Arc<dyn Port> {
+        &self.port
     }
 
     /// How long a call of that command may take: what the sender asked for, else what its type says, else what

@@ -1,5 +1,12 @@
 //! A command is a Rust type: what it is called, how it is delivered, what answers it.
 
+#[cfg(feature = "procedures")]
+use std::collections::HashMap;
+#[cfg(feature = "procedures")]
+use std::sync::LazyLock;
+
+#[cfg(feature = "procedures")]
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -184,6 +191,15 @@ pub struct CommandOptions {
 }
 
 impl CommandSpec {
+    /// The same description for as long as the process lives: one is kept for each command that is asked for by its
+    /// description.
+    #[cfg(feature = "procedures")]
+    pub(crate) fn kept(&self) -> &'static Self {
+        static KEPT: LazyLock<Mutex<HashMap<CommandId, &'static CommandSpec>>> =
+            LazyLock::new(Mutex::default);
+        KEPT.lock().entry(self.id).or_insert_with(|| Box::leak(Box::new(self.clone())))
+    }
+
     /// The spec of `C`; what `#[derive(Command)]` calls, once.
     pub fn of<C: Command>(options: CommandOptions) -> Self {
         let (schema, reply) = (TypeSchema::of::<C>(), TypeSchema::of::<C::Reply>());

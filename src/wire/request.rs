@@ -30,6 +30,8 @@ pub enum Request {
         #[serde(default = "ten")]
         latest: u64,
     },
+    /// Which managers have settings; `call` their `ReadSettings` and `ChangeSettings`.
+    Settings {},
     /// To be told of what happens, until the connection ends.
     Watch {
         /// Only of these; of everything when not said.

@@ -33,7 +33,7 @@ struct AnnounceToAll;
 struct AnnounceToGroup;
 
 #[derive(Command, Serialize, Deserialize, Schema)]
-#[command(scope, script, reply = Result<Vec<u8>, (String, u8)>)]
+#[command(scope, scriptable, reply = Result<Vec<u8>, (String, u8)>)]
 struct SaveNote(String);
 
 #[derive(Command, Serialize, Deserialize, Schema)]

@@ -11,6 +11,7 @@ mod procedures;
 mod protocol;
 mod recording;
 mod replaying;
+mod scripts;
 mod streaming;
 mod support;
 mod verbs;

@@ -94,6 +94,7 @@ pub(crate) fn kind(name: &str, commands: &[&CommandSpec]) -> KindDescription {
         self_checks: Vec::new(),
         signals: Vec::new(),
         shares: Vec::new(),
+        settings: None,
         roles: Vec::new(),
         config: unit(),
     }

@@ -1,7 +1,7 @@
 use labrig::prelude::*;
 
 #[derive(Command, Serialize, Deserialize, Schema)]
-#[command(script, script)]
+#[command(scriptable, scriptable)]
 struct MoveTo {
     height_um: f64,
 }

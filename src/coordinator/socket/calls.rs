@@ -64,6 +64,10 @@ impl Server {
                 self.answer(client, id, Ok(signals));
             }
             Request::Rows { name, latest } => self.rows(client, id, &name, latest),
+            Request::Settings {} => {
+                let owners = json!({ "managers": self.catalogue.settings_owners });
+                self.answer(client, id, Ok(owners));
+            }
             Request::Watch { events } => self.watch(client, id, events.as_deref()),
             Request::Call(ordered) => self.command(client, id, Kind::Request, &ordered),
             Request::Send(ordered) => self.command(client, id, Kind::Send, &ordered),

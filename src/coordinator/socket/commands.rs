@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::config::{arguments, check, suggestion};
 use crate::registry::RouteTable;
 use crate::remote::reply_stream::holds_stream;
+use crate::remote::{ChangeSettings, CheckScript, ReadSettings};
+use crate::wire::Command as _;
 use crate::wire::{CodecId, CommandId, CommandSpec, DeliveryKind, Header, Kind, Ordered, Problem, Target};
 
 /// See the module's words.
@@ -19,6 +21,8 @@ pub(crate) struct Catalogue {
     commands: BTreeMap<String, CommandSpec>,
     /// What the verb `commands` answers.
     pub(super) table: Value,
+    /// The managers that have settings.
+    pub(super) settings_owners: Vec<String>,
 }
 
 /// How the catalogue is made: when the first client comes, as most rigs have none while they start.
@@ -36,9 +40,12 @@ impl Catalogue {
     /// The commands of a rig. `known` are those of all programs, served or not.
     pub(crate) fn new(table: &RouteTable, known: &[&CommandSpec]) -> Self {
         let served = table.routes().iter().map(|route| &route.spec);
-        let all = known.iter().copied().chain(served);
+        let settings_owners: Vec<_> = table.managers_with_settings().map(str::to_owned).collect();
+        let of_settings = [ReadSettings::spec(), ChangeSettings::spec()].into_iter();
+        let own = of_settings.filter(|_| !settings_owners.is_empty()).chain([CheckScript::spec()]);
+        let all = known.iter().copied().chain(served).chain(own);
         let commands = all.map(|spec| (spec.name.clone(), spec.clone())).collect();
-        Self { commands, table: json!({ "commands": table.to_json() }) }
+        Self { commands, table: json!({ "commands": table.to_json() }), settings_owners }
     }
 
     /// Checks what a client gives against the command's shape.

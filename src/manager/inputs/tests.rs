@@ -8,7 +8,7 @@ use super::*;
 use crate::manager::link::Link;
 use crate::registry::HandlerEnd;
 use crate::registry::detached::detached_context;
-use crate::registry::{Emergency, Incoming};
+use crate::registry::{Emergency, Incoming, SettingsDescription};
 use crate::shm::{Capture, CursorMemory, Doorbell, Frame, FrameFormat, PixelType, Producer, RingMemory};
 use crate::transport::Pipe;
 use crate::wire::{CommandSpec, Failure, Parcel, SafeReason};
@@ -100,6 +100,14 @@ impl Instance for Eye {
     }
 
     fn self_check(&mut self, _: usize, _: &mut Context) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn settings(&self) -> Option<SettingsDescription> {
+        None
+    }
+
+    fn apply_settings(&mut self, _: &[u8], _: &mut Context) -> Result<(), Failure> {
         Ok(())
     }
 

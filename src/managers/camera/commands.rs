@@ -4,7 +4,7 @@ use crate::prelude::*;
 
 /// Switches acquisition on or off in every camera. Frames that are on their way are finished.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(broadcast, script)]
+#[command(broadcast, scriptable)]
 pub struct SetAcquisition {
     /// Whether frames are to be taken.
     pub on: bool,
@@ -12,7 +12,7 @@ pub struct SetAcquisition {
 
 /// Sets the exposure of a camera, from the next frame on.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = ExposureSet, script)]
+#[command(reply = ExposureSet, scriptable)]
 pub struct SetExposure {
     /// How long a frame is exposed.
     #[schema(unit = "ms", min = 0.001, max = 60000.0)]

@@ -4,7 +4,7 @@ use crate::prelude::*;
 
 /// Moves the objective to an absolute height and replies once it has settled.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, script, hazardous)]
+#[command(reply = Settled, scriptable, hazardous)]
 pub struct MoveTo {
     /// Height above the stage. What lies outside the travel is clipped or refused, by the motor's config.
     #[schema(unit = "um")]
@@ -13,7 +13,7 @@ pub struct MoveTo {
 
 /// Moves the objective to the lower end of its travel and replies once it has settled.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, script, hazardous)]
+#[command(reply = Settled, scriptable, hazardous)]
 pub struct Home {}
 
 /// The objective has settled.
@@ -28,7 +28,7 @@ pub struct Settled {
 
 /// Asks where the objective is.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Height, script)]
+#[command(reply = Height, scriptable)]
 pub struct WhereIs {}
 
 /// Where the objective is.

@@ -6,7 +6,7 @@ use crate::prelude::*;
 
 /// Keeps the next frame as an image, and replies when it is on the disk.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = FrameSaved, script)]
+#[command(reply = FrameSaved, scriptable)]
 pub struct SaveFrame {
     /// The PNG file. What it held before is replaced.
     pub file: PathBuf,
@@ -21,7 +21,7 @@ pub struct FrameSaved {
 
 /// Asks how far the tracking has come.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Tracked, script)]
+#[command(reply = Tracked, scriptable)]
 pub struct WhatIsTracked {}
 
 /// How far the tracking has come.

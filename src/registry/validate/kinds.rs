@@ -72,7 +72,8 @@ pub(super) fn registered_twice(view: &View<'_>, faults: &mut Vec<Fault>) {
 pub(super) fn empty(view: &View<'_>, faults: &mut Vec<Fault>) {
     for started in &view.started {
         let kind = started.kind;
-        if kind.handlers.is_empty() && kind.inputs.is_empty() && kind.timers.is_empty() {
+        let is_asked = !kind.handlers.is_empty() || kind.settings.is_some();
+        if !is_asked && kind.inputs.is_empty() && kind.timers.is_empty() {
             let message = format!("{} has no handlers, no inputs and no timers", started.label());
             let fault =
                 Fault::new(Code::EmptyHandlers, message).at(kind.site.clone(), format!("`{}`", kind.path));

@@ -4,7 +4,7 @@ use labrig::prelude::*;
 
 /// Adds two numbers.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
-#[command(reply = i64, script)]
+#[command(reply = i64, scriptable)]
 pub struct Add {
     /// The first.
     pub a: i64,
@@ -14,6 +14,7 @@ pub struct Add {
 
 /// Remembers a number; nobody waits.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(scriptable)]
 pub struct Note {
     /// The number.
     pub number: u64,
@@ -175,7 +176,7 @@ pub struct QuitRig {}
 
 /// Sets a mode everywhere; a `listener` refuses 13.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
-#[command(broadcast, reply = u32)]
+#[command(broadcast, reply = u32, scriptable)]
 pub struct SetMode {
     /// Which.
     pub mode: u32,

@@ -66,8 +66,10 @@ pub struct CountTo {
 
 /// Publishes a level.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(scriptable)]
 pub struct SetLevel {
     /// How high.
+    #[schema(unit = "mm", min = 0, max = 100)]
     pub level_mm: f64,
 }
 

@@ -19,4 +19,5 @@ pub mod shelf;
 pub mod stirrer;
 pub mod streamer;
 pub mod study;
+pub mod tuned;
 pub mod worker;
