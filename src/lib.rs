@@ -138,19 +138,14 @@ pub use coordinator::{FailureReport, LaunchError, Rig, RigStatus, RunSummary};
 #[cfg(feature = "procedures")]
 pub use macros::procedure;
 pub use macros::{
-    Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check,
+    Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, remote, role,
+    scope, self_check,
 };
 pub use remote::{
     AnySignal, Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, KeepError, PendingBroadcast,
     PendingReply, Reading, Remote, RemoteRef, RemoteValue, ReplyStream, Restarted, RowReader, Scope,
-    SharedError, SignalError, SignalReader, StopOutcome, StopReport,
-    Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, role, scope,
-    self_check,
-};
-pub use remote::{
-    Armed, BroadcastReport, CallError, CallErrorKind, Cancelled, PendingBroadcast, PendingReply, Reading,
-    ReplyStream, Restarted, Scope, SettingsError, SettingsInForce, SettingsRefusal, SignalError,
-    SignalReader, StopOutcome, StopReport,
+    SettingsError, SettingsInForce, SettingsRefusal, SharedError, SignalError, SignalReader, StopOutcome,
+    StopReport,
 };
 pub use wire::{Command, Progress, Refusal, Schema, Settings, SignalValue, Signals};
 
@@ -161,7 +156,8 @@ pub mod prelude {
     #[cfg(feature = "procedures")]
     pub use crate::macros::procedure;
     pub use crate::macros::{
-    Command, Schema, Signals, every, ipc_command, manager, on_frame, remote, role, scope, self_check, Settings, on_settings,
+        Command, Schema, Settings, Signals, every, ipc_command, manager, on_frame, on_settings, remote, role,
+        scope, self_check,
     };
     #[cfg(feature = "procedures")]
     pub use crate::procedure::{
@@ -189,7 +185,7 @@ pub mod __private {
     #[cfg(feature = "procedures")]
     pub use crate::procedure::ProcedureRegistration;
     pub use crate::registry::Context;
-pub use crate::registry::description::{SharedDescription, SignalSetDescription, SettingsDescription};
+    pub use crate::registry::description::{SettingsDescription, SharedDescription, SignalSetDescription};
     pub use crate::registry::detached::detached_context;
     pub use crate::registry::handler::{
         FrameHandler, Handler, HandlerEnd, HandlerTable, Handles, Incoming, Manager, ScopeHandles,

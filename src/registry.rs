@@ -27,7 +27,7 @@ mod vitals;
 pub use context::Context;
 pub use description::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
-    SharedDescription, SignalSetDescription, SettingsDescription,
+    SettingsDescription, SharedDescription, SignalSetDescription,
 };
 pub(crate) use desk::{Desk, Finished};
 pub(crate) use emergency::Emergency;

@@ -24,8 +24,8 @@ pub mod reply_stream;
 pub mod report;
 pub mod scope;
 pub mod self_check;
-pub mod shared;
 pub mod settings;
+pub mod shared;
 pub mod signal;
 pub mod slot;
 pub mod stream;
@@ -51,8 +51,14 @@ pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
 pub use scope::{Addressed, Scope};
 pub use self_check::SelfCheck;
-pub use shared::{CounterReader, DatasetReader, Records, Row, RowBatch, RowReader, SharedError, Stopper, TableReader, TableRow, TableSnapshot, ValueReader};
+pub use settings::{
+    ChangeSettings, ReadSettings, SettingsError, SettingsInForce, SettingsRefusal, SettingsSignals,
+    SettingsTold,
+};
+pub use shared::{
+    CounterReader, DatasetReader, Records, Row, RowBatch, RowReader, SharedError, Stopper, TableReader,
+    TableRow, TableSnapshot, ValueReader,
+};
 pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource, region_sizes};
-pub use settings::{ChangeSettings, ReadSettings, SettingsError, SettingsInForce, SettingsRefusal, SettingsSignals, SettingsTold};
 pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};

@@ -22,8 +22,8 @@ pub mod request;
 pub mod safe;
 pub mod schema;
 mod schema_std;
-pub mod shared;
 pub mod settings;
+pub mod shared;
 pub mod signal;
 
 pub use attached::{Attached, Buffer, Handle, HandleId, Parcel};
@@ -45,6 +45,6 @@ pub use refusal::Refusal;
 pub use request::{EventKind, Ordered, Problem, Request, read_request, write_request};
 pub use safe::{SafeEntry, SafeReason};
 pub use schema::{Definition, Field, Node, Schema, SchemaBuilder, Shape, TypeSchema, Variant};
-pub use shared::{Column, MAX_SHARED_WORDS, SharedKind, SharedLayout, SharedSpec};
 pub use settings::Settings;
+pub use shared::{Column, MAX_SHARED_WORDS, SharedKind, SharedLayout, SharedSpec};
 pub use signal::{MAX_SIGNAL_VALUES, Placed, SignalValue, Signals};

@@ -246,7 +246,7 @@ fn settings_handler(marked: &Marked, method: &Method, settings: &Type, owner: &O
     let (name, written_name) = (&method.name, docs::name(&method.name));
     let context = method.takes_context.then(|| quote!(, __context));
     let read = quote_spanned!(settings.span()=> ::labrig::__private::read_settings::<#settings>);
-    let end = end(method, &quote!(()));
+    let end = end(&method.returns, &quote!(()));
     let describe = quote_spanned!(settings.span()=> of::<#settings>);
     quote! {
         #(#conditions)*

@@ -1,6 +1,5 @@
-//! `#[manager(kind = "…", roles(…), signals(…), shares(…))]`: the handlers, timers, frame handlers and self-checks of a
-//! manager kind.
-//! `#[manager(kind = "…", roles(…), signals(…))]`: the handlers, timers, frame handlers, settings and self-checks of a manager kind.
+//! `#[manager(kind = "…", roles(…), signals(…), shares(…))]`: the handlers, timers, frame handlers, settings and self-checks
+//! of a manager kind.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};

@@ -14,7 +14,6 @@ use super::procedure_args::ProcedureArgs;
 use super::rig_args::{
     BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, RowsArgs, WatchArgs,
 };
-use super::rig_args::{BroadcastArgs, CallArgs, ManagerArgs, PingArgs, QuitArgs, RigArgs, WatchArgs};
 #[cfg(feature = "procedures")]
 use super::script::ScriptArgs;
 use super::settings::SettingsArgs;

@@ -197,7 +197,6 @@ fn settle_estate(configure: &Configure, link: &Arc<Link>) {
     });
 }
 
-fn open_devices(configure: &Configure, context: &mut Context) -> Result<Box<dyn Instance>, SetupError> {
 /// Sets the manager up, and gives it its settings.
 fn open_devices(
     configure: &Configure,

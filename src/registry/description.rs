@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::handler::{Handler, HandlerTable, Handles, ScopeHandles};
-use crate::wire::{CommandSpec, SharedSpec, Signals, Site, TypeSchema, Settings, codec};
 use crate::remote::SettingsSignals;
+use crate::wire::{CommandSpec, Settings, SharedSpec, Signals, Site, TypeSchema, codec};
 
 /// One handler, described.
 #[derive(Clone, Debug, Serialize, Deserialize, labrig::Schema)]
@@ -56,6 +56,9 @@ pub struct SharedDescription {
     /// Its name, its types and its size.
     pub spec: SharedSpec,
     /// Where it is declared.
+    pub site: Site,
+}
+
 /// A kind's settings, described.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, labrig::Schema)]
 pub struct SettingsDescription {
@@ -146,9 +149,8 @@ impl KindDescription {
             site: Site::new(M::FILE, M::LINE),
             inputs: table.frames.iter().map(input).collect(),
             self_checks: table.checks.iter().map(check).collect(),
-            signals: M::signals(),
-            shares: M::shares(),
             signals: signals::<M>(&table),
+            shares: M::shares(),
             settings: table.settings.first().map(|handler| (handler.describe)()),
             timers: table.timers.iter().map(|timer| timer.method.to_owned()).collect(),
             handlers: describe(table),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::description::{SharedDescription, SignalSetDescription, SettingsDescription};
+use super::description::{SettingsDescription, SharedDescription, SignalSetDescription};
 use crate::shm::Frame;
 use crate::wire::{
     Attached, CodecId, Command, CommandSpec, Failure, Parcel, SafeReason, Schema, Settings, TypeSchema, codec,

@@ -119,7 +119,6 @@ impl LateAnswers {
         let (kind, Parcel { bytes, attached }) = wire::answer(end);
         let took_us = u64::try_from(asked.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let Asked { codec, generation, .. } = asked;
-        let Parcel { bytes, attached } = payload;
         let header = Header {
             codec,
             generation,

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::description::{HandlerDescription, SelfCheckDescription, SharedDescription, SignalSetDescription, SettingsDescription};
+use super::description::{
+    HandlerDescription, SelfCheckDescription, SettingsDescription, SharedDescription, SignalSetDescription,
+};
 use super::view::View;
 use crate::config::{ReadMode, check};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, ManagerName, Site};
@@ -176,6 +178,8 @@ impl RouteTable {
     /// The objects that the manager at that place shares.
     pub fn shares_of(&self, manager: usize) -> &[SharedDescription] {
         &self.managers[manager].shares
+    }
+
     /// The settings of the manager at that place, if it has any.
     pub fn settings_of(&self, manager: usize) -> Option<&SettingsDescription> {
         self.managers[manager].settings.as_ref()

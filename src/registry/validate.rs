@@ -9,8 +9,8 @@ mod difference;
 mod inputs;
 mod kinds;
 mod scopes;
-mod shares;
 mod settings;
+mod shares;
 mod signals;
 mod startup;
 
@@ -37,7 +37,9 @@ const RULES: &[fn(&View<'_>, &mut Vec<Fault>)] = &[
     inputs::slots,
     signals::names_twice,
     signals::unfit,
-    shares::names_twice, shares::unfit, settings::defaults,
+    shares::names_twice,
+    shares::unfit,
+    settings::defaults,
     startup::commands,
 ];
 

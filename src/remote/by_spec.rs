@@ -20,7 +20,8 @@ impl Scope {
     ) -> Result<PendingReply<()>, Refusal> {
         let kind = match spec.delivery {
             DeliveryKind::Broadcast => Kind::Broadcast,
-            DeliveryKind::Direct | DeliveryKind::Scope => Kind::Request,
+            // Of a value nobody can ask without its handle: the router refuses that.
+            DeliveryKind::Direct | DeliveryKind::Scope | DeliveryKind::Value => Kind::Request,
         };
         let target = to.map_or(Target::Route, |manager| Target::Named(manager.to_owned()));
         let header = Header { codec: CodecId::Json, ..self.header_of(spec, kind, target)? };

@@ -395,16 +395,7 @@ impl Scope {
         command: &C,
         slot: Option<&Arc<Slot>>,
     ) -> Result<u64, Refusal> {
-        if self.chain.len() >= MAX_CHAIN {
-            let name = spec.name.clone();
-            return Err(Refusal::TooDeep { command: name, depth: self.chain.len(), limit: MAX_CHAIN });
-        }
-        let limit = if kind == Kind::Send { None } else { self.limit(spec) };
-        let time_left_us = limit.map_or(0, in_us);
-        let chain = self.chain.clone();
-        let target = goal.target();
-        let mut header = Header { command: spec.id, time_left_us, target, chain, ..Header::new(kind) };
-        let mut header = self.header_of(spec, kind, target)?;
+        let mut header = self.header_of(spec, kind, goal.target())?;
         codec::lend_postcard(command, |payload, attached| {
             let payload = sendable(spec, payload)?;
             header.attached = goal.beside(attached);

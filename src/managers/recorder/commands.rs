@@ -5,7 +5,7 @@ use crate::prelude::*;
 
 /// Begins to record, or ends it: then what is queued is written down, and each file gets its end mark, before the reply.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Recorded, script)]
+#[command(reply = Recorded, scriptable)]
 pub struct SetRecording {
     /// Whether it is to record.
     pub on: bool,
@@ -13,7 +13,7 @@ pub struct SetRecording {
 
 /// Asks what has been recorded since the recorder was started.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Recorded, script)]
+#[command(reply = Recorded, scriptable)]
 pub struct WhatIsRecorded {}
 
 /// What has been recorded since the recorder was started.

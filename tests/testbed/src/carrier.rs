@@ -10,7 +10,7 @@ use crate::commands::TestError;
 
 /// Gives an array back.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
-#[command(reply = Array<f32>, script)]
+#[command(reply = Array<f32>, scriptable)]
 pub struct Carry {
     /// The array.
     pub load: Array<f32>,
