@@ -56,7 +56,7 @@ impl Porter {
     #[ipc_command]
     fn time_returns(&mut self, command: TimeReturns, context: &mut Context) -> Result<Vec<u64>, CallError> {
         let count = command.bytes as usize / size_of::<f32>();
-        let mut time = || {
+        let time = || {
             let values: Shared<f32> = match command.in_place {
                 true => {
                     let mut loan = Loan::new(count).expect("there is memory");

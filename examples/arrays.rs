@@ -19,6 +19,9 @@ kind = \"imager\"
 kind = \"analyst\"
 ";
 
+/// What the handlers fail with: their callers are told in words.
+type Fault = Box<dyn Error + Send + Sync>;
+
 /// Takes a picture of so many rows and columns.
 #[derive(Command, Serialize, Deserialize, Schema)]
 #[command(reply = Array<f32>)]
@@ -40,11 +43,7 @@ impl Manager for Imager {
 #[manager(kind = "imager")]
 impl Imager {
     #[ipc_command]
-    fn take_picture(
-        &mut self,
-        command: TakePicture,
-        context: &mut Context,
-    ) -> Result<Array<f32>, SetupError> {
+    fn take_picture(&mut self, command: TakePicture, context: &mut Context) -> Result<Array<f32>, Fault> {
         let side = command.side as usize;
         // Filled in place, in memory that the caller will read: nothing is copied on the way.
         let mut pixels = context.loan::<f32>(side * side)?;
@@ -75,7 +74,7 @@ impl Manager for Analyst {
 #[manager(kind = "analyst")]
 impl Analyst {
     #[ipc_command]
-    fn analyse(&mut self, command: Analyse) -> Result<Table, SetupError> {
+    fn analyse(&mut self, command: Analyse) -> Result<Table, Fault> {
         let picture = command.picture;
         let rows = picture.chunks_exact(picture.shape()[1]);
         let mean = |row: &[f32]| f64::from(row.iter().sum::<f32>()) / row.len() as f64;

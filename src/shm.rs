@@ -1,7 +1,7 @@
 //! Memory shared between the processes of one rig, and the only home of `unsafe`.
 //!
-//! Owns: sealed memory segments, the bells that wake sleepers, the frame ring with its cursors, the status page, and
-//! the page of a manager's signals.
+//! Owns: sealed memory segments, the bells that wake sleepers, the frame ring with its cursors, the status page,
+//! the page of a manager's signals, and the buffers in which lists of numbers travel.
 //! A ring has one [`Producer`] and many [`Reader`]s, each usually in a process of its own. The coordinator creates
 //! every segment ([`RingMemory`], [`CursorMemory`], [`StatusPage`]) and hands the descriptors over; how they travel is
 //! the business of `transport`.

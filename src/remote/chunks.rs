@@ -192,7 +192,7 @@ mod tests {
         let too_large = [item(500), item(MOST + 1), item(500)];
         check_chunks(
             too_large.into_iter(),
-            &[Ok(1), Err("an item of 129023 bytes exceeds the limit of 129022")],
+            &[Ok(1), Err("an item of 130047 bytes exceeds the limit of 130046")],
         );
     }
 

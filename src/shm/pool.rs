@@ -83,7 +83,7 @@ impl Pool {
 /// is for nothing.
 fn size_for(bytes: usize) -> usize {
     let bytes = bytes.max(LEAST_BYTES);
-    let step = (bytes.next_power_of_two() / 8).max(LEAST_BYTES / 4);
+    let step = (bytes.checked_next_power_of_two().unwrap_or(bytes) / 8).max(LEAST_BYTES / 4);
     bytes.checked_next_multiple_of(step).unwrap_or(bytes)
 }
 
@@ -99,6 +99,7 @@ mod tests {
         check((16 << 10) + 1, 20 << 10);
         check(1 << 20, 1 << 20);
         check((1 << 20) + 1, (1 << 20) + (1 << 18));
+        check(usize::MAX, usize::MAX);
         for bytes in (16 << 10..8 << 20).step_by(4099) {
             let size = size_for(bytes);
             assert!(size >= bytes && size - bytes <= size / 5 + 1, "{bytes} in {size}");

@@ -24,7 +24,9 @@ const LEAST_SHARED: usize = 16 * 1024;
 /// ```
 /// # use labrig::payload::Loan;
 /// let mut loan = Loan::<f32>::new(1_000_000)?;
-/// loan.iter_mut().zip(0_u16..).for_each(|(value, number)| *value = number.into());
+/// for (number, value) in loan.iter_mut().enumerate() {
+///     *value = number as f32;
+/// }
 /// let shared = loan.share();
 /// assert_eq!(shared[7], 7.0);
 /// # Ok::<(), labrig::shm::SegmentCreateError>(())

@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_too_large_becomes_a_failure_that_says_so() {
-        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES + 1].into()), Kind::Ended, "exceeds 129024");
+        check_answer(Ok(vec![7; MAX_PAYLOAD_BYTES + 1].into()), Kind::Ended, "exceeds 130048");
         let wordy = Failure::text("x".repeat(MAX_PAYLOAD_BYTES));
-        check_answer(Err(NotDone::Failed(wordy)), Kind::Ended, "exceeds 129024");
+        check_answer(Err(NotDone::Failed(wordy)), Kind::Ended, "exceeds 130048");
     }
 }

@@ -25,7 +25,7 @@ use super::ids::{CommandId, Generation};
 pub const PROTOCOL_VERSION: u8 = 7;
 
 /// The largest envelope, header included: what one sequenced packet surely takes.
-pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
+pub const MAX_ENVELOPE_BYTES: usize = 129 * 1024;
 
 /// The largest payload: an envelope's, with room for a header that names all it can.
 pub const MAX_PAYLOAD_BYTES: usize = MAX_ENVELOPE_BYTES - 2048;

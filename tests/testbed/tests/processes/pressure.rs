@@ -128,7 +128,7 @@ fn garbage_on_a_pipe_ends_that_connection_with_a_named_reason() {
     for (bytes, zeros, reason) in [
         (vec![PROTOCOL_VERSION, 2, 3], 0, "torn envelope"),
         (vec![99; 64], 0, "protocol version 99"),
-        (vec![PROTOCOL_VERSION], 200_000, "exceeds 131073 bytes"),
+        (vec![PROTOCOL_VERSION], 200_000, "exceeds 132097 bytes"),
         ([&[PROTOCOL_VERSION, 7, 0, 0], &[0; 31][..], &[200, 200]].concat(), 0, "malformed payload"),
     ] {
         let rig = launch(SHORT_QUEUE);
@@ -162,10 +162,10 @@ fn an_envelope_that_does_not_fit_is_refused_before_it_is_sent() {
 fn a_reply_that_does_not_fit_an_envelope_fails_that_call_alone() {
     let rig = launch("[managers.left]\nkind = \"worker\"");
     let fetch = |count| rig.scope().request(FetchZeros { count }).expect("accepted").wait(PATIENCE);
-    assert_eq!(fetch(129_000).map(|zeros| zeros.len()), Ok(129_000));
+    assert_eq!(fetch(130_000).map(|zeros| zeros.len()), Ok(130_000));
     let error = fetch(150_000).expect_err("too large");
     assert!(matches!(&error, CallError::Failed(_)), "{error:?}");
-    assert!(error.to_string().contains("its answer of 150003 bytes exceeds 129024"), "{error}");
+    assert!(error.to_string().contains("its answer of 150003 bytes exceeds 130048"), "{error}");
     assert_eq!(fetch(3), Ok(vec![0; 3]), "its manager lives");
     end_cleanly(rig);
 }
