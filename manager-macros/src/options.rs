@@ -223,7 +223,9 @@ fn paths(input: ParseStream) -> syn::Result<Vec<Path>> {
 fn named(input: ParseStream) -> syn::Result<Vec<(Ident, Expr)>> {
     let inside;
     parenthesized!(inside in input);
-    let all = Punctuated::<Definition, Token![,]>::parse_terminated(&inside)?;
+    // All of it is taken, so that what cannot be read is told once.
+    let written: TokenStream = inside.parse()?;
+    let all = Punctuated::<Definition, Token![,]>::parse_terminated.parse2(written)?;
     Ok(all.into_iter().map(|Definition(name, value)| (name, value)).collect())
 }
 

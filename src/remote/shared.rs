@@ -225,6 +225,10 @@ impl Attached {
     fn await_next_life(&mut self, patience: Duration) -> Result<u32, SharedError> {
         let until = Instant::now().checked_add(patience);
         while !self.go_over(|_| true) {
+            if self.standing() == Standing::Superseded {
+                // It is there, and the coordinator does not give it.
+                return Err(SharedError::NotThere { name: self.name.clone() });
+            }
             self.sleep_by(patience, |page, is_to_stop| page.wait_for_next_life(until, is_to_stop))?;
         }
         Ok(self.generation())

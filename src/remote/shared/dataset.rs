@@ -108,8 +108,8 @@ impl<R: Signals> DatasetReader<R> {
     /// # Errors
     /// [`SharedError::NotInTime`], [`SharedError::Ended`], [`SharedError::Cancelled`]: nothing was.
     pub fn wait(&mut self, patience: Duration) -> Result<(), SharedError> {
-        if self.attached.standing() == Standing::Superseded && self.is_all_read() {
-            self.attached.go_over(|_| true);
+        let is_over = self.attached.standing() == Standing::Superseded && self.is_all_read();
+        if is_over && self.attached.go_over(|_| true) {
             return Ok(());
         }
         let until = Instant::now().checked_add(patience);

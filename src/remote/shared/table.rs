@@ -106,7 +106,8 @@ impl<K: SignalValue + Eq + Hash, R: Signals> TableReader<K, R> {
         Ok(TableSnapshot { rows, version: scan.version, generation, is_stale })
     }
 
-    /// Sleeps until the table has seen other changes than `version` (0: until there is any), for at most `patience`.
+    /// Sleeps until the table has seen other changes than `version` (0: until there is any), or is that of a next life, for at
+    /// most `patience`.
     ///
     /// # Errors
     /// - [`SharedError::NotInTime`], [`SharedError::Ended`], [`SharedError::Cancelled`]: there was none.
@@ -116,9 +117,10 @@ impl<K: SignalValue + Eq + Hash, R: Signals> TableReader<K, R> {
         version: u64,
         patience: Duration,
     ) -> Result<TableSnapshot<K, R>, SharedError> {
-        self.go_over();
-        let until = Instant::now().checked_add(patience);
-        self.attached.sleep(version, until, patience)?;
+        if !self.go_over() {
+            let until = Instant::now().checked_add(patience);
+            self.attached.sleep(version, until, patience)?;
+        }
         self.snapshot()
     }
 
@@ -136,10 +138,13 @@ impl<K: SignalValue + Eq + Hash, R: Signals> TableReader<K, R> {
         self.attached.stopper.clone()
     }
 
-    fn go_over(&mut self) {
-        if self.attached.standing() == Standing::Superseded && self.attached.go_over(|_| true) {
+    /// Goes over to the next life, if there is one; says whether it went.
+    fn go_over(&mut self) -> bool {
+        let goes = self.attached.standing() == Standing::Superseded && self.attached.go_over(|_| true);
+        if goes {
             self.hints.clear();
         }
+        goes
     }
 
     fn key_of(&self, entry: &Entry) -> Result<K, SharedError> {
