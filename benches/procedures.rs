@@ -96,7 +96,7 @@ pub(crate) fn bench(criterion: &mut Criterion, figures: &mut Figures) {
             let launch =
                 |_| procedures.launch("stopwatch", &Laps { steps: 1, sleeps: true }).expect("accepted");
             let ids = (0..CROWD).map(launch).map(|asked| asked.wait(PATIENCE).expect("launched"));
-            ids.last().expect("there are some")
+            ids.collect::<Vec<_>>().pop().expect("there are some")
         });
         let status = |_| {
             procedures.status(id).expect("accepted").wait(PATIENCE).expect("it is there");

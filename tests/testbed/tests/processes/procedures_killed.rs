@@ -85,6 +85,9 @@ impl Scene {
         let runner = managers.filter_map(|it| it["pid"].as_i64()).find_map(|pid| Pid::from_raw(pid as i32));
         // Between two lives there is nobody to kill.
         let _ = runner.map(|pid| kill_process(pid, Signal::KILL));
+        if let Some(pid) = runner {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     fn kill_rig(&mut self) {
