@@ -84,7 +84,6 @@ impl Scene {
         let managers = status["status"]["managers"].as_array().into_iter().flatten();
         let runner = managers.filter_map(|it| it["pid"].as_i64()).find_map(|pid| Pid::from_raw(pid as i32));
         // Between two lives there is nobody to kill.
-        let _ = runner.map(|pid| kill_process(pid, Signal::KILL));
         if let Some(pid) = runner {
             let _ = kill_process(pid, Signal::KILL);
         }
