@@ -52,6 +52,7 @@ mod summary;
 mod surroundings;
 mod trace;
 mod values;
+mod waking;
 mod watching;
 mod witnesses;
 

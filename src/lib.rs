@@ -164,7 +164,7 @@ pub mod prelude {
         ChildLaunch, Comparison, Condition, KillLevel, Procedure, ProcedureId, ProcedureState, Step,
         StepContext, StepError,
     };
-    pub use crate::registry::context::FrameProducer;
+    pub use crate::registry::FrameProducer;
     pub use crate::registry::{Context, LateAnswer, Manager, Publisher, SetupError};
     pub use crate::remote::{
         AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, Remote, RemoteRef,

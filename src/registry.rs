@@ -13,6 +13,7 @@ pub mod handler;
 mod late;
 pub mod outcome;
 pub(crate) mod panics;
+pub mod producers;
 pub mod publisher;
 pub mod registration;
 pub mod remote_methods;
@@ -37,6 +38,7 @@ pub use handler::{
 };
 pub use late::LateAnswer;
 pub use outcome::Outcome;
+pub use producers::{FrameProducer, ProducerError};
 pub(crate) use publisher::Publications;
 pub use publisher::{PublishError, Publisher, ShareError};
 pub use registration::{Instance, KindRegistration, ScopeInstance, ScopeRegistration};

@@ -3,6 +3,7 @@
 //! A [`Scope`] is the handle from which commands are sent, in the coordinator's process and in every
 //! manager; what differs between the two is the [`Port`] behind it.
 
+pub mod addressed;
 pub mod any_signal;
 #[cfg(feature = "procedures")]
 mod by_spec;
@@ -33,6 +34,7 @@ pub mod stream;
 mod tests;
 mod waiting;
 
+pub use addressed::Addressed;
 pub use any_signal::AnySignal;
 pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
 pub use cancellations::{Cancellations, Cancelled};
@@ -49,7 +51,7 @@ pub use port::{OnUndelivered, Outgoing, Port, Wait, Waited};
 pub use remote_ref::{KeepError, Remote, RemoteHandle, RemoteRef, RemoteValue};
 pub use reply_stream::ReplyStream;
 pub use report::{BroadcastReport, ManagerOutcome};
-pub use scope::{Addressed, Scope};
+pub use scope::Scope;
 pub use self_check::SelfCheck;
 pub use settings::{
     ChangeSettings, ReadSettings, SettingsError, SettingsInForce, SettingsRefusal, SettingsSignals,

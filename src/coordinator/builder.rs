@@ -27,7 +27,8 @@ use super::state_folder::StateFolder;
 use super::surroundings;
 use super::trace::Trace;
 use crate::config::{Code, Fault, ManagerPlan, Report, RigPlan, Topology};
-use crate::registry::context::{Identity, Producers};
+use crate::registry::context::Identity;
+use crate::registry::producers::Producers;
 use crate::registry::registration::{self, ScopeInstance};
 use crate::registry::{
     CommandRegistry, Context, ProgramManifest, RouteTable, ScopeHandles, ScopeRegistration, SetupError,

@@ -18,7 +18,8 @@ use super::safety::Safety;
 use super::signals::catch_signals;
 use super::steps::Steps;
 use super::worker::Worker;
-use crate::registry::context::{Identity, Producers};
+use crate::registry::context::Identity;
+use crate::registry::producers::Producers;
 use crate::registry::{
     Context, Emergency, Instance, KindRegistration, Publications, SettingsKeeper, SetupError, Step, panics,
 };

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::context::{Context, Identity, Producers};
+use super::context::{Context, Identity};
+use super::producers::Producers;
 use super::publisher::Publications;
 use crate::remote::estate::Home;
 use crate::remote::{

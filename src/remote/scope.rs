@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
+use super::addressed::Addressed;
 use super::any_signal::AnySignal;
 use super::call_error::CallError;
 use super::estate::Estate;
@@ -44,7 +45,7 @@ pub struct Scope {
 
 /// Where a command is to go.
 #[derive(Clone, Copy)]
-enum Goal<'a> {
+pub(super) enum Goal<'a> {
     Route,
     Named(&'a str),
     /// To whoever has the value.
@@ -371,11 +372,15 @@ impl Scope {
         self.call_at(Goal::Value(handle), method)
     }
 
-    fn request_at<C: Command>(&self, goal: Goal<'_>, command: &C) -> Result<PendingReply<C::Reply>, Refusal> {
+    pub(super) fn request_at<C: Command>(
+        &self,
+        goal: Goal<'_>,
+        command: &C,
+    ) -> Result<PendingReply<C::Reply>, Refusal> {
         Ok(PendingReply::new(self.ask(command, goal, Kind::Request)?, read_reply))
     }
 
-    fn call_at<C: Command>(&self, goal: Goal<'_>, command: &C) -> Result<C::Reply, CallError> {
+    pub(super) fn call_at<C: Command>(&self, goal: Goal<'_>, command: &C) -> Result<C::Reply, CallError> {
         let patience = self.limit(C::spec()).map_or(LONGEST, |limit| limit.saturating_add(GRACE));
         let waiting = self.ask(command, goal, Kind::Call)?.announced();
         PendingReply::new(waiting, read_reply).wait(patience)
@@ -387,7 +392,7 @@ impl Scope {
         Ok(Waiting::new(Arc::clone(&self.port), slot, call, C::spec()))
     }
 
-    fn offer<C: Command>(
+    pub(super) fn offer<C: Command>(
         &self,
         spec: &'static CommandSpec,
         kind: Kind,
@@ -455,46 +460,6 @@ fn sendable<'a>(spec: &CommandSpec, payload: Result<&'a [u8], EncodeError>) -> R
             Err(Refusal::TooLarge { command: name(), bytes, limit: MAX_PAYLOAD_BYTES })
         }
         _ => Ok(payload),
-    }
-}
-
-/// A scope that addresses one manager.
-#[derive(Clone, Copy)]
-pub struct Addressed<'a> {
-    scope: &'a Scope,
-    manager: &'a str,
-}
-
-impl Addressed<'_> {
-    /// As [`Scope::request`], to this manager.
-    ///
-    /// # Errors
-    /// [`Refusal`], among others when the manager has no handler for the command.
-    pub fn request<C: Command<Delivery: OneHandler>>(
-        &self,
-        command: C,
-    ) -> Result<PendingReply<C::Reply>, Refusal> {
-        self.scope.request_at(self.target(), &command)
-    }
-
-    /// As [`Scope::call`], to this manager.
-    ///
-    /// # Errors
-    /// Any [`CallError`], among others a refusal when the manager has no handler for the command.
-    pub fn call<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<C::Reply, CallError> {
-        self.scope.call_at(self.target(), &command)
-    }
-
-    /// As [`Scope::send`], to this manager.
-    ///
-    /// # Errors
-    /// [`Refusal`], among others when the manager has no handler for the command.
-    pub fn send<C: Command<Delivery: OneHandler>>(&self, command: C) -> Result<(), Refusal> {
-        self.scope.offer(C::spec(), Kind::Send, self.target(), &command, None).map(drop)
-    }
-
-    fn target(&self) -> Goal<'_> {
-        Goal::Named(self.manager)
     }
 }
 

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use super::commands::{ExposureSet, SetAcquisition, SetExposure};
 use super::signals::CameraSignals;
 use crate::prelude::*;
-use crate::registry::context::FrameProducer;
+use crate::registry::FrameProducer;
 
 /// What a camera takes its frames from.
 pub(super) trait FrameSource: Send + 'static {

@@ -13,7 +13,7 @@ use super::image_error::ImageError;
 use super::sequence::{ImageSequence, PendingImage};
 use super::signals::CameraSignals;
 use crate::prelude::*;
-use crate::registry::context::FrameProducer;
+use crate::registry::FrameProducer;
 use crate::shm::{Capture, LoanError};
 
 /// The table `[managers.<name>.config]` of a `camera.replay`.

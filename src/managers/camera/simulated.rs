@@ -7,7 +7,7 @@ use super::bead_settings::SceneSettings;
 use super::beads::BeadScene;
 use super::signals::CameraSignals;
 use crate::prelude::*;
-use crate::registry::context::FrameProducer;
+use crate::registry::FrameProducer;
 use crate::shm::{Capture, LoanError};
 
 /// The table `[managers.<name>.config]` of a `camera.sim`.
