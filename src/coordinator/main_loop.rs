@@ -30,8 +30,6 @@ use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
 use super::trace::Trace;
 use super::watching::ChildSignals;
-#[cfg(feature = "procedures")]
-use crate::registry::RouteTable;
 use crate::supervisor::{Because, Rung};
 use crate::transport::{Interest, Ready, Token};
 use crate::wire::MAX_ENVELOPE_BYTES;
@@ -123,9 +121,6 @@ pub(super) struct MainLoop {
     pub(super) unheard: Vec<usize>,
     /// Those that are looked at for a moment.
     pub(super) lanes: Vec<Lane>,
-    /// What scripts are held against.
-    #[cfg(feature = "procedures")]
-    pub(super) routes: Arc<RouteTable>,
 }
 
 /// What a loop is made with.
@@ -137,8 +132,6 @@ pub(super) struct Parts {
     pub(super) signals: Option<UnixStream>,
     pub(super) hooks: Hooks,
     pub(super) launched: Sender<Result<(), LaunchError>>,
-    #[cfg(feature = "procedures")]
-    pub(super) routes: Arc<RouteTable>,
 }
 
 /// How long after it was armed for the first time the loop looks whether that is over already.
@@ -166,7 +159,7 @@ fn wake_up(
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, hooks, launched, .. } = parts;
+        let Parts { core, log, trace, log_level, signals, hooks, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -195,8 +188,6 @@ impl MainLoop {
             hooks,
             closing: None,
             owes_streams: false,
-            #[cfg(feature = "procedures")]
-            routes: parts.routes,
             launched: Some(launched),
             failure: None,
             guarding: None,
