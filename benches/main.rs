@@ -15,6 +15,7 @@ mod figures;
 mod frames;
 mod hand;
 mod managers;
+mod procedures;
 mod rigs;
 mod round_trip;
 mod sends;
@@ -58,6 +59,7 @@ fn measure() {
     startup::bench(&mut criterion, &mut figures);
     tracker::bench(&mut criterion, &mut figures);
     signals::bench(&mut criterion, &mut figures);
+    procedures::bench(&mut criterion, &mut figures);
     endings::bench(&mut criterion, &mut of_calls);
     calls::bench(&mut criterion, &mut of_calls);
     death::bench(&mut criterion, &mut of_deaths);

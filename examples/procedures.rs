@@ -1,4 +1,4 @@
-//! A long job that survives: paused, played, and continued by the next process when the one that runs it is killed.
+//! A long job that survives: paused, played, and continued by the next process when the one that runs it has ended.
 //!
 //! `cargo run --example procedures`
 
@@ -14,7 +14,6 @@ schema = 1
 name = \"long_jobs\"
 [managers.runner]
 kind = \"labrig.procedures\"
-restart_delay_ms = 10
 ";
 
 /// Adds numbers up, one in each step.
@@ -53,38 +52,17 @@ impl Procedure for AddUp {
     }
 }
 
-/// Waits forever in its one step.
-#[derive(Serialize, Deserialize, Schema)]
-struct Hang {}
-
-#[procedure(kind = "hang")]
-impl Procedure for Hang {
-    type Inputs = Hang;
-    type Output = ();
-
-    fn begin(_: &Hang, _: &mut StepContext) -> Result<Self, StepError> {
-        Ok(Self {})
-    }
-
-    fn step(&mut self, _: &Hang, _: &mut StepContext) -> Result<Step<()>, StepError> {
-        loop {
-            std::thread::park();
-        }
-    }
-}
-
 fn work(scope: &Scope) -> Result<(), Box<dyn Error>> {
     let patience = Duration::from_secs(30);
     let procedures = scope.procedures();
-    let sum = procedures.launch("add_up", &AddUpInputs { up_to: 100 })?.wait(patience)?;
-    let hang = procedures.launch("hang", &Hang {})?.wait(patience)?;
+    let sum = procedures.launch("add_up", &AddUpInputs { up_to: 200 })?.wait(patience)?;
     let paused = procedures.pause(&sum, "a pause for everybody to see")?.wait(patience)?;
     println!("{sum}: pause {:?}", paused.outcome);
     let played = procedures.play(&sum, "on with it")?.wait(patience)?;
     println!("{sum}: play {:?}", played.outcome);
-    // The one that hangs hears nothing: its process is ended, and with it the thread of the other.
-    let killed = procedures.kill(&hang, "it hangs", KillLevel::Force)?.wait(patience)?;
-    println!("{hang}: kill {:?}", killed.outcome);
+    // The process that runs it ends and is started again. It would be the same had it been killed, but for the summary.
+    let restarted = scope.restart("runner")?.wait(patience)?;
+    println!("runner: life {} has begun", restarted.generation);
     let end = procedures.end(&sum)?.wait(patience)?;
     let lives = end.lives;
     println!("{sum}: {} after {lives} lives, of which the last began behind an acknowledged step", end.state);

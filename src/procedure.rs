@@ -7,6 +7,7 @@
 //!
 //! [`Scope::procedures`]: crate::Scope::procedures
 
+mod asking;
 mod client;
 mod commands;
 mod context;

@@ -8,9 +8,11 @@ use crate::wire::SignalValue;
 /// The next value of a signal, or nothing within that time.
 pub(super) type Gauge = Box<dyn FnMut(Duration) -> Result<Option<f64>, SignalError>>;
 
+type Find = fn(&Scope, &str) -> Result<Gauge, SignalError>;
+
 /// Finds a signal that is a number or a truth value.
 pub(super) fn gauge(scope: &Scope, name: &str) -> Result<Gauge, SignalError> {
-    let tries: [fn(&Scope, &str) -> Result<Gauge, SignalError>; 6] = [
+    let tries: [Find; 6] = [
         |scope, name| of::<f64>(scope, name, |value| value),
         |scope, name| of::<bool>(scope, name, |value| f64::from(u8::from(value))),
         |scope, name| of::<u64>(scope, name, |value| value as f64),

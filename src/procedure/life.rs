@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asking::record;
 use super::commands::{Outcome, ProcedureError};
 use super::context::StepContext;
 use super::entry::{Desk, Entry};
@@ -218,7 +219,7 @@ impl<'a> Life<'a> {
         let own = own.map(|limit| Instant::now() + limit);
         let deadline = own.into_iter().chain(self.ends_by).min();
         let child = self.child.take().map(|number| self.runner.store.find(number)).transpose()?.flatten();
-        self.context.enter(step, deadline, child.map(|row| runner::record(&row, None)));
+        self.context.enter(step, deadline, child.map(|row| record(&row, None)));
         let ended = self.run();
         let is_overdue = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match ended {

@@ -8,6 +8,11 @@ use super::step::{Procedure, Step, StepError};
 use crate::config::{arguments, check};
 use crate::wire::{DecodeError, EncodeError, Site, TypeSchema, codec};
 
+/// Begins a procedure with its inputs, as JSON.
+type Begin = fn(&str, &mut StepContext) -> Result<Box<dyn Alive>, StepError>;
+/// Makes a procedure out of its inputs and its state.
+type Load = fn(&str, &[u8]) -> Result<Box<dyn Alive>, DecodeError>;
+
 /// A kind of procedure; what `#[procedure(kind = "…")]` submits.
 #[derive(Debug, Clone, Copy)]
 pub struct ProcedureRegistration {
@@ -25,8 +30,8 @@ pub struct ProcedureRegistration {
     pub output: fn() -> &'static TypeSchema,
     /// What its state is made of.
     pub state: fn() -> &'static TypeSchema,
-    pub(super) begin: fn(&str, &mut StepContext) -> Result<Box<dyn Alive>, StepError>,
-    pub(super) load: fn(&str, &[u8]) -> Result<Box<dyn Alive>, DecodeError>,
+    pub(super) begin: Begin,
+    pub(super) load: Load,
 }
 
 inventory::collect!(ProcedureRegistration);

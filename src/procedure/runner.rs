@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::asking::{Watcher, record};
 use super::commands::{
-    CheckpointRecord, ContinueProcedure, KillLevel, LaunchProcedure, Outcome, ProcedureError, ProcedureId,
-    ProcedureRecord, StateChange,
+    ContinueProcedure, KillLevel, LaunchProcedure, Outcome, ProcedureError, ProcedureId, ProcedureRecord,
 };
-use super::entry::{Awaiting, Desk, Entry, Order, Respond};
+use super::entry::{Desk, Entry, Order, Respond};
 use super::life;
 use super::registration::ProcedureRegistration;
 use super::state::{Move, ProcedureState};
@@ -24,27 +24,13 @@ use super::store::{Checkpoint, Made, NewProcedure, Row, Store, StoreError, Wait,
 use super::turns::Turns;
 use crate::remote::Scope;
 
-/// Somebody who waits for changes of state.
-pub(super) trait Watching: Send {
-    /// There are some.
-    fn tell(self: Box<Self>, changes: Vec<StateChange>);
-    /// Whether nobody waits any more.
-    fn is_over(&self) -> bool;
-}
-
-struct Watcher {
-    after: u64,
-    of: Option<i64>,
-    who: Box<dyn Watching>,
-}
-
 /// See the module's words.
 pub(super) struct Runner {
     pub(super) store: Store,
     pub(super) scope: Scope,
     pub(super) turns: Turns,
     entries: Mutex<HashMap<i64, Arc<Entry>>>,
-    watchers: Mutex<Vec<Watcher>>,
+    pub(super) watchers: Mutex<Vec<Watcher>>,
 }
 
 impl Runner {
@@ -88,7 +74,7 @@ impl Runner {
         Arc::clone(entries.entry(number).or_insert_with(|| Arc::new(Entry::new(number))))
     }
 
-    fn entry(&self, number: i64) -> Option<Arc<Entry>> {
+    pub(super) fn entry(&self, number: i64) -> Option<Arc<Entry>> {
         self.entries.lock().get(&number).map(Arc::clone)
     }
 
@@ -185,8 +171,8 @@ impl Runner {
     // --- orders ---
 
     pub(super) fn pause(&self, id: &str, by: &Order, respond: Respond) -> Result<(), ProcedureError> {
-        let Some((row, entry)) = self.look_up(id)? else { return Ok(respond(Outcome::NotFound)) };
-        let Some(entry) = entry else { return Ok(respond(Outcome::TooLate)) };
+        let Some((row, entry)) = self.look_up(id)? else { return answer(respond, Outcome::NotFound) };
+        let Some(entry) = entry else { return answer(respond, Outcome::TooLate) };
         let mut desk = entry.desk();
         if desk.is_active {
             desk.pause.get_or_insert_with(|| by.clone());
@@ -242,14 +228,15 @@ impl Runner {
         by: &Order,
         respond: Respond,
     ) -> Result<(), ProcedureError> {
-        let Some((row, entry)) = self.look_up(id)? else { return Ok(respond(Outcome::NotFound)) };
+        let Some((row, entry)) = self.look_up(id)? else { return answer(respond, Outcome::NotFound) };
         let Some(entry) = entry else {
-            return Ok(respond(match row.state {
+            let outcome = match row.state {
                 // Whoever has ended the process to kill it is answered by the next life.
                 ProcedureState::Killed if row.is_forced && level == KillLevel::Force => Outcome::Done,
                 ProcedureState::Killed => Outcome::Already,
                 _ => Outcome::TooLate,
-            }));
+            };
+            return answer(respond, outcome);
         };
         let mut desk = entry.desk();
         if !desk.is_active {
@@ -331,101 +318,6 @@ impl Runner {
         Ok(())
     }
 
-    // --- questions ---
-
-    fn look_up(&self, id: &str) -> Result<Option<(Row, Option<Arc<Entry>>)>, ProcedureError> {
-        match self.find(id) {
-            Ok(row) => {
-                let entry = self.entry(row.number);
-                Ok(Some((row, entry)))
-            }
-            Err(ProcedureError::UnknownId { .. }) => Ok(None),
-            Err(why) => Err(why),
-        }
-    }
-
-    fn state_of(&self, number: i64) -> Result<ProcedureState, ProcedureError> {
-        let row = self.store.find(number)?;
-        row.map(|row| row.state).ok_or_else(|| ProcedureError::UnknownId { id: number.to_string() })
-    }
-
-    pub(super) fn find(&self, id: &str) -> Result<Row, ProcedureError> {
-        let number = ProcedureId::from(id).number();
-        let row = number.map(|number| self.store.find(number)).transpose()?.flatten();
-        row.filter(|row| row.id().0 == id || id.parse() == Ok(row.number))
-            .ok_or_else(|| ProcedureError::UnknownId { id: id.to_owned() })
-    }
-
-    pub(super) fn record(&self, id: &str) -> Result<ProcedureRecord, ProcedureError> {
-        Ok(self.recorded(&self.find(id)?))
-    }
-
-    fn recorded(&self, row: &Row) -> ProcedureRecord {
-        let entry = self.entry(row.number);
-        record(row, entry.as_ref().map(|entry| entry.desk()).as_deref())
-    }
-
-    pub(super) fn list(&self, is_active: bool, parent: &str) -> Result<Vec<ProcedureRecord>, ProcedureError> {
-        let parent = if parent.is_empty() { None } else { Some(self.find(parent)?.number) };
-        Ok(self.store.list(is_active, parent)?.iter().map(|row| self.recorded(row)).collect())
-    }
-
-    pub(super) fn checkpoints(&self, id: &str) -> Result<Vec<CheckpointRecord>, ProcedureError> {
-        let row = self.find(id)?;
-        let fingerprint = ProcedureRegistration::find(&row.kind).map(|kind| (kind.state)().fingerprint());
-        Ok(self.store.checkpoints(row.number)?.iter().map(|it| it.record(fingerprint)).collect())
-    }
-
-    pub(super) fn delete_checkpoints(&self, id: &str, tag: &str) -> Result<bool, ProcedureError> {
-        Ok(self.store.delete_checkpoints(self.find(id)?.number, tag)?)
-    }
-
-    pub(super) fn await_end(&self, id: &str, who: Box<dyn Awaiting>) -> Result<(), ProcedureError> {
-        let row = self.find(id)?;
-        if let Some(entry) = self.entry(row.number) {
-            let mut desk = entry.desk();
-            // Who is entered is told of the end, unless that was told before.
-            if !self.state_of(row.number)?.is_final() || desk.is_active {
-                desk.awaiting.retain(|one| !one.is_over());
-                desk.awaiting.push(who);
-                return Ok(());
-            }
-        }
-        who.ended(&self.record(id)?);
-        Ok(())
-    }
-
-    pub(super) fn watch(
-        &self,
-        after: Option<u64>,
-        id: &str,
-        who: Box<dyn Watching>,
-    ) -> Result<(), ProcedureError> {
-        let of = if id.is_empty() { None } else { Some(self.find(id)?.number) };
-        let after = after.map_or_else(|| self.store.newest_change(), Ok)?;
-        let mut watchers = self.watchers.lock();
-        watchers.retain(|watcher| !watcher.who.is_over());
-        watchers.push(Watcher { after, of, who });
-        drop(watchers);
-        self.tell_watchers();
-        Ok(())
-    }
-
-    /// Something may have changed.
-    pub(super) fn tell_watchers(&self) {
-        let mut watchers = self.watchers.lock();
-        for watcher in std::mem::take(&mut *watchers) {
-            match self.store.changes_after(watcher.after, watcher.of) {
-                Ok(changes) if changes.is_empty() => watchers.push(watcher),
-                Ok(changes) => watcher.who.tell(changes),
-                Err(why) => {
-                    log::error!("changes of procedures cannot be told: {why}");
-                    watchers.push(watcher);
-                }
-            }
-        }
-    }
-
     // --- the end ---
 
     /// Everything is to its safe state: what runs is paused when its step has ended, which the stop has cancelled.
@@ -450,6 +342,11 @@ impl Runner {
     }
 }
 
+fn answer(respond: Respond, outcome: Outcome) -> Result<(), ProcedureError> {
+    respond(outcome);
+    Ok(())
+}
+
 /// The kind of that name.
 pub(super) fn kind(name: &str) -> Result<&'static ProcedureRegistration, ProcedureError> {
     ProcedureRegistration::find(name).ok_or_else(|| ProcedureError::UnknownKind {
@@ -468,35 +365,6 @@ pub(super) fn checked(
     registration
         .checked_inputs(inputs, Path::new(folder))
         .map_err(|faults| ProcedureError::BadInputs { kind: kind(), faults })
-}
-
-/// What people are told of a record, with what only its process knows.
-pub(super) fn record(row: &Row, desk: Option<&Desk>) -> ProcedureRecord {
-    let stalled = desk.and_then(|desk| desk.stalled.clone());
-    let waits_for = row.wait.as_ref().filter(|_| !row.state.is_final()).map(|wait| match wait {
-        Wait::Until(at_ms) => format!("until {at_ms} ms since 1970"),
-        Wait::Signal(condition, _) => condition.to_string(),
-        Wait::Child(number) => format!("its child, procedure {number}"),
-    });
-    ProcedureRecord {
-        id: row.id(),
-        kind: row.kind.clone(),
-        state: if stalled.is_some() { ProcedureState::Paused } else { row.state },
-        text: stalled.unwrap_or_else(|| row.text.clone()),
-        step: row.step,
-        waits_for,
-        is_queued: desk.is_some_and(|desk| desk.is_queued),
-        progress: desk.and_then(|desk| desk.progress.clone()),
-        inputs: row.inputs.clone(),
-        output: row.output.clone(),
-        launched_by: row.launched_by.clone(),
-        parent: row.parent_id.clone(),
-        origin: row.origin.clone(),
-        lives: row.lives,
-        is_forced: row.is_forced,
-        created_ms: row.created_ms,
-        changed_ms: row.changed_ms,
-    }
 }
 
 impl From<StoreError> for ProcedureError {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::asking::Watching;
 use super::commands::{
     Answered, AwaitProcedure, CheckpointRecord, ContinueProcedure, Deed, KillLevel, KillProcedure,
     LaunchProcedure, ListProcedures, Outcome, PauseProcedure, PlayProcedure, ProcedureChanges,
@@ -14,7 +15,7 @@ use super::commands::{
 };
 use super::entry::{Awaiting, Order, Respond};
 use super::registration::ProcedureRegistration;
-use super::runner::{Runner, Watching};
+use super::runner::Runner;
 use crate::macros::Schema;
 use crate::registry::{Context, LateAnswer, SetupError};
 use crate::wire::{Command, Progress};

@@ -218,8 +218,8 @@ fn write_with(scene: &Scene, injected: &str, number: u32) -> (Option<u64>, bool)
         .output()
         .expect("strace runs");
     let said = String::from_utf8_lossy(&output.stdout);
-    let steps = said.lines().filter_map(|line| line.split("acknowledged ").nth(1)?.parse().ok());
-    (steps.last(), output.status.success())
+    let mut steps = said.lines().filter_map(|line| line.split("acknowledged ").nth(1)?.parse().ok());
+    (steps.next_back(), output.status.success())
 }
 
 /// Whatever happened to the writer, the store holds what was acknowledged, or one step more, and is whole.

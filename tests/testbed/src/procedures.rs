@@ -56,6 +56,10 @@ pub enum Misdeed {
     Dawdle,
     /// It waits a minute, as a step of its own.
     Sleep,
+    /// It waits a minute at most for the level of `gauge` to rise to 5 mm, as a step of its own.
+    Level,
+    /// It waits in vain for that, for 50 ms.
+    LevelInVain,
     /// It launches a child that dawdles in its first step, and waits for it.
     Child,
     /// It launches a child of three steps, and waits for it.
@@ -71,12 +75,18 @@ impl Tally {
             Misdeed::Panic => panic!("it was told to panic"),
             Misdeed::Dawdle => context.sleep(Duration::from_secs(60))?,
             Misdeed::Sleep => return Ok(Some(Step::Sleep(Duration::from_secs(60)))),
+            Misdeed::Level => return Ok(Some(Step::WaitUntil(level(), Duration::from_secs(60)))),
+            Misdeed::LevelInVain => return Ok(Some(Step::WaitUntil(level(), Duration::from_millis(50)))),
             Misdeed::Child => return Ok(Some(Step::Child(child(1, Misdeed::Dawdle)?))),
             Misdeed::QuickChild => return Ok(Some(Step::Child(child(0, Misdeed::None)?))),
             Misdeed::None => {}
         }
         Ok(None)
     }
+}
+
+fn level() -> Condition {
+    Condition::new("gauge.level_mm", Comparison::AtLeast(5.0))
 }
 
 #[procedure(kind = "tally")]

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{PATIENCE, end_cleanly, eventually, launch, pid_of, topology};
+use crate::support::{PATIENCE, end_cleanly, eventually, fail_to_launch, launch, pid_of, topology};
 use labrig::procedure::*;
 use labrig::{CallError, PendingReply, Rig};
+use labrig_testbed::gauge::SetLevel;
 use labrig_testbed::procedures::{Misdeed, TallyInputs};
 use rustix::process::{Signal, kill_process};
 
@@ -331,4 +332,67 @@ fn every_change_of_state_is_told_with_its_sender_and_number_over_a_death_too() {
     done(procedures.kill(&id, "", KillLevel::NextStep));
     assert!(watch.last().is_some_and(|last| last.expect("told").to.is_final()));
     rig.shutdown();
+}
+
+#[test]
+fn a_procedure_waits_for_a_signal_and_is_not_done_when_it_does_not_come_in_time() {
+    let rig = launch(&format!("{RUNNER}[managers.gauge]\nkind = \"gauge\"\n"));
+    let set = |level_mm| done(rig.scope().request(SetLevel { level_mm }));
+    set(1.0);
+    let late = end_of(&rig, &start(&rig, &misbehaving(2, Misdeed::LevelInVain)));
+    assert_eq!(late.state, ProcedureState::Excepted);
+    assert_eq!(late.text, "gauge.level_mm ≥ 5 was not so in time: it was 1 last");
+    let waiting = start(&rig, &misbehaving(2, Misdeed::Level));
+    until(&rig, &waiting, ProcedureState::Waiting);
+    assert_eq!(status(&rig, &waiting).waits_for.as_deref(), Some("gauge.level_mm ≥ 5"));
+    check_answer(rig.scope().procedures().pause(&waiting, ""), Outcome::Done, Some(ProcedureState::Paused));
+    done(rig.scope().procedures().play(&waiting, ""));
+    until(&rig, &waiting, ProcedureState::Waiting);
+    set(5.0);
+    assert_eq!(end_of(&rig, &waiting).state, ProcedureState::Finished);
+    end_cleanly(rig);
+}
+
+#[test]
+fn a_listener_that_fails_or_goes_away_disturbs_no_procedure() {
+    let rig = launch(RUNNER);
+    let procedures = rig.scope().procedures();
+    let id = start(&rig, &TallyInputs { step_ms: 1, ..tally(50) });
+    let gone = procedures.end(&id).expect("accepted");
+    gone.cancel();
+    assert!(gone.wait(PATIENCE).is_err_and(|error| error.is_cancelled()));
+    drop(procedures.end(&id).expect("accepted"));
+    procedures.end(&id).expect("accepted").on_complete(|_| panic!("a listener that was told to panic"));
+    procedures.changes_after(Some(0), Some(&id)).expect("accepted").on_complete(|_| panic!("another one"));
+    let record = end_of(&rig, &id);
+    assert_eq!((record.state, record.step), (ProcedureState::Finished, Some(50)));
+    eventually("an empty table of calls", || rig.status().is_some_and(|status| status.in_flight == 0));
+    end_cleanly(rig);
+}
+
+#[test]
+fn a_stop_of_everything_pauses_procedures_where_they_can_go_on() {
+    let rig = launch(RUNNER);
+    let id = start(&rig, &misbehaving(2, Misdeed::Sleep));
+    until(&rig, &id, ProcedureState::Waiting);
+    done(rig.scope().stop_all());
+    until(&rig, &id, ProcedureState::Paused);
+    assert_eq!(status(&rig, &id).text, "everything was stopped");
+    done(rig.scope().procedures().play(&id, ""));
+    until(&rig, &id, ProcedureState::Waiting);
+    done(rig.scope().procedures().kill(&id, "", KillLevel::NextStep));
+    end_cleanly(rig);
+}
+
+#[test]
+fn two_rigs_on_one_store_are_told_who_has_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config =
+        format!("{RUNNER}[managers.runner.config]\nstore = {:?}\n", folder.path().join("shared.sqlite"));
+    let rig = launch(&config);
+    let refused = fail_to_launch(&config).to_string();
+    assert!(refused.contains("is in use by process"), "{refused}");
+    assert!(refused.contains("(manager `runner` of rig `test`)"), "{refused}");
+    end_cleanly(rig);
+    end_cleanly(launch(&config));
 }
