@@ -5,6 +5,7 @@
 //! Tests build registries by hand from [`KindDescription`]s.
 
 pub mod context;
+mod deeds;
 pub mod description;
 mod desk;
 pub mod detached;
@@ -26,6 +27,7 @@ mod view;
 mod vitals;
 
 pub use context::Context;
+pub use deeds::{DeedError, Seen};
 pub use description::{
     HandlerDescription, InputDescription, KindDescription, Manifest, ScopeDescription, SelfCheckDescription,
     SettingsDescription, SharedDescription, SignalSetDescription,

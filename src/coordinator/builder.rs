@@ -253,6 +253,7 @@ impl RigBuilder {
         let rig_name = blueprint.rig.clone();
         let core = Arc::new(Core::new(blueprint)?);
         core.settle_estate();
+        core.routes.get_or_init(|| routes);
         let mut log = RunLog::create(&run_dir)
             .map_err(|source| LaunchError::Folder { folder: run_dir.clone(), source })?;
         if let Some(before) = folders.state.left_by() {
@@ -279,8 +280,6 @@ impl RigBuilder {
             signals: self.signals,
             hooks: self.hooks,
             launched,
-            #[cfg(feature = "procedures")]
-            routes,
         };
         let mut main_loop = MainLoop::new(parts)?;
         main_loop.guarding = guarding.map(|it| it.finish(&core, folders.litter())).transpose()?;

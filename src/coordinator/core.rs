@@ -20,7 +20,7 @@ use super::router::{Caller, Effect, Moment, Router, Station, TracedEnding};
 use super::run_log::Notes;
 use super::signals::SignalTable;
 use super::status::RigStatus;
-use crate::registry::Desk;
+use crate::registry::{Desk, RouteTable};
 use crate::remote::orders::StopAll;
 use crate::remote::scope::Ping;
 use crate::remote::{Answer, Estate, OnUndelivered, Slot, StreamError, StreamNews, StreamParts};
@@ -42,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) poller: Poller,
     /// Wakes the main loop.
     pub(crate) wake: Doorbell,
+    /// What scripts are held against; there before the first of them can come.
+    pub(crate) routes: OnceLock<Arc<RouteTable>>,
     /// What those are told who watch the rig.
     pub(crate) events: Events,
     /// What managers publish.
@@ -159,6 +161,7 @@ impl Core {
             blueprint,
             poller,
             wake: Doorbell::create()?,
+            routes: OnceLock::new(),
             events: Events::default(),
             state: Mutex::new(state),
             scope_queued: Condvar::new(),

@@ -31,8 +31,6 @@ use super::summary::{Loss, RunSummary};
 use super::trace::Trace;
 use super::waking::wake_up;
 use super::watching::ChildSignals;
-#[cfg(feature = "procedures")]
-use crate::registry::RouteTable;
 use crate::supervisor::{Because, Rung};
 use crate::transport::{Interest, Ready, Token};
 use crate::wire::MAX_ENVELOPE_BYTES;
@@ -124,9 +122,6 @@ pub(super) struct MainLoop {
     pub(super) unheard: Vec<usize>,
     /// Those that are looked at for a moment.
     pub(super) lanes: Vec<Lane>,
-    /// What scripts are held against.
-    #[cfg(feature = "procedures")]
-    pub(super) routes: Arc<RouteTable>,
 }
 
 /// What a loop is made with.
@@ -138,13 +133,11 @@ pub(super) struct Parts {
     pub(super) signals: Option<UnixStream>,
     pub(super) hooks: Hooks,
     pub(super) launched: Sender<Result<(), LaunchError>>,
-    #[cfg(feature = "procedures")]
-    pub(super) routes: Arc<RouteTable>,
 }
 
 impl MainLoop {
     pub(super) fn new(parts: Parts) -> Result<Self, LaunchError> {
-        let Parts { core, log, trace, log_level, signals, hooks, launched, .. } = parts;
+        let Parts { core, log, trace, log_level, signals, hooks, launched } = parts;
         let poller = &core.poller;
         let system = |errno: rustix::io::Errno| LaunchError::System(errno.into());
         poller.add(core.wake.as_fd(), Source::Wake.token(), Interest::Read).map_err(system)?;
@@ -173,8 +166,6 @@ impl MainLoop {
             hooks,
             closing: None,
             owes_streams: false,
-            #[cfg(feature = "procedures")]
-            routes: parts.routes,
             launched: Some(launched),
             failure: None,
             guarding: None,

@@ -13,7 +13,10 @@ use crate::remote::{CheckScript, ScriptChecked};
 impl MainLoop {
     /// Checks a script and says what came of it.
     pub(super) fn check_script(&self, asker: Asker, asked: CheckScript) {
-        let (core, routes) = (Arc::clone(&self.core), Arc::clone(&self.routes));
+        let core = Arc::clone(&self.core);
+        let Some(routes) = core.routes.get().map(Arc::clone) else {
+            return self.fail_order(asker, "the rig is not drawn yet".to_owned());
+        };
         let checked = move || answer(&core, asker, &check(asked, &routes));
         if let Err(error) = thread::Builder::new().name("labrig-script".to_owned()).spawn(checked) {
             self.fail_order(asker, format!("the script cannot be checked: {error}"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::deeds::Deeds;
 use super::emergency::Emergency;
 use super::late::{Asked, LateAnswer, LateAnswers, asked_by};
 use super::producers::{FrameProducer, ProducerError, Producers};
@@ -34,6 +35,8 @@ pub struct Context {
     work: Arc<Cancellations>,
     vitals: Arc<Vitals>,
     emergency: Arc<Emergency>,
+    /// What was asked for by a key, once somebody has asked.
+    pub(super) deeds: Option<Deeds>,
     /// The command being handled, by the number of its call; 0 for one that has none.
     call: u64,
     told_progress_at: Cell<Option<Instant>>,
@@ -73,6 +76,7 @@ impl Context {
             work,
             vitals: Arc::default(),
             emergency: Arc::default(),
+            deeds: None,
             call: 0,
             told_progress_at: Cell::new(None),
             late: Arc::default(),

