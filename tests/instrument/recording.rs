@@ -94,7 +94,10 @@ fn every_row_that_the_tracker_shares_is_in_a_table_that_is_marked_as_complete() 
     let (images, work) = (folder_of(10), tempfile::tempdir().expect("a folder"));
     let text = replay_into_recorder(images.path(), "rows = [\"tracker.tracks\"]")
         .replace("readers = { ", "readers = { tracker = \"lossless\", ")
-        .replace("kind = \"labrig.recorder\"", "kind = \"labrig.recorder\"\noutlives = [\"tracker\"]");
+        .replace(
+            "kind = \"labrig.recorder\"",
+            "kind = \"labrig.recorder\"\nafter = [\"tracker\"]\noutlives = [\"tracker\"]",
+        );
     let tracker = "[managers.tracker]\nkind = \"tracker\"\ninputs = { video = \"video\" }\n";
     let config = write_config(work.path(), &format!("{text}{tracker}"));
     let output = labrig(work.path(), &["run", config.to_str().expect("a path"), "--run-dir", "run"]);

@@ -59,9 +59,7 @@ impl Follower {
     fn run(mut self) {
         loop {
             let next = match self.rows.wait(ENDLESS) {
-                Err(SharedError::Ended { .. } | SharedError::NotThere { .. }) => {
-                    self.rows.wait_for_next_life(ENDLESS).map(drop)
-                }
+                Err(SharedError::Ended { .. }) => self.rows.wait_for_next_life(ENDLESS).map(drop),
                 next => next,
             };
             self.write_down();

@@ -20,7 +20,8 @@ use crate::remote::AnySignal;
 const SIGN_OF_LIFE: Duration = Duration::from_millis(100);
 
 /// The table `[managers.<name>.config]` of a `labrig.recorder`. Names of files are below the run's folder, and get a number
-/// and an ending: `frames-0001.tif`. Where `outlives` names those whose rows are recorded, none is missing at the end.
+/// and an ending: `frames-0001.tif`. Name those whose rows are recorded in its `after`, for they must be there when it begins,
+/// and in its `outlives`, so that none of their last rows is missing.
 #[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
 #[serde(default)]
 pub struct RecorderConfig {
