@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::Sender;
 
 use labrig::prelude::*;
-use labrig::registry::context::FrameProducer;
+use labrig::registry::FrameProducer;
 use labrig::shm::{Capture, monotonic_ns};
 
 use crate::placement;

@@ -100,7 +100,7 @@ impl Line {
         sending.finish()
     }
 
-    /// Sends an envelope with the buffers that travel beside it; see [`Sending::send_beside`].
+    /// Sends an envelope with the buffers that travel beside it; see `Sending::send_beside`.
     ///
     /// # Errors
     /// As [`send`](Self::send).
