@@ -230,16 +230,15 @@ impl Runner {
     ) -> Result<(), ProcedureError> {
         let Some((row, entry)) = self.look_up(id)? else { return answer(respond, Outcome::NotFound) };
         let Some(entry) = entry else {
-            let outcome = match row.state {
-                // Whoever has ended the process to kill it is answered by the next life.
-                ProcedureState::Killed if row.is_forced && level == KillLevel::Force => Outcome::Done,
-                ProcedureState::Killed => Outcome::Already,
-                _ => Outcome::TooLate,
-            };
-            return answer(respond, outcome);
+            return answer(respond, killed_before(row.state, row.is_forced && level == KillLevel::Force));
         };
         let mut desk = entry.desk();
         if !desk.is_active {
+            // It may have ended since it was looked up: whoever was told of that may have asked this.
+            let state = self.state_of(row.number)?;
+            if state.is_final() {
+                return answer(respond, killed_before(state, false));
+            }
             self.store.change(row.number, Move::Kill, (&by.by, &by.text))?;
             desk.kills_asked.push(respond);
             self.ended(&entry, desk, Outcome::Done);
@@ -345,6 +344,16 @@ impl Runner {
 fn answer(respond: Respond, outcome: Outcome) -> Result<(), ProcedureError> {
     respond(outcome);
     Ok(())
+}
+
+/// What a kill comes to of a procedure in that final state. Whoever has ended the process to kill it is answered by the
+/// next life.
+fn killed_before(state: ProcedureState, is_by_force: bool) -> Outcome {
+    match state {
+        ProcedureState::Killed if is_by_force => Outcome::Done,
+        ProcedureState::Killed => Outcome::Already,
+        _ => Outcome::TooLate,
+    }
 }
 
 /// The kind of that name.

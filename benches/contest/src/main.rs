@@ -9,6 +9,7 @@ mod contestant;
 mod managers;
 mod rigs;
 mod routing;
+mod stages;
 mod table;
 
 use std::env;
@@ -48,6 +49,9 @@ enum What {
     /// Send commands to the last of many managers, for callgrind to count
     #[command(name = "route")]
     Route(Alone),
+    /// Print what the parts of a command and its answer cost by themselves
+    #[command(name = "stages")]
+    Stages,
     /// Print what the coordinator of many managers has in memory
     #[command(name = "memory")]
     Memory(Alone),
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         What::Contestant(verb) => return obey::<Labrig>(&verb, &ABOUT),
         What::Table(wishes) => return table::make(&wishes),
         What::Route(alone) => routing::run(&alone),
+        What::Stages => stages::run(),
         What::Memory(alone) => alone.memory(),
     }
     ExitCode::SUCCESS

@@ -28,27 +28,52 @@ impl Gauge for Done {
     }
 }
 
-/// Passes commands to the last manager and its answers back.
-pub(crate) fn run(alone: &Alone) {
-    let last = alone.children - 1;
-    let mut router = router(alone.children);
-    let mut done = Done(vec![0; alone.children]);
-    let asked = Header { command: COMMAND, target: Target::Named(name(last)), ..Header::new(Kind::Request) };
-    let now = Moment::at(Instant::now());
-    for id in 1..=alone.n {
-        router
-            .submit(Caller::Local(id), &asked, &[7; 32], &now, &done)
-            .expect("the router accepts a command");
-        let queued = router.next_for(last, &now).expect("it is queued for the last manager");
+/// A router with managers, the last of which is asked and answers.
+pub(crate) struct Circuit {
+    router: Router,
+    done: Done,
+    asked: Header,
+    now: Moment,
+    last: usize,
+    passed: u64,
+}
+
+impl Circuit {
+    pub(crate) fn new(managers: usize) -> Self {
+        let last = managers - 1;
+        let target = Target::Named(name(last));
+        Self {
+            router: router(managers),
+            done: Done(vec![0; managers]),
+            asked: Header { command: COMMAND, target, ..Header::new(Kind::Request) },
+            now: Moment::at(Instant::now()),
+            last,
+            passed: 0,
+        }
+    }
+
+    /// Passes a command to the last manager and its answer back.
+    pub(crate) fn pass(&mut self) {
+        let Self { router, done, asked, now, last, passed } = self;
+        *passed += 1;
+        let caller = Caller::Local(*passed);
+        router.submit(caller, asked, &[7; 32], now, done).expect("the router accepts a command");
+        let queued = router.next_for(*last, now).expect("it is queued for the last manager");
         let sent = Envelope::open(queued).expect("the router queues envelopes").header;
-        router.sent(last, &done);
-        done.0[last] += 1;
+        router.sent(*last, done);
+        done.0[*last] += 1;
         let Header { codec, generation, correlation, .. } = sent;
         let answer = Header { codec, generation, correlation, ..Header::new(Kind::Done) };
-        router.answered(last, &answer, &[7; 32]).expect("an answer can be read");
+        router.answered(*last, &answer, &[7; 32]).expect("an answer can be read");
         router.take_effects();
     }
-    assert_eq!(router.in_flight().0, 0, "every command is answered");
+}
+
+/// Passes so many commands.
+pub(crate) fn run(alone: &Alone) {
+    let mut circuit = Circuit::new(alone.children);
+    (0..alone.n).for_each(|_| circuit.pass());
+    assert_eq!(circuit.router.in_flight().0, 0, "every command is answered");
 }
 
 fn name(index: usize) -> String {
