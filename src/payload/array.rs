@@ -222,6 +222,7 @@ impl<'de, T: Element> Deserialize<'de> for Array<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element> Schema for Array<T> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         let path = format!("labrig::Array<{}>", T::NAME);

@@ -306,6 +306,7 @@ impl<'de, T: Element> Deserialize<'de> for Shared<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element> Schema for Shared<T> {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         let path = format!("labrig::Shared<{}>", T::NAME);

@@ -6,7 +6,10 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::clock::monotonic_ns;
 
 /// How long a wait looks for news before it sleeps, unless told otherwise.
 pub const SPIN_LIMIT: Duration = Duration::from_micros(20);
@@ -60,12 +63,45 @@ impl Patience {
     }
 }
 
+/// Whether others want the processors so much that offering one costs a time slice of theirs. Whoever waits sleeps at
+/// once then: a sleeper that is woken goes before those who never sleep, one that has offered its processor goes after.
+struct Crowd {
+    /// In ns of the machine's clock.
+    until_ns: AtomicU64,
+}
+
+/// Of this process.
+static CROWD: Crowd = Crowd { until_ns: AtomicU64::new(0) };
+
+impl Crowd {
+    /// An offer that takes so long was accepted by somebody who did not give the processor back. All managers of a large
+    /// rig that look for a moment take less.
+    const LONG_NS: u64 = 2_500_000;
+    /// How long it is believed. Trying again costs a time slice.
+    const BELIEVED_NS: u64 = 250_000_000;
+
+    fn is_there(&self, now_ns: u64) -> bool {
+        now_ns < self.until_ns.load(Ordering::Relaxed)
+    }
+
+    /// The processor was offered at that time, and came back at this.
+    fn note_offer(&self, offered_ns: u64, back_ns: u64) {
+        if back_ns.saturating_sub(offered_ns) >= Self::LONG_NS {
+            self.until_ns.store(back_ns + Self::BELIEVED_NS, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Looks for at most `limit`, without sleeping, until `look` finds something.
 pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     if limit.is_zero() {
         return None;
     }
-    let began = Instant::now();
+    let began_ns = monotonic_ns();
+    if CROWD.is_there(began_ns) {
+        return look();
+    }
+    let until_ns = began_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
     let mut looks = 1;
     loop {
         for _ in 0..looks {
@@ -75,10 +111,12 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
             }
             std::hint::spin_loop();
         }
-        if began.elapsed() >= limit {
+        let now_ns = monotonic_ns();
+        if now_ns >= until_ns {
             return None;
         }
         rustix::thread::sched_yield();
+        CROWD.note_offer(now_ns, monotonic_ns());
         looks = LOOKS_PER_YIELD.min(2 * looks);
     }
 }
@@ -107,5 +145,25 @@ fn to_timespec(left: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(left.subsec_nanos()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_crowded(offer_took_ns: u64, later_ns: u64, expected: bool) {
+        let crowd = Crowd { until_ns: AtomicU64::new(0) };
+        crowd.note_offer(1_000, 1_000 + offer_took_ns);
+        assert_eq!(crowd.is_there(1_000 + offer_took_ns + later_ns), expected, "{offer_took_ns} {later_ns}");
+    }
+
+    #[test]
+    fn an_offer_that_costs_a_time_slice_is_not_repeated_for_a_while() {
+        check_crowded(200, 0, false);
+        check_crowded(1_500_000, 0, false);
+        check_crowded(4_000_000, 0, true);
+        check_crowded(4_000_000, Crowd::BELIEVED_NS - 1, true);
+        check_crowded(4_000_000, Crowd::BELIEVED_NS, false);
     }
 }
