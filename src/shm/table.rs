@@ -134,8 +134,9 @@ impl<'a, W: Word> Slots<'a, W> {
     /// All rows at one time.
     pub(super) fn scan(&self) -> Result<Scan, TakeError> {
         for tries in 1..=W::TRIES {
-            let version = latest(self.words);
+            // In this order: unless another change has begun by the end, the version is that of this one or the one before.
             let begun = latest_begun(self.words);
+            let version = latest(self.words);
             let entries = (0..self.used()).rev().map(|slot| Ok((slot, self.entry(slot)?)));
             let entries = entries.collect::<Result<Vec<_>, TakeError>>();
             W::fence(Ordering::Acquire);

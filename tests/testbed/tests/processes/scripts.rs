@@ -189,7 +189,13 @@ fn a_script_goes_on_with_the_step_that_a_crash_has_interrupted() {
     done(procedures.play(&id, ""));
     at(30);
     kill(&rig, "runner");
-    let record = done(procedures.end(&id));
+    // Between two lives nobody takes the question.
+    let mut asked = None;
+    eventually("a next life", || {
+        asked = procedures.end(&id).ok();
+        asked.is_some()
+    });
+    let record = asked.expect("it was accepted").wait(PATIENCE).expect("done");
     assert_eq!(record.state, ProcedureState::Finished, "{record:?}");
     check_notes(&notes(&rig.scope(), "left"), 60);
     rig.shutdown();
