@@ -113,9 +113,14 @@ pub(super) fn fill<W: Word, V: SignalValue>(cells: &[W], value: &V) {
 /// As [`put`], of whatever is filled in.
 #[inline]
 pub(super) fn put_by<W: Word>(words: &[W], number: u64, at_ns: u64, fill: impl FnOnce(&[W])) {
-    let slot = slot_of(words, number);
+    put_into(slot_of(words, number), words, number, at_ns, fill);
+}
+
+/// As [`put_by`], into that slot of the words. Who copies it just then sees by `begun` that it has changed.
+#[inline]
+pub(super) fn put_into<W: Word>(slot: &[W], words: &[W], number: u64, at_ns: u64, fill: impl FnOnce(&[W])) {
     words[BEGUN].set(number);
-    // Who sees a word of the slot below sees `begun` too; and `head` as it was before, which is where readers are.
+    // Who sees a word of the slot below sees `begun` too; and `head` as it was before, which is where readers are sent.
     W::fence(Ordering::Release);
     slot[0].set(at_ns);
     fill(&slot[1..]);

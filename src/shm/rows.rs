@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
 use super::clock::monotonic_ns;
-use super::latch::{BEGUN, HEAD, Word, fill, latest};
+use super::latch::{BEGUN, Word, fill, latest, put_into};
 use super::shared::{SharedObject, SharedPlace, detached, is_of};
 use crate::wire::{SharedKind, SharedLayout, SharedSpec, Signals};
 
@@ -36,15 +36,7 @@ fn slot<W: Word>(words: &[W], width: usize, number: u64) -> &[W] {
 /// Appends row `number`, one more than the last. Its time and values are `width` words.
 #[inline]
 pub(super) fn append<W: Word>(words: &[W], width: usize, number: u64, at_ns: u64, fill: impl FnOnce(&[W])) {
-    let slot = slot(words, width, number);
-    words[BEGUN].set(number);
-    // Who sees a word of the slot below sees `begun` too.
-    W::fence(Ordering::Release);
-    slot[0].set(at_ns);
-    fill(&slot[1..]);
-    // Who sees `head` below sees the row.
-    W::fence(Ordering::Release);
-    words[HEAD].set(number);
+    put_into(slot(words, width, number), words, number, at_ns, fill);
 }
 
 /// Rows that were read: they follow each other.

@@ -2,6 +2,7 @@
 
 mod actor;
 mod damage;
+mod fatal;
 pub(super) mod heap;
 mod lifecycle;
 mod litmus;

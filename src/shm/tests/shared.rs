@@ -1,21 +1,19 @@
 //! Shared objects, in the memory of one process and in shared memory: what is written is read whole and in order, what
 //! sleeps is woken, and whoever dies at the other end harms nobody.
 
-use super::super::latch::Word;
 use super::super::{
     AppendDataset, Counters, DatasetFull, DatasetState, LatestValue, OutOfOrder, Roused, RowRing,
     SharedObject, SharedPlace, SignalMemory, SignalPage, SignalWriter, TableFull, TakeError, ValueError,
     VersionedTable, region_words,
 };
 use super::actor::{Actor, Link, Place};
+use super::fatal::Fatal;
 use super::roles::Role;
 use super::subjects::Subject;
 use super::{WATCHDOG, copy, hesitate, storm};
 use crate::macros::{Schema, Signals};
 use crate::wire::shared::{value_of_words, words_of};
 use crate::wire::{SharedSpec, TypeSchema};
-use rustix::process::{Signal, getpid, kill_process};
-use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -295,32 +293,6 @@ fn counters_are_added_to_from_many_threads_and_read_without_a_lock() {
 
 // --- a writer in a process of its own ---
 
-thread_local! {
-    static STEPS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// A word of shared memory; whoever writes it is killed when its time has come.
-struct Fatal<'a>(&'a AtomicU64);
-
-impl Word for Fatal<'_> {
-    fn get(&self) -> u64 {
-        Word::get(self.0)
-    }
-
-    fn set(&self, value: u64) {
-        let left = STEPS_LEFT.get();
-        if left == 0 {
-            kill_process(getpid(), Signal::KILL).expect("it is this very process");
-        }
-        STEPS_LEFT.set(left - 1);
-        Word::set(self.0, value);
-    }
-
-    fn fence(order: std::sync::atomic::Ordering) {
-        AtomicU64::fence(order);
-    }
-}
-
 /// The role of a writer: hears the page, says `mapped`, hears `go`, and writes on and on; or so many parts, and then up to
 /// a step.
 pub(super) fn write_shared(link: &Link, subject: Subject, before: u64, dies_at: Option<usize>) {
@@ -334,9 +306,9 @@ pub(super) fn write_shared(link: &Link, subject: Subject, before: u64, dies_at: 
     let Some(step) = dies_at else {
         return (before + 1..u64::MAX).for_each(|number| subject.write(&words, number));
     };
-    STEPS_LEFT.set(step);
+    Fatal::live_for(step);
     subject.write(&words, before + 1);
-    STEPS_LEFT.set(usize::MAX);
+    Fatal::live_for(usize::MAX);
     link.say("lives", &[]);
 }
 

@@ -1,15 +1,14 @@
 //! Pages of signals, in the memory of one process and in shared memory: what is put is taken whole, what sleeps is woken,
 //! and whoever dies or lies at the other end harms nobody.
 
-use super::super::latch::{self, TakeError, Word};
+use super::super::latch::{self, TakeError};
 use super::super::{
     Roused, SegmentOpenError, SignalMemory, SignalPage, SignalPageError, SignalWriter, Standing, set_words,
 };
 use super::actor::{Actor, Link, Place};
+use super::fatal::Fatal;
 use super::roles::Role;
 use super::{WATCHDOG, copy, hesitate, storm};
-use rustix::process::{Signal, getpid, kill_process};
-use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -193,32 +192,6 @@ fn a_page_that_is_not_what_was_promised_is_refused() {
 
 // --- a publisher in a process of its own ---
 
-thread_local! {
-    static STEPS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// A word of shared memory; whoever writes it is killed when its time has come.
-struct Fatal<'a>(&'a AtomicU64);
-
-impl Word for Fatal<'_> {
-    fn get(&self) -> u64 {
-        Word::get(self.0)
-    }
-
-    fn set(&self, value: u64) {
-        let left = STEPS_LEFT.get();
-        if left == 0 {
-            kill_process(getpid(), Signal::KILL).expect("it is this very process");
-        }
-        STEPS_LEFT.set(left.saturating_sub(1));
-        Word::set(self.0, value);
-    }
-
-    fn fence(order: Ordering) {
-        AtomicU64::fence(order);
-    }
-}
-
 /// How many stores a publication takes.
 const STEPS: usize = 7;
 
@@ -235,7 +208,7 @@ pub(super) fn publish_signals(link: &Link, dies_at: Option<usize>) {
         set.put(&related(number), number);
     }
     let words: Vec<_> = writer.page().region(RELATED).iter().map(Fatal).collect();
-    STEPS_LEFT.set(dies_at.unwrap_or_default());
+    Fatal::live_for(dies_at.unwrap_or_default());
     latch::put(&words, 4, 4, &related(4));
     link.say("lives", &[]);
 }
