@@ -1,8 +1,11 @@
-//! `labrig.recorder`: keeps a stream of frames, rows that managers share and the course of signals in files of the run's folder.
+//! `labrig.recorder`: keeps a stream of frames, rows that managers share and the course of signals in files of the run's
+//! folder.
 //!
-//! `keeping` is a bounded queue and the thread that empties it into a `series` of files, one after the other; `tiff_stack` and
+//! `keeping` is a bounded queue of frames, `following` goes after rows and `sampling` reads signals, each on a thread of its own
+//! that writes into a `book`: a `series` of files, one after the other, of which is known what they lack. `tiff_stack` and
 //! `csv_table` are what files there are, `ending` the mark that is put beside each of them once nothing more comes into it.
 
+mod book;
 mod commands;
 mod csv_table;
 mod ending;

@@ -30,6 +30,11 @@ impl Rows {
     }
 }
 
+/// How a column is headed.
+pub(super) fn heading(name: &str, unit: Option<&str>) -> String {
+    unit.map_or_else(|| name.to_owned(), |unit| format!("{name} [{unit}]"))
+}
+
 /// Text with a comma, a quote or the end of a line in it is quoted (RFC 4180).
 fn quoted(cell: String) -> String {
     match cell.contains([',', '"', '\n', '\r']) {

@@ -1,13 +1,10 @@
 //! Rows that another manager shares, one after the other into a table.
 
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use super::csv_table::{CsvTable, Rows};
-use super::series::{Series, Tally};
+use super::book::Book;
+use super::csv_table::{CsvTable, Rows, heading};
 use crate::prelude::*;
 use crate::remote::shared::{RowBatch, Stopper};
 
@@ -23,9 +20,7 @@ pub(super) struct Following {
 /// What the thread works with.
 pub(super) struct Follower {
     pub(super) rows: RowReader,
-    pub(super) series: Series<CsvTable>,
-    pub(super) tally: Arc<Mutex<Tally>>,
-    pub(super) scope: Scope,
+    pub(super) book: Book<CsvTable>,
 }
 
 impl Following {
@@ -48,10 +43,7 @@ impl Drop for Following {
 
 /// The columns of a table of such rows.
 pub(super) fn columns(rows: &RowReader) -> Vec<String> {
-    let named = rows.columns().iter().map(|column| match &column.unit {
-        Some(unit) => format!("{} [{unit}]", column.name),
-        None => column.name.clone(),
-    });
+    let named = rows.columns().iter().map(|column| heading(&column.name, column.unit.as_deref()));
     ["generation", "row", "host_time_ns"].map(str::to_owned).into_iter().chain(named).collect()
 }
 
@@ -67,41 +59,31 @@ impl Follower {
                 Ok(()) => {}
                 Err(SharedError::Cancelled { .. }) => break,
                 Err(error) => {
-                    self.scope.report_loss("rows", &error.to_string());
+                    self.book.scope.report_loss("rows", &error.to_string());
                     break;
                 }
             }
         }
-        let mut tally = self.tally.lock();
-        if let Err(error) = self.series.end(&mut tally) {
-            self.scope.report_loss("end mark", &error.to_string());
-        }
+        self.book.end();
     }
 
     /// Whatever is there.
     fn write_down(&mut self) {
         // Without a manager there is nothing.
         while let Ok(batch) = self.rows.read() {
-            let mut tally = self.tally.lock();
-            tally.missing.overtaken += batch.lost();
+            self.book.tally.lock().missing.overtaken += batch.lost();
             if batch.is_empty() {
                 return;
             }
-            let rows = lines(&batch);
-            if let Err(error) = self.series.append(&rows, &mut tally) {
-                tally.missing.not_written += batch.len() as u64;
-                tally.last_error = Some(error.to_string());
-                self.scope.report_loss("rows not written", &error.to_string());
-            }
+            self.book.append(&lines(&batch));
         }
     }
 }
 
 fn lines(batch: &RowBatch<'_>) -> Rows {
-    let generation = f64::from(batch.generation());
     let mut rows = Rows::default();
     for row in batch.iter() {
-        let place = [generation.to_string(), row.number().to_string(), row.at_ns().to_string()];
+        let place = [batch.generation().to_string(), row.number().to_string(), row.at_ns().to_string()];
         rows.add(place.into_iter().chain(row.values().map(|value| value.to_string())));
     }
     rows

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use super::book::Book;
 use super::ending::Missing;
-use super::series::{Records, Series, Tally};
-use crate::prelude::*;
+use super::series::{Records, Tally};
 
 /// See the module's words. Dropping it writes down what is in the queue, and puts the mark beside the last file.
 pub(super) struct Keeping<R> {
@@ -24,23 +24,20 @@ pub(super) struct Keeping<R> {
 }
 
 impl<R: Default + Send + 'static> Keeping<R> {
-    /// Starts a thread that writes into those files; `what` it is called when something is lost.
+    /// Starts a thread that writes into that book.
     pub(super) fn start<F: Records<Record = R, Heading: Send> + Send + 'static>(
-        series: Series<F>,
+        book: Book<F>,
         depth: u32,
-        tally: &Arc<Mutex<Tally>>,
-        scope: Scope,
-        what: &'static str,
     ) -> io::Result<Self> {
         let (queue, queued) = crossbeam_channel::unbounded();
         let (used, spare) = crossbeam_channel::unbounded();
         for _ in 0..depth {
             used.send(R::default()).expect("the other end is here");
         }
-        let (tally, own) = (Arc::clone(tally), Arc::clone(tally));
+        let tally = Arc::clone(&book.tally);
         let writer = thread::Builder::new()
-            .name(format!("recorder-{what}"))
-            .spawn(move || write_all(series, &queued, &used, &own, &scope, what))?;
+            .name(format!("recorder-{}", book.what))
+            .spawn(move || write_all(book, &queued, &used))?;
         Ok(Self { queue: Some(queue), spare, tally, writer: Some(writer) })
     }
 
@@ -77,35 +74,11 @@ impl<R> Drop for Keeping<R> {
 }
 
 /// Writes down what is queued, until nobody can queue anything any more.
-fn write_all<F: Records>(
-    mut series: Series<F>,
-    queued: &Receiver<F::Record>,
-    used: &Sender<F::Record>,
-    tally: &Mutex<Tally>,
-    scope: &Scope,
-    what: &str,
-) {
+fn write_all<F: Records>(mut book: Book<F>, queued: &Receiver<F::Record>, used: &Sender<F::Record>) {
     for record in queued {
-        if let Err(error) = append(&mut series, &record, tally) {
-            scope.report_loss(&format!("{what} not written"), &error.to_string());
-        }
+        book.append(&record);
         // With nobody left who wants it, it is dropped.
         drop(used.send(record));
     }
-    let mut counted = tally.lock().clone();
-    if let Err(error) = series.end(&mut counted) {
-        scope.report_loss("end mark", &error.to_string());
-    }
-}
-
-fn append<F: Records>(series: &mut Series<F>, record: &F::Record, tally: &Mutex<Tally>) -> io::Result<()> {
-    let mut counted = tally.lock().clone();
-    let appended = series.append(record, &mut counted);
-    let mut tally = tally.lock();
-    (tally.files, tally.records) = (counted.files, counted.records);
-    if let Err(error) = &appended {
-        tally.missing.not_written += 1;
-        tally.last_error = Some(error.to_string());
-    }
-    appended
+    book.end();
 }

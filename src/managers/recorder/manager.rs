@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::book::Book;
 use super::commands::{Recorded, SetRecording, WhatIsRecorded};
 use super::following::{self, Follower, Following};
 use super::keeping::Keeping;
 use super::sampling::{Sampler, Sampling, columns};
-use super::series::{Limits, Series, Tally};
+use super::series::{Limits, Records, Series, Tally};
 use super::signals::RecorderSignals;
 use super::tiff_stack::{MOST_BYTES, Page, TiffStack};
 use crate::prelude::*;
@@ -193,28 +194,29 @@ impl Recorder {
         if self.frames.is_none() {
             self.expected = None;
             let series = Series::<TiffStack>::new(self.folder.join(&self.config.frames), (), limits);
-            let (depth, scope) = (self.config.queue_frames, self.scope.clone());
-            self.frames = Some(Keeping::start(series, depth, &self.frame_tally, scope, "frames")?);
+            let book = self.book(series, &self.frame_tally, "frames");
+            self.frames = Some(Keeping::start(book, self.config.queue_frames)?);
         }
         if self.sampling.is_none() && !self.signals.is_empty() {
             let prefix = self.folder.join(&self.config.signal_table);
-            self.sampling = Some(Sampling::start(Sampler {
-                series: Series::new(prefix, columns(&self.signals), limits),
-                signals: self.signals.clone(),
-                period: Duration::from_secs_f64(self.config.signal_period_ms / 1e3),
-                tally: Arc::clone(&self.sample_tally),
-                scope: self.scope.clone(),
-            })?);
+            let series = Series::new(prefix, columns(&self.signals), limits);
+            let book = self.book(series, &self.sample_tally, "signals");
+            let period = Duration::from_secs_f64(self.config.signal_period_ms / 1e3);
+            self.sampling = Some(Sampling::start(Sampler { signals: self.signals.clone(), period, book })?);
         }
         if self.following.is_empty() {
             for (name, tally) in self.config.rows.iter().zip(&self.row_tallies) {
                 let rows = from(self.scope.rows(name)?);
                 let series = Series::new(self.folder.join(name), following::columns(&rows), limits);
-                let (tally, scope) = (Arc::clone(tally), self.scope.clone());
-                self.following.push(Following::start(Follower { rows, series, tally, scope })?);
+                let book = self.book(series, tally, "rows");
+                self.following.push(Following::start(Follower { rows, book })?);
             }
         }
         Ok(())
+    }
+
+    fn book<F: Records>(&self, series: Series<F>, tally: &Arc<Mutex<Tally>>, what: &'static str) -> Book<F> {
+        Book { series, tally: Arc::clone(tally), scope: self.scope.clone(), what }
     }
 
     fn recorded(&self) -> Recorded {

@@ -1,15 +1,13 @@
 //! The course of signals: all of them at the same moments, a row each time.
 
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::csv_table::{CsvTable, Rows};
-use super::series::{Series, Tally};
+use super::book::Book;
+use super::csv_table::{CsvTable, Rows, heading};
 use crate::prelude::*;
 use crate::remote::AnySignal;
 use crate::shm::monotonic_ns;
@@ -25,9 +23,7 @@ pub(super) struct Sampling {
 pub(super) struct Sampler {
     pub(super) signals: Vec<AnySignal>,
     pub(super) period: Duration,
-    pub(super) series: Series<CsvTable>,
-    pub(super) tally: Arc<Mutex<Tally>>,
-    pub(super) scope: Scope,
+    pub(super) book: Book<CsvTable>,
 }
 
 impl Sampling {
@@ -51,10 +47,7 @@ impl Drop for Sampling {
 
 /// The columns of a table of such signals.
 pub(super) fn columns(signals: &[AnySignal]) -> Vec<String> {
-    let named = |signal: &AnySignal| match &signal.field().unit {
-        Some(unit) => format!("{} [{unit}]", signal.name()),
-        None => signal.name().to_owned(),
-    };
+    let named = |signal: &AnySignal| heading(signal.name(), signal.field().unit.as_deref());
     let times = ["unix_time_s".to_owned(), "host_time_ns".to_owned()];
     times.into_iter().chain(signals.iter().map(named)).collect()
 }
@@ -69,22 +62,13 @@ impl Sampler {
             // What a slow disk made it miss is not made up for.
             next = (next + self.period).max(Instant::now());
         }
-        let mut tally = self.tally.lock();
-        if let Err(error) = self.series.end(&mut tally) {
-            self.scope.report_loss("end mark", &error.to_string());
-        }
+        self.book.end();
     }
 
     fn sample(&mut self) {
         let unix_time_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let times = [format!("{unix_time_s:.6}"), monotonic_ns().to_string()];
-        let row = Rows::of(times.into_iter().chain(self.signals.iter_mut().map(cell)));
-        let mut tally = self.tally.lock();
-        if let Err(error) = self.series.append(&row, &mut tally) {
-            tally.missing.not_written += 1;
-            tally.last_error = Some(error.to_string());
-            self.scope.report_loss("signals not written", &error.to_string());
-        }
+        self.book.append(&Rows::of(times.into_iter().chain(self.signals.iter_mut().map(cell))));
     }
 }
 
