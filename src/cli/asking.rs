@@ -9,6 +9,7 @@ use super::client::connect;
 use super::rig_args::{PingArgs, RigArgs, RowsArgs};
 use super::saying::{has_colours, say};
 use super::{exit, rows, saying, signals, table};
+use crate::registry::routes::in_columns;
 use crate::wire::Request;
 
 /// `status`: the table that `run` shows, once.
@@ -82,12 +83,7 @@ fn listed(told: &Value) -> String {
     let headings = ["COMMAND", "DELIVERY", "MANAGERS", "FIELDS"].map(str::to_owned);
     let rows: Vec<_> =
         std::iter::once(headings).chain(told["commands"].as_array().into_iter().flatten().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let [a, b, c] = [width(0), width(1), width(2)];
-    let line = |[name, delivery, managers, fields]: &[String; 4]| {
-        format!("{name:a$}  {delivery:b$}  {managers:c$}  {fields}").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    in_columns(&rows, |_| false)
 }
 
 fn field(field: &Value) -> String {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::rig_args::RigArgs;
 use crate::coordinator::place;
-use crate::wire::{Inbox, MESSAGE_PROTOCOL, MessageError, Problem, Request, message, write_request};
+use crate::wire::{Inbox, MESSAGE_PROTOCOL, MessageError, Ordered, Problem, Request, message, write_request};
 
 /// How long a rig may take to say anything at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -195,6 +195,18 @@ impl Connection {
     /// [`Trouble`], when it is not done.
     pub(super) fn ask_plainly(&mut self, request: &Request) -> Result<Value, Trouble> {
         self.ask(request, &mut |_| {})
+    }
+
+    /// Has a command done, and gives its reply; what is told on the way is handed to `on_event`.
+    ///
+    /// # Errors
+    /// [`Trouble`], when it is not done.
+    pub(super) fn call(
+        &mut self,
+        ordered: Ordered,
+        on_event: &mut dyn FnMut(&Value),
+    ) -> Result<Value, Trouble> {
+        Ok(self.ask(&Request::Call(ordered), on_event)?["reply"].take())
     }
 
     /// The next event of what is watched; waits for ever. Nothing when the rig has ended.

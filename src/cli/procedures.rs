@@ -14,7 +14,8 @@ use super::exit;
 use super::procedure_args::{Level, OneArgs, ProcedureDeed, RunnerArgs, SteerArgs};
 use super::saying::{event, give_up, print, say};
 use crate::config::arguments;
-use crate::wire::{Ordered, Request};
+use crate::registry::routes::in_columns;
+use crate::wire::Ordered;
 
 /// Does what is asked for.
 pub(super) fn procedure(deed: ProcedureDeed) -> ExitCode {
@@ -68,13 +69,9 @@ pub(super) fn procedure(deed: ProcedureDeed) -> ExitCode {
 
 // --- asking ---
 
-fn request(runner: &RunnerArgs, command: &str, fields: Value, deadline_ms: Option<u64>) -> Request {
+fn ordered(runner: &RunnerArgs, command: &str, fields: Value, deadline_ms: Option<u64>) -> Ordered {
     let (command, to) = (command.to_owned(), runner.to.clone());
-    Request::Call(Ordered { command, args: Some(fields), to, deadline_ms, ..Ordered::default() })
-}
-
-fn reply_to(rig: &mut Connection, request: &Request, tell: &mut dyn FnMut(&Value)) -> Result<Value, Trouble> {
-    Ok(rig.ask(request, &mut |told| tell(told))?["reply"].take())
+    Ordered { command, args: Some(fields), to, deadline_ms, ..Ordered::default() }
 }
 
 fn ask(
@@ -83,15 +80,15 @@ fn ask(
     fields: Value,
     in_words: impl FnOnce(&Value) -> (String, u8),
 ) -> ExitCode {
-    let request = request(runner, command, fields, None);
-    let asked = connect(&runner.rig).and_then(|mut rig| reply_to(&mut rig, &request, &mut |_| ()));
+    let ordered = ordered(runner, command, fields, None);
+    let asked = connect(&runner.rig).and_then(|mut rig| rig.call(ordered, &mut |_| ()));
     say(asked.map(|reply| json!({ "reply": reply })), runner.rig.json, |told| in_words(&told["reply"]))
 }
 
 /// Launches or continues a procedure, and waits for its end if that is wanted.
 fn launch(runner: &RunnerArgs, command: &str, fields: Value, waits: bool) -> ExitCode {
     let launched = connect(&runner.rig).and_then(|mut rig| {
-        let id = reply_to(&mut rig, &request(runner, command, fields, None), &mut |_| ())?;
+        let id = rig.call(ordered(runner, command, fields, None), &mut |_| ())?;
         if !waits {
             return Ok(json!({ "id": id }));
         }
@@ -110,8 +107,8 @@ fn launch(runner: &RunnerArgs, command: &str, fields: Value, waits: bool) -> Exi
 /// Waits with a bar.
 fn until_ended(rig: &mut Connection, runner: &RunnerArgs, id: &str) -> Result<Value, Trouble> {
     let mut way = Way::new(runner.rig.json);
-    let request = request(runner, "AwaitProcedure", json!({ "id": id }), Some(0));
-    let ended = reply_to(rig, &request, &mut |told| way.show(told));
+    let ordered = ordered(runner, "AwaitProcedure", json!({ "id": id }), Some(0));
+    let ended = rig.call(ordered, &mut |told| way.show(told));
     way.end();
     Ok(json!({ "reply": ended? }))
 }
@@ -147,8 +144,8 @@ fn steer(command: &str, deed: &str, whom: SteerArgs, level: Option<Level>) -> Ex
         }
         .into();
     }
-    let request = request(&runner, command, fields, Some(in_ms(deadline)));
-    let asked = connect(&runner.rig).and_then(|mut rig| reply_to(&mut rig, &request, &mut |_| ()));
+    let ordered = ordered(&runner, command, fields, Some(in_ms(deadline)));
+    let asked = connect(&runner.rig).and_then(|mut rig| rig.call(ordered, &mut |_| ()));
     say(asked.map(|reply| json!({ "reply": reply })), runner.rig.json, |told| {
         let answers = match &told["reply"] {
             Value::Array(answers) => answers.iter().collect(),
@@ -175,7 +172,7 @@ fn watch(runner: &RunnerArgs, id: Option<String>) -> Result<(), Trouble> {
     let mut after = id.as_ref().map_or(Value::Null, |_| json!(0));
     loop {
         let fields = json!({ "after": after, "id": id.clone().unwrap_or_default() });
-        let changes = reply_to(&mut rig, &request(runner, "ProcedureChanges", fields, Some(0)), &mut |_| ())?;
+        let changes = rig.call(ordered(runner, "ProcedureChanges", fields, Some(0)), &mut |_| ())?;
         for change in changes.as_array().into_iter().flatten() {
             let is_end = matches!(change["to"].as_str(), Some("finished" | "excepted" | "killed"));
             let line =
@@ -218,7 +215,7 @@ fn listed(records: &Value) -> String {
     if rows.len() == 1 {
         return "there are no procedures".to_owned();
     }
-    in_columns(&rows)
+    in_columns(&rows, |_| false)
 }
 
 fn part_done(record: &Value) -> String {
@@ -235,17 +232,7 @@ fn checkpoints(records: &Value) -> String {
         let text = |key: &str| record[key].as_str().unwrap_or("-").to_owned();
         [record["step"].to_string(), text("tag"), record["bytes"].to_string(), one_line(&text("fault"))]
     });
-    in_columns(&std::iter::once(headings).chain(rows).collect::<Vec<_>>())
-}
-
-fn in_columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    in_columns(&std::iter::once(headings).chain(rows).collect::<Vec<_>>(), |_| false)
 }
 
 /// All that is known of one, a line for each fact.
@@ -257,7 +244,7 @@ fn shown(record: &Value) -> String {
             other => [key.clone(), other.to_string()],
         })
         .collect();
-    in_columns(&rows)
+    in_columns(&rows, |_| false)
 }
 
 // --- fields ---

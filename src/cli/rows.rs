@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::registry::routes::in_columns;
+
 /// The rows of a rig's answer.
 pub(super) fn listed(told: &Value) -> String {
     let columns = told["columns"].as_array().into_iter().flatten();
@@ -12,14 +14,7 @@ pub(super) fn listed(told: &Value) -> String {
     let heading: Vec<_> = ["ROW".to_owned(), "TIME [s]".to_owned()].into_iter().chain(heading).collect();
     let rows = told["rows"].as_array().into_iter().flatten().map(row);
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|it| it.chars().count()).max();
-    let line = |row: &Vec<String>| {
-        let cells =
-            row.iter().enumerate().map(|(column, it)| format!("{it:>0$}", width(column).unwrap_or(0)));
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    in_columns(&rows, |_| true)
 }
 
 fn row(row: &Value) -> Vec<String> {

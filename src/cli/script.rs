@@ -13,7 +13,7 @@ use super::rig_args::RigArgs;
 use super::saying::{give_up, say};
 use super::{Program, check, exit};
 use crate::procedure::{ScriptSource, check_script};
-use crate::wire::{Ordered, Problem, Request};
+use crate::wire::{Ordered, Problem};
 
 #[derive(Args, Debug)]
 pub(super) struct ScriptArgs {
@@ -133,5 +133,5 @@ fn call(
 ) -> Result<Value, Trouble> {
     let ordered =
         Ordered { command: command.to_owned(), args: Some(args), deadline_ms, ..Ordered::default() };
-    Ok(rig.ask_plainly(&Request::Call(ordered))?["reply"].take())
+    rig.call(ordered, &mut |_| {})
 }

@@ -16,7 +16,7 @@ use super::rig_args::RigArgs;
 use super::saying::say;
 use super::{exit, signals};
 use crate::config::{arguments, suggestion};
-use crate::registry::routes::type_name;
+use crate::registry::routes::{in_columns, type_name};
 use crate::wire::{Field, Ordered, Problem, Request, TypeSchema};
 
 #[derive(Args, Debug)]
@@ -63,15 +63,15 @@ enum SettingsDeed {
 
 /// Does what is asked for.
 pub(super) fn settings(arguments: &SettingsArgs) -> ExitCode {
-    let done = connect(&arguments.rig).and_then(|mut rig| match &arguments.deed {
-        SettingsDeed::Show { manager } => read_all(&mut rig, manager.as_deref()),
+    let done = connect(&arguments.rig).and_then(Owners::of).and_then(|mut owners| match &arguments.deed {
+        SettingsDeed::Show { manager } => owners.read(manager.as_deref()),
         SettingsDeed::Set { manager, settings, if_version } => {
             let values = from_words(settings)?;
             let wanted = json!({ "values": values.to_string(), "if_version": if_version });
-            Ok(json!({ "managers": [ask(&mut rig, manager, "ChangeSettings", wanted)?] }))
+            Ok(json!({ "managers": [owners.ask(manager, "ChangeSettings", wanted)?] }))
         }
-        SettingsDeed::Export { to } => export(&mut rig, to.as_deref()),
-        SettingsDeed::Import { file, dry_run } => import(&mut rig, file, *dry_run),
+        SettingsDeed::Export { to } => export(&mut owners, to.as_deref()),
+        SettingsDeed::Import { file, dry_run } => import(&mut owners, file, *dry_run),
     });
     say(done, arguments.rig.json, |told| match told["toml"].as_str() {
         Some(text) => (text.trim_end().to_owned(), exit::CLEAN),
@@ -79,40 +79,44 @@ pub(super) fn settings(arguments: &SettingsArgs) -> ExitCode {
     })
 }
 
-fn owners(rig: &mut Connection) -> Result<Vec<String>, Trouble> {
-    let told = rig.ask_plainly(&Request::Settings {})?;
-    let names = told["managers"].as_array().into_iter().flatten();
-    Ok(names.filter_map(|name| name.as_str().map(str::to_owned)).collect())
+/// A rig, and the managers of it that have settings.
+struct Owners {
+    rig: Connection,
+    names: Vec<String>,
 }
 
-/// The settings of a manager, or of all.
-fn read_all(rig: &mut Connection, manager: Option<&str>) -> Result<Value, Trouble> {
-    let managers = match manager {
-        Some(manager) => vec![manager.to_owned()],
-        None => owners(rig)?,
-    };
-    let told = managers.iter().map(|manager| ask(rig, manager, "ReadSettings", json!({})));
-    Ok(json!({ "managers": told.collect::<Result<Vec<_>, _>>()? }))
-}
-
-/// Asks the owner of settings; what it answers, with the values as JSON and a description of each.
-fn ask(rig: &mut Connection, manager: &str, command: &str, args: Value) -> Result<Value, Trouble> {
-    let owners = owners(rig)?;
-    if !owners.iter().any(|owner| owner == manager) {
-        return Err(no_settings(manager, &owners));
+impl Owners {
+    fn of(mut rig: Connection) -> Result<Self, Trouble> {
+        let told = rig.ask_plainly(&Request::Settings {})?;
+        let names = told["managers"].as_array().into_iter().flatten();
+        let names = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        Ok(Self { rig, names })
     }
-    let (command, to) = (command.to_owned(), Some(manager.to_owned()));
-    let ordered = Ordered { command, args: Some(args), to, ..Ordered::default() };
-    let told = rig.ask_plainly(&Request::Call(ordered))?;
-    let unreadable = |text: String| Trouble::Problem(Problem::new("unreadable", text));
-    let reply = &told["reply"];
-    let schema: TypeSchema =
-        serde_json::from_value(reply["schema"].clone()).map_err(|error| unreadable(error.to_string()))?;
-    let values = reply["values"].as_str().unwrap_or_default();
-    let values: Map<String, Value> =
-        serde_json::from_str(values).map_err(|error| unreadable(error.to_string()))?;
-    let settings = schema.fields().iter().map(|field| described(field, &values)).collect::<Vec<_>>();
-    Ok(json!({ "manager": manager, "version": reply["version"], "settings": settings }))
+
+    /// The settings of a manager, or of all.
+    fn read(&mut self, manager: Option<&str>) -> Result<Value, Trouble> {
+        let managers = manager.map_or_else(|| self.names.clone(), |manager| vec![manager.to_owned()]);
+        let told = managers.iter().map(|manager| self.ask(manager, "ReadSettings", json!({})));
+        Ok(json!({ "managers": told.collect::<Result<Vec<_>, _>>()? }))
+    }
+
+    /// Asks the owner of settings; what it answers, with the values as JSON and a description of each.
+    fn ask(&mut self, manager: &str, command: &str, args: Value) -> Result<Value, Trouble> {
+        if !self.names.iter().any(|owner| owner == manager) {
+            return Err(no_settings(manager, &self.names));
+        }
+        let (command, to) = (command.to_owned(), Some(manager.to_owned()));
+        let ordered = Ordered { command, args: Some(args), to, ..Ordered::default() };
+        let reply = self.rig.call(ordered, &mut |_| {})?;
+        let unreadable = |text: String| Trouble::Problem(Problem::new("unreadable", text));
+        let schema: TypeSchema =
+            serde_json::from_value(reply["schema"].clone()).map_err(|error| unreadable(error.to_string()))?;
+        let values = reply["values"].as_str().unwrap_or_default();
+        let values: Map<String, Value> =
+            serde_json::from_str(values).map_err(|error| unreadable(error.to_string()))?;
+        let settings = schema.fields().iter().map(|field| described(field, &values)).collect::<Vec<_>>();
+        Ok(json!({ "manager": manager, "version": reply["version"], "settings": settings }))
+    }
 }
 
 fn described(field: &Field, values: &Map<String, Value>) -> Value {
@@ -148,8 +152,8 @@ fn from_words(words: &[String]) -> Result<Value, Trouble> {
 }
 
 /// A setting without a value is left out: TOML has no word for it.
-fn export(rig: &mut Connection, to: Option<&Path>) -> Result<Value, Trouble> {
-    let told = read_all(rig, None)?;
+fn export(owners: &mut Owners, to: Option<&Path>) -> Result<Value, Trouble> {
+    let told = owners.read(None)?;
     let mut text = String::new();
     for manager in told["managers"].as_array().into_iter().flatten() {
         let settings = manager["settings"].as_array().into_iter().flatten();
@@ -174,17 +178,18 @@ fn unfit(text: &str) -> Trouble {
 }
 
 /// Nothing is changed before all managers have said that what is for them fits.
-fn import(rig: &mut Connection, file: &Path, is_trial: bool) -> Result<Value, Trouble> {
+fn import(owners: &mut Owners, file: &Path, is_trial: bool) -> Result<Value, Trouble> {
     let text = fs::read_to_string(file)?;
     let wanted: BTreeMap<String, Map<String, Value>> =
         toml::from_str(&text).map_err(|error| unfit(&format!("{}: {error}", file.display())))?;
     let mut problems = Vec::new();
     let mut told = Vec::new();
-    for is_trial in [true, is_trial] {
+    let rounds: &[bool] = if is_trial { &[true] } else { &[true, false] };
+    for is_trial in rounds {
         told.clear();
         for (manager, values) in &wanted {
             let args = json!({ "values": Value::Object(values.clone()).to_string(), "is_trial": is_trial });
-            match ask(rig, manager, "ChangeSettings", args) {
+            match owners.ask(manager, "ChangeSettings", args) {
                 Ok(answer) => told.push(answer),
                 Err(Trouble::Problem(problem)) => problems.push(problem),
                 Err(trouble) => return Err(trouble),
@@ -222,12 +227,7 @@ fn listed(told: &Value) -> String {
     if rows.len() == 1 {
         return "no manager of this rig has settings".to_owned();
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let [a, b, c, d]: [usize; 4] = std::array::from_fn(width);
-    let line = |[name, value, unit, bounds, about]: &[String; 5]| {
-        format!("{name:a$}  {value:>b$}  {unit:c$}  {bounds:d$}  {about}").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    in_columns(&rows, |column| column == 1)
 }
 
 fn row(manager: &str, setting: &Value) -> [String; 5] {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::registry::routes::in_columns;
+
 /// All signals of a rig's answer.
 pub(super) fn listed(told: &Value) -> String {
     let headings = ["SIGNAL", "VALUE", "UNIT", "AGE", ""].map(str::to_owned);
@@ -10,12 +12,8 @@ pub(super) fn listed(told: &Value) -> String {
     if rows.len() == 1 {
         return "no manager of this rig publishes signals".to_owned();
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let [a, b, c, d]: [usize; 4] = std::array::from_fn(width);
-    let line = |[name, value, unit, age, note]: &[String; 5]| {
-        format!("{name:a$}  {value:>b$}  {unit:c$}  {age:>d$}  {note}").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    let is_number = |column| column == 1 || column == 3;
+    in_columns(&rows, is_number)
 }
 
 fn row(signal: &Value) -> [String; 5] {

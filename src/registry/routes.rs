@@ -3,10 +3,12 @@
 //! Everything that is needed to start a rig is worked out here once, by index into the plan, so that nobody
 //! looks anything up by name later. Nothing here decides what is allowed: that is the proof's.
 
+mod columns;
 mod print;
 mod shares;
 mod signals;
 
+pub(crate) use columns::in_columns;
 pub use signals::{SignalEntry, UnknownSignal, type_name};
 
 use std::collections::{BTreeMap, HashMap};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::columns::in_columns;
 use super::{CommandRoute, RouteHandler, RouteTable};
 use crate::wire::schema::short_path;
 use crate::wire::{Audience, CommandSpec, Field, TypeSchema};
@@ -18,14 +19,7 @@ impl fmt::Display for RouteTable {
         for route in &self.routes {
             rows.extend(route.handlers.iter().map(|handler| self.row(route, handler)));
         }
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 4] = std::array::from_fn(width);
-        for (index, [command, delivery, managers, handler, site]) in rows.iter().enumerate() {
-            let [a, b, c, d] = widths;
-            let line_break = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_break}{command:a$}  {delivery:b$}  {managers:c$}  {handler:d$}  {site}")?;
-        }
-        Ok(())
+        f.write_str(&in_columns(&rows, |_| false))
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::RouteTable;
+use super::columns::in_columns;
 use crate::config::{nearest, quoted_list};
 use crate::wire::{Field, Node, TypeSchema};
 
@@ -66,12 +67,7 @@ impl RouteTable {
         let headings = ["SIGNAL", "TYPE", "UNIT", "BOUNDS", "ABOUT"].map(str::to_owned);
         let entries = self.signals();
         let rows: Vec<_> = std::iter::once(headings).chain(entries.iter().map(row)).collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let [a, b, c, d]: [usize; 4] = std::array::from_fn(width);
-        let line = |[name, kind, unit, bounds, about]: &[String; 5]| {
-            format!("{name:a$}  {kind:b$}  {unit:c$}  {bounds:d$}  {about}").trim_end().to_owned()
-        };
-        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+        in_columns(&rows, |_| false)
     }
 
     /// The signals for machines: an object for each.
