@@ -83,6 +83,15 @@ impl AnySignal {
         }
     }
 
+    /// Sleeps until there is a newer publication, as [`SignalReader::wait_for_next`] does.
+    ///
+    /// # Errors
+    /// Those of [`SignalReader::wait_until`].
+    pub fn wait_for_next(&mut self, patience: Duration) -> Result<Reading<Value>, SignalError> {
+        let seen = self.reader.wait_for_next(patience)?;
+        self.value_of(&seen)
+    }
+
     fn value_of(&self, seen: &Reading<[u64; 0]>) -> Result<Reading<Value>, SignalError> {
         let Snapshot { value: words, at_ns, number } = self.reader.take_words(self.first, self.words)?;
         let value = self.schema.signal_json(&self.field, &words);

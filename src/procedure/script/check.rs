@@ -9,10 +9,11 @@ use super::raw::{RawRange, RawScript, RawStep};
 use super::score::{Act, Score, ScoreStep, Values, filled_in, in_ms};
 use crate::config::{Code, Content, Fault, Origin, Place, Report, Tree};
 use crate::config::{arguments, check, document, quoted_list, suggestion};
+use crate::procedure::gauge::is_number;
 use crate::procedure::registration::ProcedureRegistration;
 use crate::procedure::step::{Comparison, Condition};
 use crate::registry::{CommandRoute, RouteTable};
-use crate::wire::{CommandSpec, DeliveryKind, Node, TypeSchema};
+use crate::wire::{CommandSpec, DeliveryKind, TypeSchema};
 
 /// How long a `wait` or `wait_until` may take that does not say so.
 const PATIENCE_S: f64 = 60.0;
@@ -384,10 +385,6 @@ fn with(tree: &Tree, variables: &Map<String, Value>) -> Tree {
         other => other.clone(),
     };
     Tree::new(tree.place.clone(), content)
-}
-
-fn is_number(node: &Node) -> bool {
-    matches!(node, Node::Bool | Node::F64 | Node::F32 | Node::U64 | Node::I64 | Node::U32)
 }
 
 /// A step as people read it.
