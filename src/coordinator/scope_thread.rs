@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::core::{Core, CoreState};
 use super::router::Moment;
-use crate::registry::{Context, Finished, Incoming, Invocation, ScopeInstance, remote_methods};
+use crate::registry::{Context, Finished, HandlerEnd, Incoming, Invocation, ScopeInstance, remote_methods};
 use crate::wire::{CommandId, Envelope, Header, Hop, Kind, NotDone, Parcel, Refusal};
 
 /// The scope's values and where each command is handled.
@@ -117,21 +117,40 @@ impl ScopeThread {
             if let Some(invocation) =
                 Invocation::find(header, self.core.scope_values(), self.context.manager())
             {
-                return self.invoke(invocation, envelope);
+                // A method of a value of this process that others have handles to.
+                return match invocation {
+                    Ok(mut invocation) => {
+                        attend(&self.core, &mut self.context, envelope, |incoming, context| {
+                            invocation.run(incoming, context)
+                        })
+                    }
+                    Err(why) => Finished::without_running(why),
+                };
             }
             let command = header.command.to_string();
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
-        let now = Instant::now();
-        self.context.enter(Hop::SCOPE, header, now);
-        let incoming =
-            Incoming { payload: envelope.payload, attached: header.attached.as_deref(), codec: header.codec };
-        let (instance, context) = (&mut self.instances[at], &mut self.context);
-        let finished =
-            self.core.scope_desk.run(header, now, || {}, || instance.handle(index, incoming, context));
-        self.context.leave();
-        finished
+        let instance = &mut self.instances[at];
+        attend(&self.core, &mut self.context, envelope, |incoming, context| {
+            instance.handle(index, incoming, context)
+        })
     }
+}
+
+/// Does what a command asks for, as its handler.
+fn attend(
+    core: &Core,
+    context: &mut Context,
+    envelope: &Envelope<'_>,
+    handle: impl FnOnce(Incoming<'_>, &mut Context) -> HandlerEnd,
+) -> Finished {
+    let (header, now) = (&envelope.header, Instant::now());
+    context.enter(Hop::SCOPE, header, now);
+    let incoming =
+        Incoming { payload: envelope.payload, attached: header.attached.as_deref(), codec: header.codec };
+    let finished = core.scope_desk.run(header, now, || {}, || handle(incoming, context));
+    context.leave();
+    finished
 }
 
 /// Answers that were put off go the way of all others.
@@ -142,24 +161,6 @@ fn answer_later_by(core: &Arc<Core>) {
             tell(&core, header, payload);
         }
     }));
-}
-
-impl ScopeThread {
-    /// Runs a method of a value of this process that others have handles to.
-    fn invoke(&mut self, invocation: Result<Invocation, NotDone>, envelope: &Envelope<'_>) -> Finished {
-        let mut invocation = match invocation {
-            Ok(invocation) => invocation,
-            Err(why) => return Finished::without_running(why),
-        };
-        let (header, now) = (&envelope.header, Instant::now());
-        self.context.enter(Hop::SCOPE, header, now);
-        let attached = header.attached.as_deref();
-        let incoming = Incoming { payload: envelope.payload, attached, codec: header.codec };
-        let context = &mut self.context;
-        let finished = self.core.scope_desk.run(header, now, || {}, || invocation.run(incoming, context));
-        self.context.leave();
-        finished
-    }
 }
 
 /// Gives the router what the scope answers, or streams after it.

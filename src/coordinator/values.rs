@@ -95,22 +95,10 @@ impl Core {
 
     /// As the scope's thread, between handlers: what was said of values of this process, and those that nobody can reach.
     pub(super) fn settle_scope_values(&self, words: Vec<CoordinatorWord>) {
-        for word in words {
-            match word {
-                CoordinatorWord::Unheld { values } => {
-                    values.into_iter().for_each(|(key, seen)| self.values.unheld(key, seen));
-                }
-                CoordinatorWord::Holder { key, holder, is_connected } => {
-                    if let Some(value) = self.values.own(key) {
-                        remote_methods::tell_holder(&self.values, value, &holder, is_connected);
-                    }
-                }
-                other => log::error!("the scope was told {other:?}, which is not about its values"),
-            }
+        for other in words.into_iter().filter_map(|word| remote_methods::heed(&self.values, word)) {
+            log::error!("the scope was told {other:?}, which is not about its values");
         }
-        if self.values.has_discarded() {
-            remote_methods::drop_all(self.values.take_discarded());
-        }
+        remote_methods::drop_unreachable(&self.values);
     }
 
     pub(super) fn scope_values(&self) -> &Arc<Estate> {

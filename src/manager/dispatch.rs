@@ -11,7 +11,7 @@ use super::inbox::Arrived;
 use super::link::Link;
 use super::safety::Safety;
 use super::steps::Steps;
-use crate::registry::{Context, Finished, HandlerEnd, Instance, Invocation, SettingsKeeper, Step};
+use crate::registry::{Context, Finished, HandlerEnd, Incoming, Instance, Invocation, SettingsKeeper, Step};
 use crate::remote::scope::Ping;
 use crate::remote::{ChangeSettings, ReadSettings, SelfCheck};
 use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
@@ -142,8 +142,10 @@ impl Dispatch {
         if header.command == SelfCheck::spec().id {
             return self.self_check(instance, context, arrived, now);
         }
-        if self.settings.is_some() && is_about_settings(header.command) {
-            return self.settings(instance, context, arrived, now);
+        if let Some(mut keeper) = self.settings.take_if(|_| is_about_settings(header.command)) {
+            let finished = self.settings(&mut keeper, instance, context, arrived, now);
+            self.settings = Some(keeper);
+            return finished;
         }
         let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
             if let Some(invocation) = Invocation::find(header, self.link.estate(), context.manager()) {
@@ -160,15 +162,25 @@ impl Dispatch {
             }
             return Finished::without_running(NotDone::Cancelled);
         }
-        context.enter(self.index, header, now);
-        let incoming = arrived.incoming();
-        let handle = || {
+        self.attend(context, arrived, now, |incoming, context| {
             if spec.hazardous {
                 self.safety.leave();
             }
             instance.handle(handler, incoming, context)
-        };
-        let finished = self.link.desk().run(header, now, || self.cancels.take(), handle);
+        })
+    }
+
+    /// Does what a command asks for, as its handler.
+    fn attend(
+        &self,
+        context: &mut Context,
+        arrived: &Arrived,
+        now: Instant,
+        handle: impl FnOnce(Incoming<'_>, &mut Context) -> HandlerEnd,
+    ) -> Finished {
+        context.enter(self.index, &arrived.header, now);
+        let run = || handle(arrived.incoming(), context);
+        let finished = self.link.desk().run(&arrived.header, now, || self.cancels.take(), run);
         context.leave();
         finished
     }
@@ -181,15 +193,12 @@ impl Dispatch {
         arrived: &Arrived,
         now: Instant,
     ) -> Finished {
-        let mut invocation = match invocation {
-            Ok(invocation) => invocation,
-            Err(why) => return Finished::without_running(why),
-        };
-        context.enter(self.index, &arrived.header, now);
-        let run = || invocation.run(arrived.incoming(), context);
-        let finished = self.link.desk().run(&arrived.header, now, || self.cancels.take(), run);
-        context.leave();
-        finished
+        match invocation {
+            Ok(mut invocation) => {
+                self.attend(context, arrived, now, |incoming, context| invocation.run(incoming, context))
+            }
+            Err(why) => Finished::without_running(why),
+        }
     }
 
     /// Runs what is called by its name: nothing but what the kind has marked as a self-check.
@@ -200,14 +209,11 @@ impl Dispatch {
         arrived: &Arrived,
         now: Instant,
     ) -> Finished {
-        let header = &arrived.header;
-        let incoming = arrived.incoming();
         if self.is_hazardous && !self.safety.may_leave() {
             log::warn!("a self-check does not run: it was sent before the coordinator froze");
             return Finished::without_running(NotDone::Cancelled);
         }
-        context.enter(self.index, header, now);
-        let run = || {
+        self.attend(context, arrived, now, |incoming, context| {
             let asked = incoming.command::<SelfCheck>()?;
             let index = self.self_checks.iter().position(|name| *name == asked.name);
             let index = index.ok_or_else(|| self.no_such_check(&asked.name))?;
@@ -216,33 +222,25 @@ impl Dispatch {
             }
             instance.self_check(index, context)?;
             incoming.reply::<SelfCheck>(&())
-        };
-        let finished = self.link.desk().run(header, now, || self.cancels.take(), run);
-        context.leave();
-        finished
+        })
     }
 
     /// Tells the settings, or has them changed.
     fn settings(
-        &mut self,
+        &self,
+        keeper: &mut SettingsKeeper,
         instance: &mut dyn Instance,
         context: &mut Context,
         arrived: &Arrived,
         now: Instant,
     ) -> Finished {
-        let (header, incoming) = (&arrived.header, arrived.incoming());
-        let keeper = self.settings.as_mut().expect("whoever has none does not know the command");
-        context.enter(self.index, header, now);
-        let run = || -> HandlerEnd {
-            if header.command == ReadSettings::spec().id {
+        self.attend(context, arrived, now, |incoming, context| {
+            if arrived.header.command == ReadSettings::spec().id {
                 return incoming.reply::<ReadSettings>(&keeper.told());
             }
             let asked = incoming.command::<ChangeSettings>()?;
             incoming.reply::<ChangeSettings>(&keeper.change(&asked, instance, context)?)
-        };
-        let finished = self.link.desk().run(header, now, || self.cancels.take(), run);
-        context.leave();
-        finished
+        })
     }
 
     fn no_such_check(&self, name: &str) -> Failure {

@@ -15,9 +15,7 @@ impl Link {
         if self.estate().has_releases() {
             self.release_values();
         }
-        if self.estate().has_discarded() {
-            remote_methods::drop_all(self.estate().take_discarded());
-        }
+        remote_methods::drop_unreachable(self.estate());
     }
 
     #[cold]
@@ -36,20 +34,7 @@ impl Link {
 
     /// As the worker, what the coordinator says of values; gives back what it says of anything else.
     pub(super) fn heed_of_values(&self, word: CoordinatorWord) -> Option<CoordinatorWord> {
-        match word {
-            CoordinatorWord::Unheld { values } => {
-                for (key, seen) in values {
-                    self.estate().unheld(key, seen);
-                }
-            }
-            CoordinatorWord::Holder { key, holder, is_connected } => {
-                if let Some(value) = self.estate().own(key) {
-                    remote_methods::tell_holder(self.estate(), value, &holder, is_connected);
-                }
-            }
-            word => return Some(word),
-        }
-        None
+        remote_methods::heed(self.estate(), word)
     }
 
     /// As the worker, when the process ends: all values are dropped, whoever holds them.

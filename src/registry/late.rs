@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -23,6 +24,9 @@ use crate::wire::{
 #[derive(Default)]
 pub(crate) struct LateAnswers {
     state: Mutex<State>,
+    /// Whether the handler that runs has put its answer off: most never do, and take no lock. Said while it runs, and
+    /// asked when it has ended.
+    has_put_off: AtomicBool,
 }
 
 #[derive(Default)]
@@ -57,10 +61,15 @@ impl LateAnswers {
         let mut state = self.state.lock();
         state.open.insert(asked.call, asked);
         (state.put_off, state.is_given_up) = (Some(asked.call), false);
+        self.has_put_off.store(true, Ordering::Relaxed);
     }
 
     /// A handler has ended; says whether it has put its answer off. What has failed is answered now.
     pub(crate) fn handler_ended(&self, has_failed: bool, was_cancelled: bool) -> bool {
+        if !self.has_put_off.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.has_put_off.store(false, Ordering::Relaxed);
         let mut state = self.state.lock();
         let Some(call) = state.put_off.take() else { return false };
         if has_failed {

@@ -11,6 +11,7 @@ use super::handler::{HandlerEnd, Incoming};
 use super::panics;
 use crate::remote::estate::{AnyValue, Estate, Lent, NotLent};
 use crate::remote::remote_ref::{RemoteValue, in_words};
+use crate::wire::control::CoordinatorWord;
 use crate::wire::{CommandId, CommandSpec, Failure, HandleId, Header, NotDone, Refusal};
 
 /// One method of a `#[remote]` block.
@@ -130,7 +131,7 @@ impl Invocation {
 }
 
 /// Tells a value of this process who holds it.
-pub(crate) fn tell_holder(estate: &Arc<Estate>, value: HandleId, holder: &str, is_connected: bool) {
+fn tell_holder(estate: &Arc<Estate>, value: HandleId, holder: &str, is_connected: bool) {
     let Ok(mut lent) = estate.lend(value) else { return };
     let told = panics::catch(|| {
         let told =
@@ -139,6 +140,30 @@ pub(crate) fn tell_holder(estate: &Arc<Estate>, value: HandleId, holder: &str, i
     });
     if let Err(failure) = told {
         log::error!("a remote value was not told of its holder `{holder}`: {failure}");
+    }
+}
+
+/// Heeds what the coordinator says of values of this process; gives back what it says of anything else.
+pub(crate) fn heed(estate: &Arc<Estate>, word: CoordinatorWord) -> Option<CoordinatorWord> {
+    match word {
+        CoordinatorWord::Unheld { values } => {
+            values.into_iter().for_each(|(key, seen)| estate.unheld(key, seen));
+        }
+        CoordinatorWord::Holder { key, holder, is_connected } => {
+            if let Some(value) = estate.own(key) {
+                tell_holder(estate, value, &holder, is_connected);
+            }
+        }
+        word => return Some(word),
+    }
+    None
+}
+
+/// Drops the values of this process that nobody can reach any more, if there are any.
+#[inline]
+pub(crate) fn drop_unreachable(estate: &Estate) {
+    if estate.has_discarded() {
+        drop_all(estate.take_discarded());
     }
 }
 
