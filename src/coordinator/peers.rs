@@ -255,11 +255,11 @@ pub(crate) struct Pages(pub(crate) Vec<Option<Arc<StatusPage>>>);
 impl Gauge for Pages {
     fn taken(&self, index: usize) -> u64 {
         let page = self.0.get(index).and_then(Option::as_ref);
-        page.map_or(0, |page| page.activity().taken)
+        page.map_or(0, |page| page.taken())
     }
 
     fn done(&self, index: usize) -> u64 {
         let page = self.0.get(index).and_then(Option::as_ref);
-        page.map_or(0, |page| page.activity().done)
+        page.map_or(0, |page| page.done())
     }
 }

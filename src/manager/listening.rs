@@ -106,17 +106,18 @@ impl Link {
     /// known to be there is taken.
     fn fetch(&self, inbox: &mut Inbox, mut was_woken: bool) {
         let mut buffer = std::mem::take(&mut inbox.buffer);
+        let mut receiving = self.line().begin_receiving();
         loop {
             let received = match was_woken {
-                true => self.receive(&mut buffer),
-                false => self.receive_known(&mut buffer),
+                true => receiving.receive(&mut buffer),
+                false => receiving.receive_known(&mut buffer),
             };
-            match received {
+            match self.take(received, &buffer) {
                 Received::Filed => {}
                 Received::ForWorker(envelope, descriptors) => {
                     was_woken = false;
                     inbox.push(envelope, descriptors);
-                    if inbox.len() == TURN || !self.line().has_records() {
+                    if inbox.len() == TURN || !receiving.has_records() {
                         break;
                     }
                 }

@@ -26,7 +26,9 @@ pub struct Cancellations {
     state: Mutex<State>,
     /// Whether whoever runs now is to give up; beside the lock, because handlers ask often.
     is_cancelled: AtomicBool,
-    /// How many commands have begun.
+    /// Whether whoever runs handlers is at a one-way command, which nobody can cancel by its number.
+    is_one_way: AtomicBool,
+    /// How many commands have begun. Only whoever runs handlers changes it.
     turn: AtomicU64,
     changed: Condvar,
 }
@@ -63,14 +65,16 @@ impl State {
 impl Cancellations {
     /// A command begins, by the number of its call (0 for one that has none); says whether it may still run.
     pub fn begin(&self, call: u64) -> bool {
+        self.turn.store(self.turn.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if call == 0 {
+            self.is_one_way.store(true, Ordering::Relaxed);
+            // Whatever holds everything up has said so here; most often nothing does, and no lock is taken.
+            return !self.is_cancelled() || !self.state.lock().is_held;
+        }
         let mut state = self.state.lock();
         state.current = Some(call);
-        self.turn.fetch_add(1, Ordering::Relaxed);
         if state.is_held {
             return false;
-        }
-        if call == 0 {
-            return true;
         }
         let was_cancelled = state.early.remove(&call);
         state.last_begun = call;
@@ -86,6 +90,12 @@ impl Cancellations {
 
     /// The command that began last has ended; says whether it was cancelled meanwhile.
     pub fn finish(&self) -> bool {
+        if self.is_one_way.load(Ordering::Relaxed) {
+            self.is_one_way.store(false, Ordering::Relaxed);
+            if !self.is_cancelled() {
+                return false;
+            }
+        }
         let mut state = self.state.lock();
         state.current = None;
         self.is_cancelled.swap(state.ends || state.is_held, Ordering::AcqRel)
@@ -124,7 +134,8 @@ impl Cancellations {
     /// of its own.
     pub fn note_refused(&self, refusal: &Refusal) {
         let state = self.state.lock();
-        if state.current.is_some() && refusal.is_shutdown() {
+        let is_at_work = state.current.is_some() || self.is_one_way.load(Ordering::Relaxed);
+        if is_at_work && refusal.is_shutdown() {
             self.is_cancelled.store(true, Ordering::Release);
         }
     }

@@ -202,6 +202,12 @@ impl LaneTaker {
         self.0.take(buffer, beside)
     }
 
+    /// Whether more was there when it was last looked; without a look at what the other side writes.
+    #[must_use]
+    pub fn knows_more(&self) -> bool {
+        self.0.knows_more()
+    }
+
     /// For threads that only look.
     #[must_use]
     pub fn lookout(&self) -> Lookout {

@@ -280,8 +280,9 @@ impl StatusPage {
         words.current_command.store(command, Ordering::Relaxed);
         words.allowance_ns.store(allowance_ns.unwrap_or(0), Ordering::Relaxed);
         words.busy_since_ns.store(now_ns, Ordering::Release);
-        // A release store lets later instructions move before it; nothing of the handler may.
-        fence(Ordering::SeqCst);
+        // A release store lets later instructions move before it; nothing of the handler may. Whoever looks at the page of
+        // the dead sees all that they have stored: it need not wait until others could see it now.
+        fence(Ordering::AcqRel);
     }
 
     /// The handler has returned.
@@ -357,9 +358,21 @@ impl StatusPage {
         seen
     }
 
+    /// How many envelopes the manager has taken.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.activity_words().taken.load(Ordering::Acquire)
+    }
+
+    /// How many handlers have returned.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.activity_words().done.load(Ordering::Acquire)
+    }
+
     fn look(&self) -> Activity {
         let words = self.activity_words();
-        let (taken, done) = (words.taken.load(Ordering::Acquire), words.done.load(Ordering::Acquire));
+        let (taken, done) = (self.taken(), self.done());
         let since = words.busy_since_ns.load(Ordering::Acquire);
         let allowance = words.allowance_ns.load(Ordering::Relaxed);
         Activity {

@@ -126,44 +126,14 @@ impl Line {
     /// Takes the next envelope if one is there. One without bytes is none: this side was called.
     ///
     /// # Errors
-    /// [`PipeError::NotReady`] when there is none, [`PipeError::Closed`] at the end, [`PipeError::Oversized`] when it
-    /// does not fit, [`PipeError::Lane`] when the other side is not to be believed any more.
+    /// As [`Receiving::receive`].
     pub fn receive(&self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
-        let mut into = self.into.lock();
-        let taken = self.take(&mut into, buffer)?;
-        if let Taken::Record(length) = taken {
-            return Ok(record(length));
-        }
-        if let Some(held) = into.held.take() {
-            buffer[..held.bytes.len()].copy_from_slice(&held.bytes);
-            self.count();
-            return Ok(Packet { length: held.bytes.len(), descriptors: held.descriptors });
-        }
-        match self.pipe.receive(buffer) {
-            Ok(packet) if buffer[..packet.length] == *CALL => {
-                self.count();
-                Ok(record(0))
-            }
-            // Records that were put before the packet was sent are there by now, and may not have been before.
-            Ok(packet) if self.has_records() => {
-                let bytes = buffer[..packet.length].to_vec();
-                into.held = Some(Held { bytes, descriptors: packet.descriptors });
-                drop(into);
-                self.receive(buffer)
-            }
-            Ok(packet) => {
-                self.count();
-                Ok(packet)
-            }
-            // Before a record is put, the packets before it are in the pipe.
-            Err(PipeError::NotReady) if taken == Taken::Later => Err(PipeError::Lane(LaneError::NoPackets)),
-            // What it put last is there by now.
-            Err(PipeError::Closed) => match self.take(&mut into, buffer)? {
-                Taken::Record(length) => Ok(record(length)),
-                _ => Err(PipeError::Closed),
-            },
-            Err(error) => Err(error),
-        }
+        self.begin_receiving().receive(buffer)
+    }
+
+    /// Takes several envelopes, one right after the other.
+    pub fn begin_receiving(&self) -> Receiving<'_> {
+        Receiving { line: self, into: self.into.lock() }
     }
 
     /// A packet has been received, with everything that was put before it.
@@ -174,15 +144,9 @@ impl Line {
     /// Takes the next envelope if one is known to be there, without asking the system. Without lanes nothing is known.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// As [`Receiving::receive`].
     pub fn receive_known(&self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
-        match self.lookout.get() {
-            Some(lane) if !self.has_news() => {
-                self.tell_of_room(lane);
-                Err(PipeError::NotReady)
-            }
-            _ => self.receive(buffer),
-        }
+        self.begin_receiving().receive_known(buffer)
     }
 
     /// Takes the next envelope out of the lane, if it is there and nothing in the pipe goes before it.
@@ -264,6 +228,85 @@ impl AsFd for Line {
     /// What becomes readable when this side is called, and at the end.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
+    }
+}
+
+/// Several envelopes that are taken; see [`Line::begin_receiving`].
+pub struct Receiving<'a> {
+    line: &'a Line,
+    into: MutexGuard<'a, Into>,
+}
+
+impl Receiving<'_> {
+    /// Takes the next envelope if one is there. One without bytes is none: this side was called.
+    ///
+    /// # Errors
+    /// [`PipeError::NotReady`] when there is none, [`PipeError::Closed`] at the end, [`PipeError::Oversized`] when it
+    /// does not fit, [`PipeError::Lane`] when the other side is not to be believed any more.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
+        loop {
+            let taken = self.line.take(&mut self.into, buffer)?;
+            if let Taken::Record(length) = taken {
+                return Ok(record(length));
+            }
+            if let Some(held) = self.into.held.take() {
+                buffer[..held.bytes.len()].copy_from_slice(&held.bytes);
+                self.line.count();
+                return Ok(Packet { length: held.bytes.len(), descriptors: held.descriptors });
+            }
+            match self.line.pipe.receive(buffer) {
+                Ok(packet) if buffer[..packet.length] == *CALL => {
+                    self.line.count();
+                    return Ok(record(0));
+                }
+                // Records that were put before the packet was sent are there by now, and may not have been before.
+                Ok(packet) if self.line.has_records() => {
+                    let bytes = buffer[..packet.length].to_vec();
+                    self.into.held = Some(Held { bytes, descriptors: packet.descriptors });
+                }
+                Ok(packet) => {
+                    self.line.count();
+                    return Ok(packet);
+                }
+                // Before a record is put, the packets before it are in the pipe.
+                Err(PipeError::NotReady) if taken == Taken::Later => {
+                    return Err(PipeError::Lane(LaneError::NoPackets));
+                }
+                // What it put last is there by now.
+                Err(PipeError::Closed) => {
+                    return match self.line.take(&mut self.into, buffer)? {
+                        Taken::Record(length) => Ok(record(length)),
+                        _ => Err(PipeError::Closed),
+                    };
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the next envelope if one is known to be there, without asking the system. Without lanes nothing is known.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_known(&mut self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
+        match self.line.lookout.get() {
+            Some(lane) if !self.knows_more() && !self.line.has_news() => {
+                self.line.tell_of_room(lane);
+                Err(PipeError::NotReady)
+            }
+            _ => self.receive(buffer),
+        }
+    }
+
+    /// Whether something is in the lane.
+    pub fn has_records(&self) -> bool {
+        self.knows_more() || self.line.has_records()
+    }
+
+    /// Whether more was in the lane at the last look: another would take the memory that the other side writes to out of the
+    /// hands of its processor, for each envelope.
+    fn knows_more(&self) -> bool {
+        self.into.lane.as_ref().is_some_and(LaneTaker::knows_more)
     }
 }
 

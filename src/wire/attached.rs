@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::thread::LocalKey;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -154,15 +155,18 @@ impl Schema for Parcel {
 
 static NOTHING: Attached = Attached { handles: Vec::new(), buffers: Vec::new() };
 
+/// What travels beside a value, where that is being written or read; most often nothing does, which costs no memory.
+type Place = Option<Option<Box<Attached>>>;
+
 thread_local! {
     /// What is to travel beside the value that is being written; none while none is.
-    static GATHERED: RefCell<Option<Attached>> = const { RefCell::new(None) };
+    static GATHERED: RefCell<Place> = const { RefCell::new(None) };
     /// What came beside the value that is being read; none while none is.
-    static OFFERED: RefCell<Option<Attached>> = const { RefCell::new(None) };
+    static OFFERED: RefCell<Place> = const { RefCell::new(None) };
 }
 
 /// Puts back what was in place before, also when whoever writes or reads panics.
-struct Before(&'static std::thread::LocalKey<RefCell<Option<Attached>>>, Option<Attached>);
+struct Before(&'static LocalKey<RefCell<Place>>, Place);
 
 impl Drop for Before {
     fn drop(&mut self) {
@@ -172,14 +176,14 @@ impl Drop for Before {
 
 /// Writes a value, and gives what is to travel beside its bytes.
 pub fn gathering<X>(write: impl FnOnce() -> X) -> (X, Option<Box<Attached>>) {
-    let _before = Before(&GATHERED, GATHERED.replace(Some(Attached::default())));
+    let _before = Before(&GATHERED, GATHERED.replace(Some(None)));
     let written = write();
-    (written, GATHERED.take().and_then(Attached::boxed))
+    (written, GATHERED.take().flatten())
 }
 
 /// Reads a value, with what came beside its bytes within reach.
 pub fn offering<X>(attached: Option<&Attached>, read: impl FnOnce() -> X) -> X {
-    let _before = Before(&OFFERED, OFFERED.replace(Some(attached.cloned().unwrap_or_default())));
+    let _before = Before(&OFFERED, OFFERED.replace(Some(attached.cloned().map(Box::new))));
     read()
 }
 
@@ -189,8 +193,10 @@ pub fn offering<X>(attached: Option<&Attached>, read: impl FnOnce() -> X) -> X {
 /// Why that is not possible, in words.
 pub fn attach_handle(handle: impl Into<Handle>) -> Result<u32, &'static str> {
     GATHERED.with_borrow_mut(|gathered| {
-        let gathered =
-            gathered.as_mut().ok_or("a handle can only travel in a command, its reply or a reply stream")?;
+        let gathered = gathered
+            .as_mut()
+            .ok_or("a handle can only travel in a command, its reply or a reply stream")?
+            .get_or_insert_default();
         attach(&mut gathered.handles, handle.into(), MAX_HANDLES, "one envelope carries at most 64 handles")
     })
 }
@@ -204,7 +210,8 @@ pub fn attach_buffer(buffer: Buffer) -> Result<u32, &'static str> {
     GATHERED.with_borrow_mut(|gathered| {
         let gathered = gathered
             .as_mut()
-            .ok_or("a shared buffer can only travel in a command, its reply or a reply stream")?;
+            .ok_or("a shared buffer can only travel in a command, its reply or a reply stream")?
+            .get_or_insert_default();
         if let Some(at) = gathered.buffers.iter().position(|other| *other == buffer) {
             return Ok(at as u32);
         }
@@ -230,6 +237,7 @@ pub fn offered_handle(at: u32) -> Result<Handle, &'static str> {
         let offered = offered
             .as_ref()
             .ok_or("a handle can only be read from a command, its reply or a reply stream")?;
+        let offered = offered.as_deref().unwrap_or(&NOTHING);
         offered.handles.get(at as usize).cloned().ok_or("a handle is named that did not come with it")
     })
 }
@@ -243,6 +251,7 @@ pub fn offered_buffer(at: u32) -> Result<Buffer, &'static str> {
         let offered = offered
             .as_ref()
             .ok_or("a shared buffer can only be read from a command, its reply or a reply stream")?;
+        let offered = offered.as_deref().unwrap_or(&NOTHING);
         offered.buffers.get(at as usize).cloned().ok_or("a shared buffer is named that did not come with it")
     })
 }

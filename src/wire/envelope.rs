@@ -395,7 +395,9 @@ impl<'a> Envelope<'a> {
             attached: None,
         };
         let [name_bytes, handles, announced] = reader.array()?;
-        header.chain = (0..hops).map(|_| reader.hop()).collect::<Result<_, _>>()?;
+        for _ in 0..hops {
+            header.chain.push(reader.hop()?);
+        }
         let buffers = buffers(header.kind);
         if (handles, announced) != (0, 0) || !buffers.is_empty() {
             header.attached = reader.attached(handles, announced, buffers)?;

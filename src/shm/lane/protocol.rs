@@ -136,11 +136,20 @@ pub(super) struct Taker<M: LaneMemory> {
     start: Arc<M::Long>,
     /// How far the putter had come at the last look.
     end: u64,
+    /// How far it has told the putter that it has come: at most an eighth of the lane behind the truth, since every word
+    /// of it takes the putter's memory out of the hands of its processor.
+    told: u64,
 }
 
 impl<M: LaneMemory> Taker<M> {
     pub(super) fn new(lane: M) -> Self {
-        Self { lane, start: Arc::default(), end: 0 }
+        Self { lane, start: Arc::default(), end: 0, told: 0 }
+    }
+
+    /// Whether more was there at the last look.
+    #[inline]
+    pub(super) fn knows_more(&self) -> bool {
+        self.start.load(Ordering::Relaxed) != self.end
     }
 
     pub(super) fn take(&mut self, buffer: &mut [u8], beside: u32) -> Result<Taken, LaneError> {
@@ -166,8 +175,12 @@ impl<M: LaneMemory> Taker<M> {
             let bytes = self.lane.record(at).load(Ordering::Relaxed).to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
-        self.start.store(start + needed, Ordering::Relaxed);
-        self.lane.start().store(start + needed, Ordering::Release);
+        let taken = start + needed;
+        self.start.store(taken, Ordering::Relaxed);
+        if taken.wrapping_sub(self.told) >= M::ROOM / 8 {
+            self.told = taken;
+            self.lane.start().store(taken, Ordering::Release);
+        }
         Ok(Taken::Record(length))
     }
 

@@ -43,11 +43,12 @@ fn a_full_lane_refuses_and_takes_more_once_there_is_room() {
     let (mut putter, mut taker) = to_manager(&pair);
     let count = (0..).take_while(|_| putter.put(&[1; 56], 0) != Put::Full).count();
     assert_eq!(count as u64, ROOM / 8);
-    assert_eq!(taken(&mut taker), [1; 56]);
-    assert_ne!(putter.put(&[2; 56], 0), Put::Full);
+    // The putter is told of room by the eighth.
+    (0..count / 8).for_each(|_| assert_eq!(taken(&mut taker), [1; 56]));
+    (0..count / 8).for_each(|_| assert_ne!(putter.put(&[2; 56], 0), Put::Full));
     assert_eq!(putter.put(&[3; 56], 0), Put::Full);
-    (1..count).for_each(|_| assert_eq!(taken(&mut taker), [1; 56]));
-    assert_eq!(taken(&mut taker), [2; 56]);
+    (count / 8..count).for_each(|_| assert_eq!(taken(&mut taker), [1; 56]));
+    (0..count / 8).for_each(|_| assert_eq!(taken(&mut taker), [2; 56]));
 }
 
 #[test]
