@@ -36,6 +36,7 @@ mod layout;
 mod list;
 mod mapping;
 mod pool;
+mod prefetch;
 mod producer;
 mod reader;
 mod reader_list;

@@ -18,6 +18,9 @@ pub(super) const DOZING: u32 = 2;
 /// As `ASLEEP`, and it has been called.
 pub(super) const CALLED: u32 = 3;
 
+/// How far ahead of a record memory is asked for, in words: a command and a half of usual length.
+const AHEAD: [u64; 3] = [8, 16, 24];
+
 /// Wakes a taker that dozes. What it has said since stands.
 fn rouse<M: LaneMemory>(lane: &M) {
     if lane.state().change(DOZING, LOOKING).is_ok() {
@@ -86,6 +89,8 @@ impl<M: LaneMemory> Putter<M> {
             self.lane.record(at).store(u64::from_le_bytes(last), Ordering::Relaxed);
         }
         self.end += needed;
+        // What the next record is likely to need: the taker has that memory, from the last time round.
+        AHEAD.into_iter().for_each(|ahead| self.lane.soon_written(self.end + ahead));
         true
     }
 
@@ -176,6 +181,10 @@ impl<M: LaneMemory> Taker<M> {
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
         let taken = start + needed;
+        // The putter has that memory, and is done with it as far as is known.
+        for ahead in AHEAD.into_iter().filter(|ahead| words - needed > *ahead) {
+            self.lane.soon_read(taken + ahead);
+        }
         self.start.store(taken, Ordering::Relaxed);
         if taken.wrapping_sub(self.told) >= M::ROOM / 8 {
             self.told = taken;

@@ -4,6 +4,7 @@
 
 use super::super::layout::{Apart, Words};
 use super::super::mapping::Mapping;
+use super::super::prefetch;
 use super::super::segment::PAGE_BYTES;
 use super::words::LaneMemory;
 use rustix::event::Timespec;
@@ -93,6 +94,16 @@ impl LaneMemory for SharedLane {
     #[inline]
     fn record(&self, at: u64) -> &AtomicU64 {
         &self.words().records.0[(at % ROOM) as usize]
+    }
+
+    #[inline]
+    fn soon_written(&self, at: u64) {
+        prefetch::soon_written(self.record(at));
+    }
+
+    #[inline]
+    fn soon_read(&self, at: u64) {
+        prefetch::soon_read(self.record(at));
     }
 
     #[inline]

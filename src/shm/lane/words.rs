@@ -30,6 +30,12 @@ pub(super) trait LaneMemory: Clone + Debug {
     /// The word of records with this number; every `ROOM` numbers it is the same one again.
     fn record(&self, at: u64) -> &Self::Long;
 
+    /// The word of records with this number, and its neighbours, will soon be written.
+    fn soon_written(&self, _at: u64) {}
+
+    /// The word of records with this number, and its neighbours, will soon be read.
+    fn soon_read(&self, _at: u64) {}
+
     /// How many words have been put, ever. Written by the putter.
     fn end(&self) -> &Self::Long;
 
