@@ -340,6 +340,9 @@ impl Core {
     pub(crate) fn submit_from(&self, state: &mut CoreState, index: usize, header: &Header, payload: &[u8]) {
         let generation = state.router.station(index).generation;
         let caller = Caller::Manager { index, generation, correlation: header.correlation };
+        if self.pass(state, caller, header, payload) {
+            return;
+        }
         let CoreState { router, pages, .. } = state;
         if let Err(refusal) = router.submit(caller, header, payload, &Moment::now(), pages) {
             router.refuse(index, header, refusal);

@@ -48,6 +48,18 @@ impl Core {
         place.into_iter().for_each(|index| self.flush(state, index, now));
     }
 
+    /// Passes a one-way command on, if that is as plain as it mostly is; says whether it has.
+    pub(super) fn pass(
+        &self,
+        state: &mut CoreState,
+        caller: Caller,
+        header: &Header,
+        payload: &[u8],
+    ) -> bool {
+        let CoreState { router, pages, peers, .. } = state;
+        router.pass(caller, header, payload, pages, |index, envelope| peers[index].put(envelope))
+    }
+
     /// Offers a command of this process, however its payload is written; gives the number of its call.
     ///
     /// # Errors
@@ -69,6 +81,9 @@ impl Core {
         }
         let call = state.next_call;
         state.next_call += 1;
+        if self.pass(&mut state, Caller::Local(call), &header, payload) {
+            return Ok(call);
+        }
         let wants_answer = slot.is_some();
         if let Some(slot) = slot {
             if is_scope {

@@ -242,6 +242,22 @@ impl Peer {
         has_sent && self.look_at.is_none() && self.begin_watch(now.get())
     }
 
+    /// Puts one envelope into its line, for which nothing waits; says whether it has gone there. Its page is looked at
+    /// already: else what is queued begins that.
+    pub(crate) fn put(&mut self, envelope: &[u8]) -> bool {
+        let is_watched = self.look_at.is_some() || self.period.is_none();
+        let Some(line) = self.line.as_ref().filter(|_| is_watched && !self.is_full) else { return false };
+        let mut sending = line.begin_sending();
+        if sending.send(envelope).is_err() {
+            return false;
+        }
+        if let Err(error) = sending.finish() {
+            log::debug!("a manager was not called: {error}");
+        }
+        self.is_lively = true;
+        true
+    }
+
     /// Has the poller tell of room.
     pub(crate) fn await_room(&mut self, poller: &Poller) {
         self.is_full = true;

@@ -7,7 +7,8 @@
 //! How commands come in is in `entering`, where they go in `routing`, how calls end in `endings` and are taken back
 //! in `cancelling`, who waits for whom in `waits`, broadcasts are in `gathering`, what calls tell before
 //! their end in `streaming`, one-way commands that do not run in `undelivered`, what is given to a next life in
-//! `retrying`, pools in `pooling`, what moves or emits in `safety`, the stop of everything in `stopping`, stations
+//! `retrying`, pools in `pooling`, what moves or emits in `safety`, the stop of everything in `stopping`, the
+//! short way of one-way commands in `passing`, stations
 //! in `station` and what waits for them in `queue`.
 
 mod call;
@@ -18,6 +19,7 @@ mod gathering;
 mod holders;
 mod moment;
 mod ordering;
+mod passing;
 mod pooling;
 mod queue;
 mod retrying;

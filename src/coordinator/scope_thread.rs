@@ -105,7 +105,7 @@ impl ScopeThread {
         let Err(why) = finished.end else { return };
         let route = self.core.blueprint.routes.get(&header.command);
         let name = route.map_or_else(|| header.command.to_string(), |route| route.name.clone());
-        match why {
+        match *why {
             NotDone::Failed(failure) => log::warn!("the one-way command `{name}` failed: {failure}"),
             why => log::warn!("the one-way command `{name}` was not done: {why:?}"),
         }

@@ -71,7 +71,7 @@ impl Dispatch {
         let allowance = self.link.desk().vitals().allowance_ns();
         self.page.begin(self.taken, header.command.0, allowance, monotonic_ns_of(now));
         let finished = self.run(instance, context, arrived, now);
-        if let Err(NotDone::Failed(failure)) = &finished.end {
+        if let Err(NotDone::Failed(failure)) = finished.end.as_ref().map_err(|why| &**why) {
             steps.note_failure(&self.name_of(header.command), failure);
         }
         match header.kind {
@@ -157,7 +157,8 @@ impl Dispatch {
         if spec.hazardous && !self.safety.may_leave() {
             log::warn!("`{}` does not run: it was sent before the coordinator froze", spec.name);
             if header.kind == Kind::Send {
-                let (ordinal, command, sender) = (self.taken, header.command, arrived.sender);
+                // Of a one-way command it says who sent it.
+                let (ordinal, command, sender) = (self.taken, header.command, header.correlation);
                 self.link.tell(&ManagerWord::NotRun { ordinal, command, sender });
             }
             return Finished::without_running(NotDone::Cancelled);
@@ -274,12 +275,12 @@ impl Dispatch {
     }
 
     /// A one-way command that failed has nobody to tell but the log.
-    fn note_failure(&self, header: &Header, end: Result<Parcel, NotDone>) {
+    fn note_failure(&self, header: &Header, end: Result<Parcel, Box<NotDone>>) {
+        let Err(why) = end else { return };
         let name = self.name_of(header.command);
-        match end {
-            Ok(_) => {}
-            Err(NotDone::Failed(failure)) => log::warn!("the one-way command `{name}` failed: {failure}"),
-            Err(why) => log::warn!("the one-way command `{name}` was not done: {why:?}"),
+        match *why {
+            NotDone::Failed(failure) => log::warn!("the one-way command `{name}` failed: {failure}"),
+            why => log::warn!("the one-way command `{name}` was not done: {why:?}"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use crate::registry::Incoming;
-use crate::wire::{Envelope, Header, Kind, MAX_ENVELOPE_BYTES};
+use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
 
 /// The most that the worker takes at a time.
 pub(super) const TURN: usize = 64;
@@ -19,10 +19,9 @@ const LARGEST_SPARE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) header: Header,
-    /// Who sent a one-way command, in the coordinator's words.
-    pub(super) sender: u64,
     pub(super) payload: Vec<u8>,
-    pub(super) descriptors: Vec<OwnedFd>,
+    /// In as little room as can be: most often there are none.
+    pub(super) descriptors: Box<[OwnedFd]>,
 }
 
 /// See the module's words.
@@ -74,11 +73,8 @@ impl Inbox {
 }
 
 impl Arrived {
-    fn new(mut header: Header, payload: Vec<u8>, descriptors: Vec<OwnedFd>) -> Self {
-        // A one-way command has no call that could be cancelled or told of.
-        let is_one_way = header.kind == Kind::Send;
-        let sender = if is_one_way { std::mem::take(&mut header.correlation) } else { 0 };
-        Self { header, sender, payload, descriptors }
+    fn new(header: Header, payload: Vec<u8>, descriptors: Vec<OwnedFd>) -> Self {
+        Self { header, payload, descriptors: descriptors.into_boxed_slice() }
     }
 
     /// The command, for its handler.

@@ -210,7 +210,7 @@ impl Safety {
 
     /// Enters the safe state, as the worker; says what is to be told of it, unless the code for it failed.
     pub(super) fn enter(&self, order: Order, instance: &mut dyn Instance) -> Option<SafeEntry> {
-        let entered = panics::catch(|| {
+        let entered: Result<(), Failure> = panics::catch(|| {
             instance.enter_safe_state(order.reason);
             Ok(())
         });

@@ -156,7 +156,7 @@ fn next_word(link: &Link, inbox: &mut Inbox) -> Result<(CoordinatorWord, Vec<Own
             Woken::Arrived(Arrived { header, payload, descriptors, .. }) if header.kind == Kind::Control => {
                 let word = control::open_coordinators(&payload).map_err(|error| fail(link, error.into()))?;
                 if let Some(word) = link.heed_of_values(word) {
-                    return Ok((word, descriptors));
+                    return Ok((word, descriptors.into_vec()));
                 }
             }
             Woken::Arrived(_) | Woken::Other => {}

@@ -160,7 +160,7 @@ impl Instance for Puppet {
             0 => incoming.command::<Do>()?.act,
             _ => incoming.command::<Move>()?.act,
         };
-        self.act(act, context).map(|()| Parcel::default())
+        Ok(self.act(act, context).map(|()| Parcel::default())?)
     }
 
     fn timers(&self) -> Vec<(&'static str, Duration)> {

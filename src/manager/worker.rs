@@ -121,7 +121,7 @@ impl Worker {
             Ok(CoordinatorWord::Quit) => self.quit = true,
             Ok(word) => {
                 let Some(word) = self.link.heed_of_values(word) else { return };
-                if let Err(error) = self.streams.take(word, arrived.descriptors, &self.link) {
+                if let Err(error) = self.streams.take(word, arrived.descriptors.into_vec(), &self.link) {
                     log::error!("a stream cannot be used: {error}");
                 }
                 self.streams.inputs.bind(&*self.instance);

@@ -106,7 +106,7 @@ impl Context {
             left => now.checked_add(Duration::from_micros(left)),
         };
         self.scope.enter(&header.chain, Hop { who, command: header.command }, deadline);
-        self.call = header.correlation;
+        self.call = header.call();
         self.asked = asked_by(header, now);
         self.told_progress_at.set(None);
     }

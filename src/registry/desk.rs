@@ -29,7 +29,8 @@ pub(crate) struct Desk {
 
 /// How a command ended at its handler.
 pub(crate) struct Finished {
-    pub(crate) end: Result<Parcel, NotDone>,
+    /// What went wrong is rare, and large.
+    pub(crate) end: Result<Parcel, Box<NotDone>>,
     /// What is to be streamed after the reply.
     pub(crate) stream: Option<Box<dyn ChunkSource>>,
     /// Whether the answer comes later, from elsewhere.
@@ -84,7 +85,7 @@ impl Desk {
         handle: impl FnOnce() -> HandlerEnd,
     ) -> Finished {
         heed();
-        if !self.work.begin(asked.correlation) {
+        if !self.work.begin(asked.call()) {
             self.work.finish();
             return Finished::without_running(NotDone::Cancelled);
         }
@@ -94,7 +95,7 @@ impl Desk {
         heed();
         let was_cancelled = self.work.finish();
         let is_put_off = self.late.handler_ended(end.is_err(), was_cancelled);
-        let end = end.map_err(|failure| self.not_done(failure, was_cancelled));
+        let end = end.map_err(|failure| Box::new(self.not_done(*failure, was_cancelled)));
         Finished { end, stream, is_put_off, took }
     }
 
@@ -114,12 +115,12 @@ impl Desk {
 impl Finished {
     /// A command that ends before its handler.
     pub(crate) fn without_running(why: NotDone) -> Self {
-        Self { end: Err(why), stream: None, is_put_off: false, took: Duration::ZERO }
+        Self { end: Err(Box::new(why)), stream: None, is_put_off: false, took: Duration::ZERO }
     }
 
     /// The answer, and the stream that is to follow it.
     pub(crate) fn answer(self, asked: &Header) -> (Header, Vec<u8>, Option<Box<dyn ChunkSource>>) {
-        let (kind, Parcel { bytes, attached }) = wire::answer(self.end);
+        let (kind, Parcel { bytes, attached }) = wire::answer(self.end.map_err(|why| *why));
         let stream = self.stream.filter(|_| kind == Kind::Done);
         let header = Header {
             codec: asked.codec,

@@ -101,9 +101,9 @@ impl Incoming<'_> {
     ///
     /// # Errors
     /// A [`Failure`] of kind `Malformed`; the handler does not run.
-    pub fn command<C: Command>(&self) -> Result<C, Failure> {
+    pub fn command<C: Command>(&self) -> Result<C, Box<Failure>> {
         codec::unpack(self.payload, self.attached, self.codec, &C::spec().schema)
-            .map_err(|error| Failure::malformed(error.to_string()))
+            .map_err(|error| Box::new(Failure::malformed(error.to_string())))
     }
 
     /// Writes the reply.
@@ -111,7 +111,7 @@ impl Incoming<'_> {
     /// # Errors
     /// A [`Failure`] when the reply's own serialisation fails; the handler has run.
     pub fn reply<C: Command>(&self, reply: &C::Reply) -> HandlerEnd {
-        codec::pack(reply, self.codec).map_err(|error| Failure::text(error.to_string()))
+        codec::pack(reply, self.codec).map_err(|error| Box::new(Failure::text(error.to_string())))
     }
 }
 
@@ -123,8 +123,8 @@ pub fn read_settings<S: Settings>(json: &[u8]) -> Result<S, Failure> {
     codec::from_json(json, TypeSchema::known::<S>()).map_err(|error| Failure::malformed(error.to_string()))
 }
 
-/// The reply as it travels, or how the handler failed.
-pub type HandlerEnd = Result<Parcel, Failure>;
+/// The reply as it travels, or how the handler failed, which is rare and large.
+pub type HandlerEnd = Result<Parcel, Box<Failure>>;
 
 /// One `#[ipc_command]` method of `M`.
 pub struct Handler<M> {

@@ -46,14 +46,15 @@ fn note(info: &PanicHookInfo<'_>) {
 }
 
 /// Runs a handler; its panic is a failure of that call alone.
-pub(crate) fn catch<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(crate) fn catch<T, E: From<Failure>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     install();
     let was_watched = IS_WATCHED.replace(true);
     let end = panic::catch_unwind(AssertUnwindSafe(run));
     IS_WATCHED.set(was_watched);
     end.unwrap_or_else(|payload| {
         let LastPanic { location, backtrace } = LAST.take();
-        Err(Failure { kind: FailureKind::Panic, location, backtrace, ..Failure::text(message(&*payload)) })
+        let text = Failure::text(message(&*payload));
+        Err(Failure { kind: FailureKind::Panic, location, backtrace, ..text }.into())
     })
 }
 

@@ -170,7 +170,7 @@ pub(crate) fn drop_unreachable(estate: &Estate) {
 /// Drops values that nobody can reach any more. Their own code runs, and may fail without harm to others.
 pub(crate) fn drop_all(values: Vec<AnyValue>) {
     for value in values {
-        let dropped = panics::catch(|| {
+        let dropped: Result<(), Failure> = panics::catch(|| {
             drop(value);
             Ok(())
         });

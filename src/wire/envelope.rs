@@ -184,6 +184,11 @@ impl Header {
         }
     }
 
+    /// The number of its call; 0 for a one-way command, which has none that could be cancelled or told of.
+    pub fn call(&self) -> u64 {
+        if self.kind == Kind::Send { 0 } else { self.correlation }
+    }
+
     /// The buffers that travel beside the payload.
     pub fn buffers(&self) -> &[Buffer] {
         self.attached.as_ref().map_or(&[], |attached| &attached.buffers)
@@ -228,26 +233,36 @@ impl Header {
             Target::Route => "",
             Target::Named(name) => &name[..name.floor_char_boundary(usize::from(u8::MAX))],
         };
+        let Self { kind, generation, correlation, .. } = *self;
+        self.write(Address { kind, generation, correlation }, name, &self.chain, payload, bytes);
+    }
+
+    /// As [`seal_into`](Self::seal_into), as the one who is to do it gets it.
+    pub fn seal_for(&self, address: Address, chain: &[Hop], payload: &[u8], bytes: &mut Vec<u8>) {
+        self.write(address, "", chain, payload, bytes);
+    }
+
+    fn write(&self, address: Address, name: &str, chain: &[Hop], payload: &[u8], bytes: &mut Vec<u8>) {
         let (handles, buffers) = match &self.attached {
             None => (&[][..], 0),
             Some(attached) => (attached.handles.as_slice(), attached.buffers.len()),
         };
-        let lists = self.chain.len() * HOP_BYTES + handles.len() * HANDLE_BYTES;
+        let lists = chain.len() * HOP_BYTES + handles.len() * HANDLE_BYTES;
         bytes.reserve(FIXED_BYTES + lists + name.len() + payload.len());
         let mut fixed = [0; FIXED_BYTES];
         fixed[..4].copy_from_slice(&[
             PROTOCOL_VERSION,
-            self.kind.number(),
+            address.kind.number(),
             self.codec.number(),
-            self.chain.len() as u8,
+            chain.len() as u8,
         ]);
-        fixed[4..8].copy_from_slice(&self.generation.0.to_le_bytes());
+        fixed[4..8].copy_from_slice(&address.generation.0.to_le_bytes());
         fixed[8..16].copy_from_slice(&self.command.0.to_le_bytes());
-        fixed[16..24].copy_from_slice(&self.correlation.to_le_bytes());
+        fixed[16..24].copy_from_slice(&address.correlation.to_le_bytes());
         fixed[24..32].copy_from_slice(&self.time_left_us.to_le_bytes());
         fixed[32..].copy_from_slice(&[name.len() as u8, handles.len() as u8, buffers as u8]);
         bytes.extend_from_slice(&fixed);
-        for hop in &self.chain {
+        for hop in chain {
             bytes.extend_from_slice(&hop.who.to_le_bytes());
             bytes.extend_from_slice(&hop.command.0.to_le_bytes());
         }
@@ -259,6 +274,17 @@ impl Header {
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(payload);
     }
+}
+
+/// What a command gets on its way to whoever is to do it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// Whether an answer is wanted.
+    pub kind: Kind,
+    /// The life of the manager.
+    pub generation: Generation,
+    /// The number that its answer carries back; of a one-way command, who sent it.
+    pub correlation: u64,
 }
 
 /// Makes a sealed command that wants no answer one that does, under that number.
@@ -358,6 +384,7 @@ impl<'a> Envelope<'a> {
     /// As [`open`](Self::open), also when the descriptors are not as many as the header says.
     pub fn receive(bytes: &'a [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Self, EnvelopeError> {
         Self::read(bytes, |kind| match kind {
+            _ if descriptors.is_empty() => Vec::new(),
             Kind::Control => Vec::new(),
             _ => descriptors.drain(..).map(Buffer::new).collect(),
         })

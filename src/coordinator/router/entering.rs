@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::routing::command_name;
 use super::station::{Entrant, Ordered, Queued};
-use super::{Asked, Call, Caller, Gauge, Moment, Router, Stand, taken};
+use super::{Asked, Call, Caller, Gauge, Moment, Route, Router, Stand, taken};
 use crate::remote::orders;
-use crate::wire::envelope::{MAX_CHAIN, MAX_PAYLOAD_BYTES};
-use crate::wire::{CommandId, Header, Hop, Hops, Kind, Overflow, Parcel, Refusal, Target, UndeliveredReason};
+use crate::wire::envelope::{Address, MAX_CHAIN, MAX_PAYLOAD_BYTES};
+use crate::wire::{CommandId, Header, Hop, Hops, Kind, Overflow, Parcel, Refusal, UndeliveredReason};
 
 /// One command for one station.
 #[derive(Clone, Copy)]
@@ -29,6 +29,17 @@ pub(super) struct Manner {
     pub(super) overflow: Overflow,
     pub(super) is_idempotent: bool,
     pub(super) is_hazardous: bool,
+}
+
+impl Manner {
+    /// Of a command that has no route: it is refused anyway, or the coordinator's own.
+    const UNKNOWN: Self = Self { overflow: Overflow::Refuse, is_idempotent: false, is_hazardous: false };
+
+    /// Of one that goes that way.
+    pub(super) fn of(route: &Route, kind: Kind) -> Self {
+        let overflow = if kind == Kind::Send { route.overflow } else { Overflow::Refuse };
+        Self { overflow, is_idempotent: route.idempotent, is_hazardous: route.hazardous }
+    }
 }
 
 impl Router {
@@ -122,7 +133,9 @@ impl Router {
         let displaced = self.stations[index].admit(entrant, taken, &name)?;
         let call = if is_one_way { None } else { Some(self.remember(index, part)?) };
         // From here on nothing refuses it.
-        let parcel = self.sealed(index, part, call);
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        self.seal(index, part, call, &mut bytes);
+        let parcel = Parcel { bytes, attached: part.header.attached.clone() };
         let station = &mut self.stations[index];
         let displaced = station.displace(command, displaced);
         let ordered = Ordered { command, sender: part.caller };
@@ -139,28 +152,18 @@ impl Router {
         Ok(call)
     }
 
-    /// The envelope as the station gets it.
-    fn sealed(&mut self, index: usize, part: Part<'_>, call: Option<u64>) -> Parcel {
-        let header = Header {
+    /// Writes the envelope as the station gets it.
+    pub(super) fn seal(&self, index: usize, part: Part<'_>, call: Option<u64>, bytes: &mut Vec<u8>) {
+        let address = Address {
             kind: if call.is_some() { Kind::Request } else { Kind::Send },
             generation: self.stations[index].generation,
             correlation: call.unwrap_or_else(|| self.sender_word(index, part)),
-            target: Target::Route,
-            chain: Hops::from_slice(part.chain),
-            attached: part.header.attached.clone(),
-            ..*part.header
         };
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        header.seal_into(part.payload, &mut bytes);
-        Parcel { bytes, attached: header.attached }
+        part.header.seal_for(address, part.chain, part.payload, bytes);
     }
 
     fn manner_of(&self, header: &Header) -> Manner {
-        let Some(route) = self.routes.get(&header.command) else {
-            return Manner { overflow: Overflow::Refuse, is_idempotent: false, is_hazardous: false };
-        };
-        let overflow = if header.kind == Kind::Send { route.overflow } else { Overflow::Refuse };
-        Manner { overflow, is_idempotent: route.idempotent, is_hazardous: route.hazardous }
+        self.routes.get(&header.command).map_or(Manner::UNKNOWN, |route| Manner::of(route, header.kind))
     }
 
     pub(super) fn remember(&mut self, station: usize, part: Part<'_>) -> Result<u64, Refusal> {
@@ -193,7 +196,7 @@ impl Router {
 }
 
 /// A caller as the last of those that led to a command, when it was not handling anything.
-fn own_hop(caller: Caller) -> Hop {
+pub(super) fn own_hop(caller: Caller) -> Hop {
     let who = match caller {
         Caller::Manager { index, .. } => u16::try_from(index).unwrap_or(Hop::SCOPE),
         _ => Hop::SCOPE,
@@ -203,7 +206,7 @@ fn own_hop(caller: Caller) -> Hop {
 
 /// The calls that led to a command. A caller that was not handling anything adds itself; so does one whose
 /// envelope says that somebody else called last.
-fn chain_of<'a>(own: &'a [Hop; 1], header: &'a Header) -> &'a [Hop] {
+pub(super) fn chain_of<'a>(own: &'a [Hop; 1], header: &'a Header) -> &'a [Hop] {
     match header.chain.last() {
         Some(last) if last.who == own[0].who => &header.chain,
         _ => own,

@@ -363,17 +363,29 @@ impl Station {
         let Some(front) = self.queue.pop() else { return Advanced::Nothing };
         let Some(command) = front.command else { return Advanced::Word(front.parcel) };
         self.commands_queued -= 1;
-        self.sent += 1;
+        if front.call.is_none() {
+            self.passed(command, done);
+        } else {
+            self.sent += 1;
+        }
         if front.is_hazardous {
             self.last_hazard = self.sent;
         }
-        if front.call.is_none() {
-            self.in_pipe.push_back((self.sent, command));
-            if self.in_pipe.len() >= self.look_at {
-                self.forget_done(done());
-            }
-        }
         Advanced::Command(front, self.sent)
+    }
+
+    /// A one-way command has gone into the pipe.
+    pub(super) fn passed(&mut self, command: Ordered, done: impl FnOnce() -> u64) {
+        self.sent += 1;
+        self.in_pipe.push_back((self.sent, command));
+        if self.in_pipe.len() >= self.look_at {
+            self.forget_done(done());
+        }
+    }
+
+    /// Whether it is no pool, nor an instance of one, and whatever comes next goes into its pipe next.
+    pub(super) fn has_nothing_waiting(&self) -> bool {
+        self.queue.len() == 0 && self.untold.is_none() && self.pool.is_none() && self.members.is_empty()
     }
 
     fn forget_done(&mut self, done: u64) {
