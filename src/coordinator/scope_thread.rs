@@ -146,8 +146,7 @@ fn attend(
 ) -> Finished {
     let (header, now) = (&envelope.header, Instant::now());
     context.enter(Hop::SCOPE, header, now);
-    let incoming =
-        Incoming { payload: envelope.payload, attached: header.attached.as_deref(), codec: header.codec };
+    let incoming = Incoming::of(header, envelope.payload);
     let finished = core.scope_desk.run(header, now, || {}, || handle(incoming, context));
     context.leave();
     finished

@@ -39,13 +39,22 @@ impl Inbox {
     }
 
     /// The oldest.
+    pub(super) fn front(&self) -> Option<&Arrived> {
+        self.arrived.front()
+    }
+
+    /// Takes the oldest out.
     pub(super) fn pop(&mut self) -> Option<Arrived> {
         self.arrived.pop_front()
     }
 
-    /// How much is there.
-    pub(super) fn len(&self) -> usize {
-        self.arrived.len()
+    pub(super) fn is_empty(&self) -> bool {
+        self.arrived.is_empty()
+    }
+
+    /// Whether as much is there as the worker takes at a time.
+    pub(super) fn is_full(&self) -> bool {
+        self.arrived.len() >= TURN
     }
 
     /// Takes over what others have filed, when there is nothing older here.
@@ -56,15 +65,16 @@ impl Inbox {
     }
 
     /// Puts something in.
+    #[inline]
     pub(super) fn push(&mut self, envelope: Envelope<'_>, descriptors: Vec<OwnedFd>) {
         let mut payload = self.spare.pop().unwrap_or_default();
         payload.extend_from_slice(envelope.payload);
         self.arrived.push_back(Arrived::new(envelope.header, payload, descriptors));
     }
 
-    /// The worker has done with it.
-    pub(super) fn done_with(&mut self, arrived: Arrived) {
-        let mut payload = arrived.payload;
+    /// The worker has done with the oldest.
+    pub(super) fn drop_front(&mut self) {
+        let Some(mut payload) = self.arrived.pop_front().map(|arrived| arrived.payload) else { return };
         if self.spare.len() < TURN && payload.capacity() <= LARGEST_SPARE {
             payload.clear();
             self.spare.push(payload);
@@ -73,14 +83,14 @@ impl Inbox {
 }
 
 impl Arrived {
+    #[inline]
     fn new(header: Header, payload: Vec<u8>, descriptors: Vec<OwnedFd>) -> Self {
         Self { header, payload, descriptors: descriptors.into_boxed_slice() }
     }
 
     /// The command, for its handler.
     pub(super) fn incoming(&self) -> Incoming<'_> {
-        let Header { codec, attached, .. } = &self.header;
-        Incoming { payload: &self.payload, attached: attached.as_deref(), codec: *codec }
+        Incoming::of(&self.header, &self.payload)
     }
 
     /// Something for the worker that another thread has taken from the line.

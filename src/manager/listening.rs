@@ -18,13 +18,13 @@ use crate::remote::{Need, Slot};
 use crate::shm::look_for_a_moment;
 use crate::transport::poller::timespec;
 use crate::transport::{Packet, PipeError};
-use crate::wire::{Envelope, MAX_ENVELOPE_BYTES};
+use crate::wire::{Envelope, Kind, MAX_ENVELOPE_BYTES};
 
 /// Why the worker was woken.
 #[derive(Debug)]
 pub(super) enum Woken {
-    /// By a command or a word.
-    Arrived(Arrived),
+    /// By a command or a word, which is in its inbox.
+    Arrived,
     /// By its bell, another descriptor, or the time.
     Other,
     /// By the end of the pipe.
@@ -42,21 +42,20 @@ enum Received<'a> {
 }
 
 impl Link {
-    /// Takes what has arrived, without waiting.
-    pub(super) fn take_arrived(&self, inbox: &mut Inbox) -> Option<Arrived> {
-        if let Some(arrived) = inbox.pop() {
-            return Some(arrived);
+    /// Fills an empty inbox with what has arrived, without waiting; says whether there is something in it.
+    pub(super) fn take_arrived(&self, inbox: &mut Inbox) -> bool {
+        if !inbox.is_empty() {
+            return true;
         }
         let mut state = self.lock();
         inbox.take_over(&mut state.inbox);
-        if inbox.len() > 0 || state.has_listener || self.is_closed() {
-            return inbox.pop();
+        if inbox.is_empty() && !state.has_listener && !self.is_closed() {
+            state.has_listener = true;
+            drop(state);
+            self.fetch(inbox, false);
+            self.stop_listening(&mut self.lock());
         }
-        state.has_listener = true;
-        drop(state);
-        self.fetch(inbox, false);
-        self.stop_listening(&mut self.lock());
-        inbox.pop()
+        !inbox.is_empty()
     }
 
     /// Waits as the worker: for something in its inbox, its bell, one of `others`, or the time.
@@ -68,8 +67,8 @@ impl Link {
     ) -> Woken {
         let mut state = self.lock();
         inbox.take_over(&mut state.inbox);
-        if let Some(arrived) = inbox.pop() {
-            return Woken::Arrived(arrived);
+        if !inbox.is_empty() {
+            return Woken::Arrived;
         }
         if self.is_closed() {
             return Woken::Closed;
@@ -95,10 +94,10 @@ impl Link {
             self.stop_listening(&mut state);
         }
         inbox.take_over(&mut state.inbox);
-        match inbox.pop() {
-            Some(arrived) => Woken::Arrived(arrived),
-            None if self.is_closed() => Woken::Closed,
-            None => Woken::Other,
+        match inbox.is_empty() {
+            false => Woken::Arrived,
+            true if self.is_closed() => Woken::Closed,
+            true => Woken::Other,
         }
     }
 
@@ -117,7 +116,7 @@ impl Link {
                 Received::ForWorker(envelope, descriptors) => {
                     was_woken = false;
                     inbox.push(envelope, descriptors);
-                    if inbox.len() == TURN || !receiving.has_records() {
+                    if inbox.is_full() || !receiving.has_records() {
                         break;
                     }
                 }
@@ -225,6 +224,7 @@ impl Link {
         }
     }
 
+    #[inline]
     fn take<'a>(&self, received: Result<Packet, PipeError>, buffer: &'a [u8]) -> Received<'a> {
         let packet = match received {
             // It was called.
@@ -237,11 +237,16 @@ impl Link {
             self.has_come.store(true, Ordering::Relaxed);
         }
         let mut descriptors = packet.descriptors;
-        let filed = Envelope::receive(&buffer[..packet.length], &mut descriptors).and_then(|mut envelope| {
-            self.estate().arrived(envelope.header.attached.as_deref_mut());
-            self.file(envelope, &mut descriptors)
-        });
-        match filed {
+        let mut envelope = match Envelope::receive(&buffer[..packet.length], &mut descriptors) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.end(&error.to_string()),
+        };
+        self.estate().arrived(envelope.header.attached.as_deref_mut());
+        // Commands are by far the most, and are moved no more than they must.
+        if matches!(envelope.header.kind, Kind::Send | Kind::Request) {
+            return Received::ForWorker(envelope, descriptors);
+        }
+        match self.file(envelope, &mut descriptors) {
             Ok(None) => Received::Filed,
             Ok(Some(envelope)) => Received::ForWorker(envelope, descriptors),
             Err(error) => self.end(&error.to_string()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cancels::Cancels;
 use super::dispatch::Dispatch;
-use super::inbox::{Arrived, Inbox};
+use super::inbox::Inbox;
 use super::inputs::Inputs;
 use super::link::Link;
 use super::link_thread::LinkThread;
@@ -152,15 +152,15 @@ fn await_end(link: &Link, inbox: &mut Inbox) -> SetupFailed {
 /// Waits for the next word; commands cannot come before the manager is ready.
 fn next_word(link: &Link, inbox: &mut Inbox) -> Result<(CoordinatorWord, Vec<OwnedFd>), SetupFailed> {
     loop {
-        match link.wait_as_worker(inbox, &[], None) {
-            Woken::Arrived(Arrived { header, payload, descriptors, .. }) if header.kind == Kind::Control => {
-                let word = control::open_coordinators(&payload).map_err(|error| fail(link, error.into()))?;
-                if let Some(word) = link.heed_of_values(word) {
-                    return Ok((word, descriptors.into_vec()));
-                }
-            }
-            Woken::Arrived(_) | Woken::Other => {}
-            Woken::Closed => return Err(SetupFailed),
+        if matches!(link.wait_as_worker(inbox, &[], None), Woken::Closed) {
+            return Err(SetupFailed);
+        }
+        let Some(arrived) = inbox.pop().filter(|arrived| arrived.header.kind == Kind::Control) else {
+            continue;
+        };
+        let word = control::open_coordinators(&arrived.payload).map_err(|error| fail(link, error.into()))?;
+        if let Some(word) = link.heed_of_values(word) {
+            return Ok((word, arrived.descriptors.into_vec()));
         }
     }
 }

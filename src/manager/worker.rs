@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dispatch::Dispatch;
-use super::inbox::{Arrived, Inbox};
+use super::inbox::Inbox;
 use super::link::Link;
 use super::listening::Woken;
 use super::safety::Safety;
@@ -99,23 +99,28 @@ impl Worker {
     }
 
     fn take_command(&mut self) -> bool {
-        let Some(arrived) = self.link.take_arrived(&mut self.inbox) else { return false };
-        self.handle(arrived);
-        true
-    }
-
-    fn handle(&mut self, arrived: Arrived) {
-        match arrived.header.kind {
-            Kind::Control => self.obey(arrived),
-            _ => {
-                self.obey_orders();
-                self.dispatch.handle(&mut *self.instance, &mut self.context, &mut self.steps, &arrived);
-                self.inbox.done_with(arrived);
-            }
+        let has_arrived = self.link.take_arrived(&mut self.inbox);
+        if has_arrived {
+            self.handle();
         }
+        has_arrived
     }
 
-    fn obey(&mut self, arrived: Arrived) {
+    /// Does the oldest of what has arrived.
+    fn handle(&mut self) {
+        if self.inbox.front().is_some_and(|arrived| arrived.header.kind == Kind::Control) {
+            return self.obey();
+        }
+        self.obey_orders();
+        if let Some(arrived) = self.inbox.front() {
+            self.dispatch.handle(&mut *self.instance, &mut self.context, &mut self.steps, arrived);
+        }
+        self.inbox.drop_front();
+    }
+
+    /// Heeds the oldest of what has arrived, a word.
+    fn obey(&mut self) {
+        let Some(arrived) = self.inbox.pop() else { return };
         match control::open_coordinators(&arrived.payload) {
             Ok(CoordinatorWord::Start) => self.start(),
             Ok(CoordinatorWord::Quit) => self.quit = true,
@@ -172,8 +177,8 @@ impl Worker {
         if self.has_started {
             self.streams.inputs.finish_wait();
         }
-        if let Woken::Arrived(arrived) = woken {
-            self.handle(arrived);
+        if matches!(woken, Woken::Arrived) {
+            self.handle();
         }
     }
 
@@ -207,8 +212,8 @@ impl Worker {
     fn drain(&mut self) {
         while !self.is_interrupted() {
             self.obey_orders();
-            while let Some(arrived) = self.link.take_arrived(&mut self.inbox) {
-                self.put_off(arrived);
+            while self.link.take_arrived(&mut self.inbox) {
+                self.put_off();
             }
             if self.look() {
                 continue;
@@ -226,10 +231,13 @@ impl Worker {
         self.link.is_closed() || self.safety.ending().is_some_and(|reason| reason != SafeReason::Quit)
     }
 
-    fn put_off(&mut self, arrived: Arrived) {
-        match arrived.header.kind {
-            Kind::Control => self.obey(arrived),
-            _ => self.dispatch.refuse(&arrived.header),
+    fn put_off(&mut self) {
+        match self.inbox.front() {
+            Some(arrived) if arrived.header.kind != Kind::Control => {
+                self.dispatch.refuse(&arrived.header);
+                self.inbox.drop_front();
+            }
+            _ => self.obey(),
         }
     }
 
@@ -241,8 +249,8 @@ impl Worker {
         let woken = self.link.wait_as_worker(&mut self.inbox, &doorbells, None);
         drop(doorbells);
         self.streams.inputs.finish_wait();
-        if let Woken::Arrived(arrived) = woken {
-            self.put_off(arrived);
+        if matches!(woken, Woken::Arrived) {
+            self.put_off();
         }
     }
 }

@@ -89,9 +89,11 @@ impl Desk {
             self.work.finish();
             return Finished::without_running(NotDone::Cancelled);
         }
-        let (end, stream) = collect_outgoing(|| panics::catch(handle));
-        // Nobody is told how long a one-way command took.
-        let took = if asked.kind == Kind::Send { Duration::ZERO } else { begun.elapsed() };
+        // Nobody is told what a one-way command gives, nor how long it took.
+        let ((end, stream), took) = match asked.kind {
+            Kind::Send => ((panics::catch(handle), None), Duration::ZERO),
+            _ => (collect_outgoing(|| panics::catch(handle)), begun.elapsed()),
+        };
         heed();
         let was_cancelled = self.work.finish();
         let is_put_off = self.late.handler_ended(end.is_err(), was_cancelled);

@@ -10,7 +10,8 @@ use super::context::Context;
 use super::description::{SettingsDescription, SharedDescription, SignalSetDescription};
 use crate::shm::Frame;
 use crate::wire::{
-    Attached, CodecId, Command, CommandSpec, Failure, Parcel, SafeReason, Schema, Settings, TypeSchema, codec,
+    Attached, CodecId, Command, CommandSpec, Failure, Header, Kind, Parcel, SafeReason, Schema, Settings,
+    TypeSchema, codec,
 };
 
 /// A process that owns devices. Its handlers stand in a `#[manager]` block.
@@ -94,9 +95,17 @@ pub struct Incoming<'a> {
     pub attached: Option<&'a Attached>,
     /// What wrote it, and what the reply is to be written by.
     pub codec: CodecId,
+    /// Whether somebody waits for the reply: that of a one-way command is not written at all.
+    pub wants_reply: bool,
 }
 
-impl Incoming<'_> {
+impl<'a> Incoming<'a> {
+    /// The command of an envelope.
+    pub(crate) fn of(header: &'a Header, payload: &'a [u8]) -> Self {
+        let (attached, wants_reply) = (header.attached.as_deref(), header.kind != Kind::Send);
+        Self { payload, attached, codec: header.codec, wants_reply }
+    }
+
     /// Reads the command.
     ///
     /// # Errors
@@ -111,6 +120,9 @@ impl Incoming<'_> {
     /// # Errors
     /// A [`Failure`] when the reply's own serialisation fails; the handler has run.
     pub fn reply<C: Command>(&self, reply: &C::Reply) -> HandlerEnd {
+        if !self.wants_reply {
+            return Ok(Parcel::default());
+        }
         codec::pack(reply, self.codec).map_err(|error| Box::new(Failure::text(error.to_string())))
     }
 }

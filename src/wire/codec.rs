@@ -129,7 +129,8 @@ fn in_own_words(error: &serde_json::Error) -> String {
 /// # Errors
 /// [`EncodeError`] when the value's own serialisation fails.
 pub fn to_postcard<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = Vec::with_capacity(FIRST_ROOM);
+    // Of a value without size nothing is written.
+    let mut bytes = Vec::with_capacity(if size_of_val(value) == 0 { 0 } else { FIRST_ROOM });
     write_postcard(value, &mut bytes)?;
     Ok(bytes)
 }

@@ -382,6 +382,7 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// As [`open`](Self::open), also when the descriptors are not as many as the header says.
+    #[inline]
     pub fn receive(bytes: &'a [u8], descriptors: &mut Vec<OwnedFd>) -> Result<Self, EnvelopeError> {
         Self::read(bytes, |kind| match kind {
             _ if descriptors.is_empty() => Vec::new(),
@@ -398,6 +399,7 @@ impl<'a> Envelope<'a> {
         Self::read(parcel, |_| parcel.buffers().to_vec())
     }
 
+    #[inline]
     fn read(bytes: &'a [u8], buffers: impl FnOnce(Kind) -> Vec<Buffer>) -> Result<Self, EnvelopeError> {
         if bytes.len() > MAX_ENVELOPE_BYTES {
             return Err(EnvelopeError::Oversized);

@@ -163,7 +163,8 @@ fn a_handler_is_called_by_either_codec() {
 #[test]
 fn a_handler_does_not_run_on_bytes_that_are_not_its_command() {
     let mut stage = Stage { height_um: 5.0, ..Stage::default() };
-    let incoming = Incoming { payload: b"{\"height\":1.0}", attached: None, codec: CodecId::Json };
+    let incoming =
+        Incoming { payload: b"{\"height\":1.0}", attached: None, codec: CodecId::Json, wants_reply: true };
     let failure = (table().handlers[0].invoke)(&mut stage, incoming, &mut context());
     assert_eq!(failure.map_err(|failure| failure.kind), Err(FailureKind::Malformed));
     assert_eq!(stage.height_um, 5.0);
@@ -220,7 +221,7 @@ fn the_kind_is_found_by_its_name_and_set_up_from_its_table() {
     let registration = KindRegistration::find("stage.test").expect("the kind is registered");
     let mut stage = (registration.start)(b"{\"start_um\":3.0}", &mut context()).expect("the stage starts");
     let ask = stage.commands().iter().position(|spec| spec.name == "AskHeight").expect("it is handled");
-    let incoming = Incoming { payload: b"{}", attached: None, codec: CodecId::Json };
+    let incoming = Incoming { payload: b"{}", attached: None, codec: CodecId::Json, wants_reply: true };
     assert_eq!(stage.handle(ask, incoming, &mut context()), Ok(b"3.0".to_vec().into()));
     assert!((registration.start)(b"{}", &mut context()).is_err());
 }

@@ -30,7 +30,7 @@ fn call_by<M, C: Command>(
     let payload = codec::encode(command, by).expect("a command of a test can be written");
     let serves = |handler: &&Handler<M>| (handler.command)().id == C::spec().id;
     let handler = handlers.iter().find(serves).expect("the command has a handler");
-    let incoming = Incoming { payload: &payload, attached: None, codec: by };
+    let incoming = Incoming { payload: &payload, attached: None, codec: by, wants_reply: true };
     let bytes = (handler.invoke)(owner, incoming, &mut context())?;
     Ok(codec::decode(&bytes, by, &TypeSchema::of::<C::Reply>()).expect("the reply can be read"))
 }

@@ -68,6 +68,7 @@ fn a_scope_without_a_default_must_be_given() {
     assert!((registration.build)().is_none());
     assert!((registration.adopt)(Box::new(1_u8)).is_none());
     let mut archive = (registration.adopt)(Box::new(Archive { saved: 4 })).expect("it is an archive");
-    let incoming = Incoming { payload: b"{\"text\":\"\"}", attached: None, codec: CodecId::Json };
+    let incoming =
+        Incoming { payload: b"{\"text\":\"\"}", attached: None, codec: CodecId::Json, wants_reply: true };
     assert_eq!(archive.handle(0, incoming, &mut context()), Ok(b"4".to_vec().into()));
 }

@@ -226,6 +226,24 @@ impl Bench {
         self.router.submit(caller, &header, &payload, &Moment::at(self.now), &self.progress)
     }
 
+    /// Passes a one-way command on by the short way, if it takes that; gives the station, and what has gone into its pipe.
+    pub(crate) fn pass_on(
+        &mut self,
+        sending: &Sending,
+        has_room: impl Fn(usize) -> bool,
+    ) -> Option<(usize, Sent)> {
+        let Sending { caller, header, payload } = sending;
+        let mut passed = None;
+        let has_passed = self.router.pass(*caller, header, payload, &self.progress, |index, bytes| {
+            let envelope = Envelope::open(bytes).expect("the router passes envelopes on");
+            let sent = Sent { header: envelope.header, payload: envelope.payload.to_vec() };
+            passed = has_room(index).then_some((index, sent));
+            passed.is_some()
+        });
+        assert_eq!(has_passed, passed.is_some());
+        passed
+    }
+
     /// Offers what a router on a bench surely accepts.
     pub(crate) fn accept(&mut self, sending: Sending) {
         self.offer(sending).expect("it is accepted");

@@ -8,6 +8,7 @@ mod checker;
 mod endings;
 mod histories;
 mod history;
+mod passing;
 mod planted;
 mod pools;
 mod retrying;

@@ -7,7 +7,7 @@ use labrig::wire::{CommandId, Generation, Header, Kind, Target};
 
 use super::super::bench::*;
 use super::super::history::{Micros, Offer, Seen, station_of, token_of};
-use super::{Open, PATIENCE_US, World};
+use super::{Open, PATIENCE_US, PIPE, World};
 
 impl World {
     pub(super) fn offer(&mut self) {
@@ -19,7 +19,8 @@ impl World {
         }
         let waiting = |world: &Self| goals.iter().map(|goal| world.waiting(*goal)).collect::<Vec<_>>();
         let before = waiting(self);
-        let refusal = self.bench.offer(sending.clone()).err();
+        let passed = if self.chance.one_in(2) { self.pass_on(&sending) } else { None };
+        let refusal = if passed.is_some() { None } else { self.bench.offer(sending.clone()).err() };
         let after = waiting(self);
         let has_grown = |at: &usize| kind != Kind::Broadcast || after[*at] > before[*at];
         let reached = (0..goals.len()).filter(has_grown).map(|at| goals[at]).collect();
@@ -37,6 +38,15 @@ impl World {
             }
             _ => {}
         }
+        if let Some((station, sent)) = passed {
+            self.enter_pipe(station, sent);
+        }
+    }
+
+    /// The short way of a one-way command.
+    fn pass_on(&mut self, sending: &Sending) -> Option<(usize, Sent)> {
+        let players = &self.players;
+        self.bench.pass_on(sending, |station| !players[station].is_dead && players[station].pipe.len() < PIPE)
     }
 
     fn accepted(&mut self, caller: Caller, kind: Kind) {

@@ -24,9 +24,14 @@ impl World {
         while !self.players[station].is_dead && self.players[station].pipe.len() < self.room_in_pipe(station)
         {
             let Some(sent) = self.bench.pass(station) else { return };
-            self.delivered(station, &sent);
-            self.players[station].pipe.push_back(sent);
+            self.enter_pipe(station, sent);
         }
+    }
+
+    /// An envelope goes into the pipe of a manager.
+    pub(super) fn enter_pipe(&mut self, station: usize, sent: Sent) {
+        self.delivered(station, &sent);
+        self.players[station].pipe.push_back(sent);
     }
 
     fn room_in_pipe(&self, station: usize) -> usize {
