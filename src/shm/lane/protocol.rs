@@ -78,16 +78,10 @@ impl<M: LaneMemory> Putter<M> {
         }
         let head = bytes.len() as u64 | u64::from(beside) << 32;
         self.lane.record(self.end).store(head, Ordering::Relaxed);
-        let (whole, rest) = bytes.as_chunks::<8>();
-        for (at, chunk) in (self.end + 1..).zip(whole) {
-            self.lane.record(at).store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
-        }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            let at = self.end + needed - 1;
-            self.lane.record(at).store(u64::from_le_bytes(last), Ordering::Relaxed);
-        }
+        let (first, more) = self.lane.run(self.end + 1, needed - 1);
+        let (bytes, further) = bytes.split_at(bytes.len().min(8 * first.len()));
+        store(first, bytes);
+        store(more, further);
         self.end += needed;
         // What the next record is likely to need: the taker has that memory, from the last time round.
         AHEAD.into_iter().for_each(|ahead| self.lane.soon_written(self.end + ahead));
@@ -124,6 +118,32 @@ impl<M: LaneMemory> Putter<M> {
             self.start = self.lane.start().load(Ordering::Acquire);
         }
         is_free(self.start, self.end)
+    }
+}
+
+/// Writes bytes into just as many words as they need.
+#[inline]
+fn store<W: Word<u64>>(words: &[W], bytes: &[u8]) {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (word, chunk) in words.iter().zip(whole) {
+        word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
+    }
+    if let (Some(word), false) = (words.last(), rest.is_empty()) {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        word.store(u64::from_le_bytes(last), Ordering::Relaxed);
+    }
+}
+
+/// Reads what [`store`] has written.
+#[inline]
+fn load<W: Word<u64>>(words: &[W], bytes: &mut [u8]) {
+    let (whole, rest) = bytes.as_chunks_mut::<8>();
+    for (word, chunk) in words.iter().zip(whole) {
+        *chunk = word.load(Ordering::Relaxed).to_le_bytes();
+    }
+    if let (Some(word), false) = (words.last(), rest.is_empty()) {
+        rest.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes()[..rest.len()]);
     }
 }
 
@@ -176,10 +196,10 @@ impl<M: LaneMemory> Taker<M> {
         if tag.wrapping_sub(beside) as i32 > 0 {
             return Ok(Taken::Later);
         }
-        for (at, chunk) in (start + 1..start + needed).zip(buffer[..length].chunks_mut(8)) {
-            let bytes = self.lane.record(at).load(Ordering::Relaxed).to_le_bytes();
-            chunk.copy_from_slice(&bytes[..chunk.len()]);
-        }
+        let (first, more) = self.lane.run(start + 1, needed - 1);
+        let (bytes, further) = buffer[..length].split_at_mut(length.min(8 * first.len()));
+        load(first, bytes);
+        load(more, further);
         let taken = start + needed;
         // The putter has that memory, and is done with it as far as is known.
         for ahead in AHEAD.into_iter().filter(|ahead| words - needed > *ahead) {

@@ -92,8 +92,8 @@ impl LaneMemory for SharedLane {
     const ROOM: u64 = ROOM;
 
     #[inline]
-    fn record(&self, at: u64) -> &AtomicU64 {
-        &self.words().records.0[(at % ROOM) as usize]
+    fn records(&self) -> &[AtomicU64] {
+        &self.words().records.0
     }
 
     #[inline]

@@ -27,8 +27,26 @@ pub(super) trait LaneMemory: Clone + Debug {
     /// How many words of records there are.
     const ROOM: u64;
 
+    /// The words of records, `ROOM` of them.
+    fn records(&self) -> &[Self::Long];
+
     /// The word of records with this number; every `ROOM` numbers it is the same one again.
-    fn record(&self, at: u64) -> &Self::Long;
+    #[inline]
+    fn record(&self, at: u64) -> &Self::Long {
+        &self.records()[(at % Self::ROOM) as usize]
+    }
+
+    /// The words of records from this number on, at most `ROOM`: those up to the end of the memory, and those that go on at
+    /// its beginning.
+    #[inline]
+    fn run(&self, at: u64, count: u64) -> (&[Self::Long], &[Self::Long]) {
+        let (from, count) = ((at % Self::ROOM) as usize, count as usize);
+        let (before, behind) = self.records().split_at(from);
+        match behind.split_at_checked(count) {
+            Some((whole, _)) => (whole, &[]),
+            None => (behind, &before[..count - behind.len()]),
+        }
+    }
 
     /// The word of records with this number, and its neighbours, will soon be written.
     fn soon_written(&self, _at: u64) {}

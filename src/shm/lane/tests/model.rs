@@ -142,8 +142,8 @@ impl LaneMemory for ModelLane {
 
     const ROOM: u64 = 4;
 
-    fn record(&self, at: u64) -> &Long {
-        &self.words.records[(at % Self::ROOM) as usize]
+    fn records(&self) -> &[Long] {
+        &self.words.records
     }
 
     fn end(&self) -> &Long {
