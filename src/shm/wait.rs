@@ -19,6 +19,11 @@ pub const SPIN_LIMIT: Duration = Duration::from_micros(20);
 /// long as a small command takes. While the other side runs elsewhere, offers cost more than looks.
 const LOOKS_PER_YIELD: u32 = 32;
 
+/// How many times the processor is offered at least before a wait sleeps, however long that takes: when it comes back late,
+/// others had something to do, and when they are done there may be something for this one. A great many managers that are
+/// asked for something one after the other pass the processors on among themselves so, and none of them need be woken.
+const LEAST_OFFERS: u32 = 3;
+
 /// Why a wait could not sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -92,7 +97,7 @@ impl Crowd {
     }
 }
 
-/// Looks for at most `limit`, without sleeping, until `look` finds something.
+/// Looks for about `limit`, without sleeping, until `look` finds something.
 pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     if limit.is_zero() {
         return None;
@@ -102,7 +107,7 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
         return look();
     }
     let until_ns = began_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
-    let mut looks = 1;
+    let (mut looks, mut offers) = (1, 0);
     loop {
         for _ in 0..looks {
             let found = look();
@@ -112,11 +117,12 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
             std::hint::spin_loop();
         }
         let now_ns = monotonic_ns();
-        if now_ns >= until_ns {
+        if now_ns >= until_ns && offers >= LEAST_OFFERS {
             return None;
         }
         rustix::thread::sched_yield();
         CROWD.note_offer(now_ns, monotonic_ns());
+        offers += 1;
         looks = LOOKS_PER_YIELD.min(2 * looks);
     }
 }
