@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::args::CheckArgs;
+use super::calling::Way;
 use super::client::{Connection, Trouble, connect};
 use super::rig_args::RigArgs;
 use super::saying::{give_up, say};
@@ -93,10 +94,12 @@ fn run(file: &Path, waits: bool, arguments: &RigArgs) -> ExitCode {
         Ok(rig) => rig,
         Err(trouble) => return give_up(&trouble, arguments.json),
     };
+    let mut way = Way::new(arguments.json);
     let asked = launch(&mut rig, &source).and_then(|id| match waits {
-        true => call(&mut rig, "AwaitProcedure", json!({ "id": id }), Some(0)),
+        true => rig.call(ordered("AwaitProcedure", json!({ "id": id }), Some(0)), &mut |told| way.show(told)),
         false => Ok(json!({ "id": id, "state": "launched" })),
     });
+    way.end();
     say(asked, arguments.json, |told| {
         let text = |key: &str| told[key].as_str().unwrap_or_default();
         let said = format!("`{}` is {}", text("id"), text("state"));
@@ -111,7 +114,7 @@ fn run(file: &Path, waits: bool, arguments: &RigArgs) -> ExitCode {
 fn launch(rig: &mut Connection, source: &ScriptSource) -> Result<Value, Trouble> {
     let ScriptSource { name, text, folder } = source;
     let script = json!({ "name": name, "text": text, "folder": folder });
-    let checked = call(rig, "CheckScript", script.clone(), None)?;
+    let checked = rig.call(ordered("CheckScript", script.clone(), None), &mut |_| {})?;
     let faults: Vec<_> =
         checked["faults"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !faults.is_empty() {
@@ -122,16 +125,9 @@ fn launch(rig: &mut Connection, source: &ScriptSource) -> Result<Value, Trouble>
     }
     let by = format!("labrig script run, process {}", std::process::id());
     let launch = json!({ "kind": "script", "inputs": script.to_string(), "by": by });
-    call(rig, "LaunchProcedure", launch, None)
+    rig.call(ordered("LaunchProcedure", launch, None), &mut |_| {})
 }
 
-fn call(
-    rig: &mut Connection,
-    command: &str,
-    args: Value,
-    deadline_ms: Option<u64>,
-) -> Result<Value, Trouble> {
-    let ordered =
-        Ordered { command: command.to_owned(), args: Some(args), deadline_ms, ..Ordered::default() };
-    rig.call(ordered, &mut |_| {})
+fn ordered(command: &str, args: Value, deadline_ms: Option<u64>) -> Ordered {
+    Ordered { command: command.to_owned(), args: Some(args), deadline_ms, ..Ordered::default() }
 }
