@@ -14,6 +14,8 @@ pub(super) struct Passing {
     is_for_all: bool,
     /// Whether somebody may have it from an earlier time.
     may_be_known: bool,
+    /// The order in which they are asked, by which they are told.
+    order: Vec<String>,
     /// Who is still to be asked, in order, in this stage.
     left: VecDeque<String>,
     /// How many have been asked and have not answered.
@@ -67,7 +69,7 @@ impl Passing {
             true => (runners.iter().cloned().collect(), Some(offered)),
             false => (offered, None),
         };
-        Self { is_for_all, may_be_known, left, asked: 0, behind, so_far }
+        Self { is_for_all, may_be_known, order: runners.to_vec(), left, asked: 0, behind, so_far }
     }
 
     /// What is to be done now. Whoever is told to offer it says later what was [`heard`](Self::heard).
@@ -108,14 +110,24 @@ impl Passing {
         }
     }
 
+    /// Whoever was asked first is told first, whenever they have answered.
+    fn sort(&mut self) {
+        let place = |runner: &String| self.order.iter().position(|name| name == runner);
+        self.so_far.taken.sort_by_key(|it| place(&it.runner));
+        self.so_far.declined.sort_by_key(|it| place(&it.runner));
+        self.so_far.in_doubt.sort_by_key(|it| place(&it.runner));
+    }
+
     fn end(&mut self) -> Option<Result<Placement, TaskError>> {
         let is_through = self.asked == 0 && self.left.is_empty();
         let only_asks = self.behind.is_some();
-        let Placement { task, taken, declined, in_doubt } = &self.so_far;
+        let Placement { taken, declined, in_doubt, .. } = &self.so_far;
         let is_settled = !taken.is_empty() || !in_doubt.is_empty() || unfit(declined).is_some();
         if !(is_through || is_settled && self.asked == 0 && !self.is_for_all && !only_asks) {
             return None;
         }
+        self.sort();
+        let Placement { task, taken, declined, in_doubt } = &self.so_far;
         let task = task.clone();
         Some(match (taken.as_slice(), in_doubt.as_slice(), unfit(declined)) {
             ([_, ..], ..) => Ok(std::mem::take(&mut self.so_far)),

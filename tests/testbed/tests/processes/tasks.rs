@@ -195,14 +195,19 @@ fn a_task_of_one_name_is_one_procedure_however_often_and_from_wherever_it_is_off
 
 // --- deaths ---
 
-/// A runner that falls in its first offer, before or after it has recorded the task, and one that is well.
+/// A runner that falls in its first offer, before or after it has recorded the task, and one that has done so long ago.
 fn faulty(folder: &Path, has_recorded: bool, policy: &str) -> Rig {
-    launch(&format!(
-        "[managers.a]\nkind = \"faulty_runner\"\nrestart_policy = \"{policy}\"\nmax_retries = 0\nwatchdog_ms = 0\n\
-         [managers.a.config]\nmark = {:?}\nhas_recorded = {has_recorded}\n{}",
-        folder.join("mark"),
-        runners(&[("b", "")])
-    ))
+    fs::write(folder.join("b"), "").expect("a mark");
+    let mut config = String::new();
+    for name in ["a", "b"] {
+        let _ = writeln!(
+            config,
+            "[managers.{name}]\nkind = \"faulty_runner\"\nrestart_policy = \"{policy}\"\nmax_retries = 0\n\
+             watchdog_ms = 0\n[managers.{name}.config]\nmark = {:?}\nhas_recorded = {has_recorded}",
+            folder.join(name)
+        );
+    }
+    launch(&config)
 }
 
 #[test]
