@@ -28,7 +28,8 @@ impl Runner {
             return Err(ProcedureError::NotTaken { why });
         }
         let inputs = checked(kind(&asked.kind)?, &asked.inputs, &asked.folder)?;
-        if let Some(why) = self.is_full()? {
+        // What is held waits for no turn.
+        if let Some(why) = if asked.is_held { None } else { self.is_full()? } {
             return Err(ProcedureError::NotTaken { why });
         }
         self.record_new(&NewProcedure {

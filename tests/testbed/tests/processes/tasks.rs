@@ -252,18 +252,24 @@ fn when_a_runner_that_may_have_a_task_does_not_come_back_it_is_said_that_nobody_
 
 const STORM: [&str; 3] = ["a", "b", "c"];
 
-/// Offers so many tasks, each until it is taken; says who has taken which.
+/// Offers so many tasks, each until it is taken; says who has taken which. Every other one has a name: it may be offered
+/// again when nobody knows whether it was taken.
 fn offer_many(scope: &Scope, folder: &Path, caller: usize, count: usize) -> Vec<(String, Taken)> {
+    let procedures = scope.procedures();
     let mut taken = Vec::new();
     for number in 0..count {
         let journal = folder.join(format!("journal-{caller}-{number}"));
         let inputs = TallyInputs::of(2, Some(journal.clone()));
+        let task = procedures.task("tally", &inputs).expect("written");
+        let is_named = number % 2 == 0;
+        let task = if is_named { task.named(format!("{caller}/{number}")) } else { task };
         let placement = loop {
-            match offer(scope, &inputs, Whom::Any).wait(PATIENCE) {
+            match procedures.offer(task.clone(), Whom::Any).expect("accepted").wait(PATIENCE) {
                 Ok(placement) => break placement,
-                // All are dead at once: nobody has it.
                 Err(error) => match error.downcast::<TaskError>() {
+                    // All are dead at once: nobody has it.
                     Some(TaskError::NoTaker { .. }) => thread::yield_now(),
+                    Some(TaskError::NotKnown { .. }) if is_named => thread::yield_now(),
                     _ => panic!("{error}"),
                 },
             }
@@ -332,9 +338,9 @@ fn every_task_runs_once_while_its_runners_are_killed_at_any_moment() {
             2
         );
     }
-    figure("tasks, kills of their runners", (told.len(), kills));
+    let summary = rig.shutdown();
+    figure("tasks, kills of their runners, offers made again", (told.len(), kills, summary.totals.retried));
     assert!(kills > 0);
-    rig.shutdown();
 }
 
 #[test]
