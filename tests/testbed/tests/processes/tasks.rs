@@ -250,6 +250,27 @@ fn when_a_runner_that_may_have_a_task_does_not_come_back_it_is_said_that_nobody_
     }
 }
 
+#[test]
+fn a_step_that_is_run_again_offers_the_same_task_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rig = launch(&runners(&[("day", ""), ("night", "")]));
+    let journal = folder.path().join("journal");
+    let inputs = TallyInputs::of(2, Some(journal.clone()));
+    let inputs = TallyInputs { at: 1, misdeed: Misdeed::OfferAndFall, ..inputs };
+    let id = rig.scope().procedures().of("day").launch("tally", &inputs).expect("accepted");
+    let id = id.wait(PATIENCE).expect("launched");
+    eventually("its end", || {
+        records(&rig.scope(), "day").iter().any(|it| it.id == id && it.state == ProcedureState::Finished)
+    });
+    let text = fs::read_to_string(&journal).expect("a journal");
+    let keys: Vec<_> = text.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    assert_eq!(keys, ["tally-1/1/0", "tally-1/1/0", "tally-1/2/0"], "its first step was run again");
+    let all = ["day", "night"].map(|runner| records(&rig.scope(), runner)).concat();
+    let tasks = all.iter().filter(|record| record.launched_by == "a step").count();
+    assert_eq!(tasks, 1, "{all:?}");
+    rig.shutdown();
+}
+
 const STORM: [&str; 3] = ["a", "b", "c"];
 
 /// Offers so many tasks, each until it is taken; says who has taken which. Every other one has a name: it may be offered
@@ -280,11 +301,11 @@ fn offer_many(scope: &Scope, folder: &Path, caller: usize, count: usize) -> Vec<
     taken
 }
 
-/// Kills one runner after the other at moments that look like chance; says how many.
-fn kill_many(rig: &Rig, is_over: &AtomicBool) -> u64 {
+/// Kills one runner after the other at moments that look like chance, so many at most; says how many.
+fn kill_many(rig: &Rig, most: u64, is_over: &AtomicBool) -> u64 {
     let mut kills = 0;
     for number in 0.. {
-        if is_over.load(Ordering::Relaxed) {
+        if kills == most || is_over.load(Ordering::Relaxed) {
             break;
         }
         let random = scatter(number);
@@ -308,7 +329,7 @@ fn every_task_runs_once_while_its_runners_are_killed_at_any_moment() {
     let (callers, count) = (3, 25 * storm() as usize);
     let is_over = AtomicBool::new(false);
     let (taken, kills) = thread::scope(|threads| {
-        let killer = threads.spawn(|| kill_many(&rig, &is_over));
+        let killer = threads.spawn(|| kill_many(&rig, 60 * storm(), &is_over));
         let offerers: Vec<_> = (0..callers)
             .map(|caller| {
                 let (scope, folder) = (rig.scope(), folder.path());
