@@ -113,7 +113,8 @@ impl Taken {
 type Asked<R> = Result<PendingReply<R>, Refusal>;
 
 impl Procedures {
-    /// Those that this manager runs, when several do: ids are those of its store.
+    /// Those that this manager runs, when several do: ids are those of its store. The instances of a pool have a store each,
+    /// and each is meant by its own name; without one, whichever is free would be asked.
     pub fn of(self, manager: &str) -> Self {
         Self { manager: Some(manager.to_owned()), ..self }
     }

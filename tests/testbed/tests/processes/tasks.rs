@@ -115,6 +115,19 @@ fn a_task_is_for_one_for_any_or_for_all() {
 }
 
 #[test]
+fn the_instances_of_a_pool_are_runners_of_their_own() {
+    let rig = launch("[managers.shift]\nkind = \"labrig.procedures\"\ninstances = 2\n");
+    let quick = TallyInputs::of(1, None);
+    assert_eq!(who(&placed(&rig, &quick, Whom::All)), ["shift-1", "shift-2"]);
+    assert_eq!(who(&placed(&rig, &quick, Whom::One("shift-2".into()))), ["shift-2"]);
+    let pool = error_of(offer(&rig.scope(), &quick, Whom::One("shift".into())));
+    assert!(matches!(declined(&pool)[..], [("shift", Declination::NoRunner { .. })]), "{pool}");
+    let counts = ["shift-1", "shift-2"].map(|runner| records(&rig.scope(), runner).len());
+    assert_eq!(counts, [1, 2]);
+    end_cleanly(rig);
+}
+
+#[test]
 fn a_full_queue_passes_a_task_on_and_when_all_are_full_nobody_takes_it() {
     let full = "limit = 1\nqueue_limit = 1\n";
     let rig = launch(&runners(&[("a", full), ("b", full)]));
