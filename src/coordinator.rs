@@ -50,6 +50,7 @@ mod status;
 mod streams;
 mod summary;
 mod surroundings;
+mod tasks;
 mod trace;
 mod values;
 mod waking;

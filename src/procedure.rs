@@ -21,10 +21,12 @@ mod service;
 mod state;
 mod step;
 mod store;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod turns;
 
+pub use crate::remote::{Declination, Declined, InDoubt, Placement, Taken, Task, TaskError, Whom};
 pub use client::{LaunchRefused, OutputError, Procedures, Watch};
 pub use commands::{
     Answered, AwaitProcedure, CheckpointRecord, ContinueProcedure, Deed, DeleteCheckpoint, KillLevel,
@@ -37,6 +39,6 @@ pub use registration::ProcedureRegistration;
 pub use script::{
     Act, Score, ScoreStep, Script, ScriptInputs, ScriptReport, ScriptSource, Spot, Values, check_script,
 };
-pub use service::{Resume, Service, ServiceConfig};
+pub use service::{Kind, Resume, Service, ServiceConfig};
 pub use state::{IllegalMove, Move, ProcedureState};
 pub use step::{ChildLaunch, Comparison, Condition, Procedure, Step, StepError};

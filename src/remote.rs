@@ -30,6 +30,7 @@ pub mod shared;
 pub mod signal;
 pub mod slot;
 pub mod stream;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -64,3 +65,6 @@ pub use shared::{
 pub use signal::{Reading, SignalError, SignalPort, SignalReader, SignalSource, region_sizes};
 pub use slot::{Answer, Need, Notify, Slot, StreamNews};
 pub use stream::{FrameStream, StreamError, StreamParts};
+pub use tasks::{
+    Declination, Declined, InDoubt, OfferTask, PlaceTask, Placement, Taken, Task, TaskAnswer, TaskError, Whom,
+};

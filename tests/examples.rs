@@ -112,6 +112,15 @@ fn procedures_go_on_when_the_process_that_runs_them_has_ended() {
 }
 
 #[test]
+fn tasks_are_passed_on_until_nobody_has_room() {
+    let full =
+        "plate 4: nobody takes it; night: its queue is full (1 waiting); day: its queue is full (0 waiting)";
+    let once = "plate 4: day has it as develop-2";
+    let taken = ["plate 1: day has it", "plate 2: night has it", "plate 3: night has it"];
+    check_example("tasks", &[&taken[..], &[full, once, once]].concat());
+}
+
+#[test]
 fn broadcast_prints_the_outcome_of_each_manager() {
     let slow = ["at 20 Hz", "left       a frame every 50 ms", "right      a frame", "spectrum   a frame"];
     let fast =

@@ -14,7 +14,7 @@ use labrig::registry::{
     SharedDescription, SignalSetDescription,
 };
 use labrig::remote::scope::Ping;
-use labrig::remote::{Arm, Restart, SelfCheck, StopAll};
+use labrig::remote::{Arm, OfferTask, PlaceTask, Restart, SelfCheck, StopAll};
 use labrig::wire::control::{
     self, Configure, CoordinatorWord, ManagerWord, PublishedObject, PublishedSet, ReleasedValue,
 };
@@ -409,6 +409,8 @@ fn fingerprints(lines: &mut Lines) {
     lines.command::<StopAll>();
     lines.command::<Arm>();
     lines.command::<Restart>();
+    lines.command::<PlaceTask>();
+    lines.command::<OfferTask>();
 }
 
 #[test]

@@ -23,6 +23,21 @@ pub(super) struct RunnerArgs {
     pub(super) rig: RigArgs,
 }
 
+/// To whom a procedure is offered, as a task that is run once.
+#[derive(Args, Debug, Default)]
+pub(super) struct OfferArgs {
+    /// Offer it to one runner after the other until one takes it, each time beginning with another
+    #[arg(long, conflicts_with_all = ["to", "held"])]
+    pub(super) any: bool,
+    /// Offer it to every runner; each that takes it runs it
+    #[arg(long, conflicts_with_all = ["to", "any", "held", "wait"])]
+    pub(super) all: bool,
+    /// Under this name it is run once, however often it is offered: the answer is who has it. To the runner of `--to`, or
+    /// to any
+    #[arg(long, value_name = "NAME", conflicts_with = "held")]
+    pub(super) task: Option<String>,
+}
+
 /// One procedure, or all that have not ended.
 #[derive(Args, Debug)]
 pub(super) struct SteerArgs {
@@ -71,6 +86,8 @@ pub(super) enum ProcedureDeed {
         /// How long each of its steps may take
         #[arg(long, value_name = "TIME", value_parser = time)]
         step_deadline: Option<Duration>,
+        #[command(flatten)]
+        offer: OfferArgs,
         #[command(flatten)]
         runner: RunnerArgs,
     },

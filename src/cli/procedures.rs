@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::calling::Way;
 use super::client::{Connection, Trouble, connect};
 use super::exit;
-use super::procedure_args::{Level, OneArgs, ProcedureDeed, RunnerArgs, SteerArgs};
+use super::procedure_args::{Level, OfferArgs, OneArgs, ProcedureDeed, RunnerArgs, SteerArgs};
 use super::saying::{event, give_up, print, say};
 use crate::config::arguments;
 use crate::registry::routes::in_columns;
@@ -20,15 +20,19 @@ use crate::wire::Ordered;
 /// Does what is asked for.
 pub(super) fn procedure(deed: ProcedureDeed) -> ExitCode {
     match deed {
-        ProcedureDeed::Launch { kind, inputs, held, wait, deadline, step_deadline, runner } => {
+        ProcedureDeed::Launch { kind, inputs, held, wait, deadline, step_deadline, offer, runner } => {
             let inputs = match inputs_of(&inputs) {
                 Ok(inputs) => inputs,
                 Err(text) => return exit::complain(&text, exit::USAGE),
             };
-            let fields = json!({
-                "kind": kind, "inputs": inputs.to_string(), "folder": folder(), "is_held": held, "by": by(),
+            let mut fields = json!({
+                "kind": kind, "inputs": inputs.to_string(), "folder": folder(), "by": by(),
                 "deadline_ms": in_ms(deadline), "step_deadline_ms": in_ms(step_deadline),
             });
+            if offer.any || offer.all || offer.task.is_some() {
+                return place(runner, offer, fields, wait);
+            }
+            fields["is_held"] = held.into();
             launch(&runner, "LaunchProcedure", fields, wait)
         }
         ProcedureDeed::Continue { id, from, runner } => {
@@ -100,6 +104,33 @@ fn launch(runner: &RunnerArgs, command: &str, fields: Value, waits: bool) -> Exi
     });
     say(launched, runner.rig.json, |told| match told.get("reply") {
         None => (told["id"].as_str().unwrap_or_default().to_owned(), exit::CLEAN),
+        Some(_) => end_in_words(told),
+    })
+}
+
+/// Offers a task, and waits for its end with whoever has taken it if that is wanted.
+fn place(mut runner: RunnerArgs, offer: OfferArgs, mut task: Value, waits: bool) -> ExitCode {
+    task["name"] = offer.task.unwrap_or_default().into();
+    let whom = match runner.to.take() {
+        _ if offer.all => json!("all"),
+        Some(one) => json!({ "one": one }),
+        None => json!("any"),
+    };
+    let fields = json!({ "task": task, "whom": whom });
+    let placed = connect(&runner.rig).and_then(|mut rig| {
+        let placed = rig.call(ordered(&runner, "PlaceTask", fields, None), &mut |_| ())?;
+        if !waits {
+            return Ok(placed);
+        }
+        let taken = &placed["taken"][0];
+        if !runner.rig.json {
+            eprintln!("{}", placement_in_words(&placed));
+        }
+        runner.to = taken["runner"].as_str().map(str::to_owned);
+        until_ended(&mut rig, &runner, taken["id"].as_str().unwrap_or_default())
+    });
+    say(placed, runner.rig.json, |told| match told.get("reply") {
+        None => (placement_in_words(told), exit::CLEAN),
         Some(_) => end_in_words(told),
     })
 }
@@ -187,6 +218,17 @@ fn watch(runner: &RunnerArgs, id: Option<String>) -> Result<(), Trouble> {
 }
 
 // --- words ---
+
+/// Each procedure that the task has become, and whoever has not taken it.
+fn placement_in_words(placed: &Value) -> String {
+    let each = |key: &str| placed[key].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let taken = each("taken").into_iter().map(|it| format!("{} at {}", text(&it, "id"), text(&it, "runner")));
+    let declined = each("declined").into_iter().map(|it| format!("declined by {}", text(&it, "runner")));
+    let in_doubt = each("in_doubt").into_iter();
+    let in_doubt = in_doubt.map(|it| format!("not known at {}: {}", text(&it, "runner"), text(&it, "why")));
+    taken.chain(declined).chain(in_doubt).collect::<Vec<_>>().join("\n")
+}
 
 fn change_in_words(change: &Value) -> String {
     let text = |key: &str| change[key].as_str().unwrap_or_default();

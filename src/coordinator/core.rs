@@ -110,6 +110,8 @@ pub(crate) enum Request {
     ReadyToQuit,
     /// A start-up command has ended.
     Startup { manager: usize, answer: Answer },
+    /// A runner has said something to the offer of a task, or never will.
+    OfferAnswered { number: u64, answer: Answer },
 }
 
 impl Core {
@@ -234,6 +236,10 @@ impl Core {
                 state.requests.push(Request::Startup { manager, answer });
                 self.wake.ring();
             }
+            Effect::Answer { caller: Caller::Offer(number), answer } => {
+                state.requests.push(Request::OfferAnswered { number, answer });
+                self.wake.ring();
+            }
             Effect::Cancel { station, call } => self.tell_to_cancel(state, station, call),
             Effect::Grant { call, chunks } => self.scope_desk.streams().grant(call, chunks),
             Effect::Undelivered { sender, news } => {
@@ -349,16 +355,15 @@ impl Core {
         }
     }
 
-    /// A start-up command of a manager.
-    pub(crate) fn submit_startup(
-        &self,
-        state: &mut CoreState,
-        manager: usize,
-        header: &Header,
-        payload: &[u8],
-    ) -> Result<(), Refusal> {
-        let CoreState { router, pages, .. } = state;
-        router.submit(Caller::Startup(manager), header, payload, &Moment::now(), pages)
+    /// A command of the coordinator itself: of a manager's start-up, or the offer of a task.
+    pub(crate) fn submit_own(&self, caller: Caller, header: &Header, payload: &[u8]) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        let CoreState { router, pages, .. } = &mut *state;
+        let offered = router.submit(caller, header, payload, &Moment::now(), pages);
+        let answers = self.perform(&mut state);
+        drop(state);
+        answers.hand_over();
+        offered
     }
 
     /// Whether that start-up command of a manager moves or emits something.

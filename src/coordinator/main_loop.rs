@@ -28,6 +28,7 @@ use super::shutdown::Quit;
 use super::signals::SignalLives;
 use super::streams::Stream;
 use super::summary::{Loss, RunSummary};
+use super::tasks::Tasks;
 use super::trace::Trace;
 use super::waking::wake_up;
 use super::watching::ChildSignals;
@@ -102,6 +103,7 @@ pub(super) struct MainLoop {
     pub(super) signals: Option<UnixStream>,
     pub(super) child_signals: ChildSignals,
     pub(super) stops: Vec<Stop>,
+    pub(super) tasks: Tasks,
     pub(super) hooks: Hooks,
     pub(super) closing: Option<Closing>,
     /// Whether somebody could not be told of a stream, because its pipe was full.
@@ -163,6 +165,7 @@ impl MainLoop {
             signals,
             child_signals,
             stops: Vec::new(),
+            tasks: Tasks::default(),
             hooks,
             closing: None,
             owes_streams: false,
@@ -397,6 +400,7 @@ impl MainLoop {
                     let step = self.startup_ended(manager, answer);
                     self.check(step);
                 }
+                Request::OfferAnswered { number, answer } => self.offer_answered(number, answer),
                 Request::ReadyToQuit => self.end_waiting_before_quit(),
                 Request::HearOut(index) => self.unheard.push(index),
                 Request::Lives(index) => self.look_again_soon(index),

@@ -13,7 +13,7 @@ use super::laddering::STILL_THERE;
 use super::main_loop::MainLoop;
 use super::process::Phase;
 use crate::remote::{
-    Arm, Armed, CheckScript, OpenSignals, Restart, Restarted, StopAll, StopOutcome, StopReport,
+    Arm, Armed, CheckScript, OpenSignals, PlaceTask, Restart, Restarted, StopAll, StopOutcome, StopReport,
 };
 use crate::shm::Urgent;
 use crate::supervisor::{Because, Rung};
@@ -88,6 +88,10 @@ impl MainLoop {
             if let Some(order) = self.read(asker, payload) {
                 self.check_script(asker, order);
             }
+        } else if order == PlaceTask::spec().id {
+            if let Some(order) = self.read(asker, payload) {
+                self.place_task(asker, order);
+            }
         } else {
             self.fail_order(asker, format!("the order {order} is not known"));
         }
@@ -124,7 +128,11 @@ impl MainLoop {
     }
 
     pub(super) fn fail_order(&self, asker: Asker, why: String) {
-        let ending = Ending::NotDone(NotDone::Failed(Failure::text(why)));
+        self.fail_order_by(asker, Failure::text(why));
+    }
+
+    pub(super) fn fail_order_by(&self, asker: Asker, failure: Failure) {
+        let ending = Ending::NotDone(NotDone::Failed(failure));
         self.core.with_router(|router| router.order_ended(asker.call, ending, asker.codec));
     }
 

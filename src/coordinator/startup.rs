@@ -11,7 +11,7 @@ use super::main_loop::{MainLoop, Source};
 use super::outputs::Output;
 use super::peers::{Peer, UrgentLane};
 use super::process::Phase;
-use super::router::Life;
+use super::router::{Caller, Life};
 use crate::config::OnPanic;
 use crate::remote::{Answer, CallError, CallFacts, StreamError, StreamParts};
 use crate::shm::{Doorbell, LanePair, ReadMode, StatusPage};
@@ -272,11 +272,7 @@ impl MainLoop {
             target: Target::Named(self.name(index)),
             ..Header::new(Kind::Request)
         };
-        let mut state = core.lock();
-        let offered = core.submit_startup(&mut state, index, &header, &startup.json);
-        let answers = core.perform(&mut state);
-        drop(state);
-        answers.hand_over();
+        let offered = core.submit_own(Caller::Startup(index), &header, &startup.json);
         if offered.is_ok() {
             self.processes[index].in_startup.push_back(at);
         }

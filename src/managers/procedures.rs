@@ -16,6 +16,7 @@ use crate::procedure::{
     ProcedureError, ProcedureId, ProcedureRecord, ProcedureStatus, Service, ServiceConfig, StateChange,
     SteerAll,
 };
+use crate::remote::{OfferTask, TaskAnswer};
 
 pub use focus_sweep::{FocusPoint, FocusSweep, SweepError, SweepInputs, SweepReport};
 pub use time_lapse::{LapseInputs, LapseReport, TimeLapse};
@@ -49,6 +50,11 @@ impl ProcedureRunner {
     #[ipc_command]
     fn launch(&mut self, command: LaunchProcedure) -> Result<ProcedureId, ProcedureError> {
         self.service.launch(&command)
+    }
+
+    #[ipc_command]
+    fn take(&mut self, command: OfferTask) -> Result<TaskAnswer, ProcedureError> {
+        self.service.take(&command)
     }
 
     #[ipc_command]

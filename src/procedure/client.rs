@@ -12,11 +12,12 @@ use super::commands::{
 };
 use super::state::ProcedureState;
 use super::step::as_json;
-use crate::remote::{CallError, PendingReply, Scope};
+use crate::remote::{CallError, PendingReply, PlaceTask, Placement, Scope, Taken, Task, Whom};
 use crate::wire::{Command, DecodeError, EncodeError, OneHandler, Refusal, Schema};
 
 impl Scope {
-    /// The procedures of the rig, which its manager of the kind `labrig.procedures` runs.
+    /// The procedures of the rig, which its manager of the kind `labrig.procedures` runs. When several do, each has its own:
+    /// [`of`](Procedures::of) says whose are meant, and without it they are refused ([`Refusal::AddressNeeded`]).
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -102,10 +103,18 @@ impl From<LaunchRefused> for OutputError {
     }
 }
 
+impl Taken {
+    /// The procedure that the task is there: to be asked for with `scope.procedures().of(&taken.runner)`.
+    pub fn procedure(&self) -> ProcedureId {
+        ProcedureId(self.id.clone())
+    }
+}
+
 type Asked<R> = Result<PendingReply<R>, Refusal>;
 
 impl Procedures {
-    /// Those that this manager runs, when several do.
+    /// Those that this manager runs, when several do: ids are those of its store. The instances of a pool have a store each,
+    /// and each is meant by its own name; without one, whichever is free would be asked.
     pub fn of(self, manager: &str) -> Self {
         Self { manager: Some(manager.to_owned()), ..self }
     }
@@ -170,6 +179,51 @@ impl Procedures {
     pub fn launch_as(&self, command: LaunchProcedure) -> Asked<ProcedureId> {
         let by = if command.by.is_empty() { self.by.clone() } else { command.by.clone() };
         self.ask(LaunchProcedure { by, ..command })
+    }
+
+    /// A procedure that somebody is to run: for [`offer`](Self::offer).
+    ///
+    /// # Errors
+    /// The inputs cannot be written.
+    pub fn task(&self, kind: &str, inputs: &impl Serialize) -> Result<Task, EncodeError> {
+        let LaunchProcedure { kind, inputs, folder, by, .. } = self.launching(kind, inputs)?;
+        Ok(Task { kind, inputs, folder, by, ..Task::default() })
+    }
+
+    /// Offers a task to one runner, to one after the other until somebody takes it, or to all, whichever manager
+    /// [`of`](Self::of) has said. Answered when it is known who has recorded it; it runs once, or once with each of all.
+    ///
+    /// A task that is [`named`](Task::named) may be offered again, by a step that is run again or after a crash: it is the
+    /// same task, and whoever has it is the answer. For that, every runner has to answer.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use labrig::prelude::*;
+    /// # use labrig::procedure::{TaskError, Whom};
+    /// # #[derive(Serialize)] struct Inputs { up_to: u32 }
+    /// # fn example(scope: &Scope) -> Result<(), Box<dyn std::error::Error>> {
+    /// let procedures = scope.procedures();
+    /// let task = procedures.task("count", &Inputs { up_to: 100 })?;
+    /// match procedures.offer(task, Whom::Any)?.wait(Duration::MAX) {
+    ///     Ok(placed) => {
+    ///         let taken = &placed.taken[0];
+    ///         let counted: u32 = procedures.of(&taken.runner).output(&taken.procedure(), Duration::MAX)?;
+    ///         println!("{counted} by {}", taken.runner);
+    ///     }
+    ///     Err(error) => match error.downcast() {
+    ///         Some(TaskError::NoTaker { declined, .. }) => println!("nobody takes it: {declined:?}"),
+    ///         _ => return Err(error.into()),
+    ///     },
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refusal`] when the rig quits. A task that nobody takes, whose inputs are wrong, or of which it is not known whether
+    /// it was taken, is told as the call's failure, a [`TaskError`](crate::remote::TaskError).
+    pub fn offer(&self, task: Task, whom: Whom) -> Asked<Placement> {
+        self.scope.request(PlaceTask { task, whom })
     }
 
     /// Launches a procedure and waits for its output, for at most `patience`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::ProcedureState;
 use crate::macros::{Command, Schema};
+use crate::remote::Declination;
 use crate::wire::{DecodeError, Progress, TypeSchema, codec};
 
 /// The name of a procedure: its kind and a number, as in `focus_sweep-12`. No other of the same store ever has it.
@@ -177,11 +178,13 @@ pub enum Outcome {
     Done,
     /// It was so before.
     Already,
-    /// Something else came before it took effect: the procedure has ended, or was told otherwise.
+    /// Something else came before it took effect: what was to be paused or killed has ended by itself, or the procedure
+    /// was told otherwise.
     TooLate,
     /// There is no such procedure.
     NotFound,
-    /// The procedure's state does not allow it.
+    /// The procedure's state does not allow it, however early it comes: what has ended is not played. Every other state
+    /// allows every order.
     NotInThisState,
 }
 
@@ -380,6 +383,18 @@ pub enum ProcedureError {
     Store {
         /// What it said.
         why: String,
+    },
+    /// The runner does not take it. Nothing was recorded.
+    #[error("it is not launched: {why}")]
+    NotTaken {
+        /// Why.
+        why: Declination,
+    },
+    /// The procedure is to be killed: it does not go on.
+    #[error("`{id}` does not go on: it is to be killed")]
+    ToBeKilled {
+        /// The procedure.
+        id: String,
     },
 }
 

@@ -7,20 +7,20 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::asking::{Watcher, record};
-use super::commands::{
-    ContinueProcedure, KillLevel, LaunchProcedure, Outcome, ProcedureError, ProcedureId, ProcedureRecord,
-};
+use super::commands::{ContinueProcedure, KillLevel, Outcome, ProcedureError, ProcedureId, ProcedureRecord};
 use super::entry::{Desk, Entry, Order, Respond};
 use super::life;
 use super::registration::ProcedureRegistration;
 use super::state::{Move, ProcedureState};
 use super::store::{Checkpoint, Made, NewProcedure, Row, Store, StoreError, Wait, Which};
+use super::taking::Terms;
 use super::turns::Turns;
 use crate::remote::Scope;
 
@@ -29,6 +29,9 @@ pub(super) struct Runner {
     pub(super) store: Store,
     pub(super) scope: Scope,
     pub(super) turns: Turns,
+    pub(super) terms: Terms,
+    /// Whether the process is told to end.
+    pub(super) is_ending: AtomicBool,
     entries: Mutex<HashMap<i64, Arc<Entry>>>,
     pub(super) watchers: Mutex<Vec<Watcher>>,
 }
@@ -38,13 +41,14 @@ impl Runner {
         path: &Path,
         owner: &str,
         scope: Scope,
-        limit: usize,
+        terms: Terms,
     ) -> Result<Arc<Self>, StoreError> {
         let store = Store::open(path, owner)?;
         let unfinished = store.list(true, None)?.into_iter().map(|row| row.number);
         let entries = unfinished.map(|number| (number, Arc::new(Entry::new(number)))).collect();
-        let (turns, entries) = (Turns::new(limit), Mutex::new(entries));
-        Ok(Arc::new(Self { store, scope, turns, entries, watchers: Mutex::default() }))
+        let (turns, entries) = (Turns::new(terms.limit as usize), Mutex::new(entries));
+        let (is_ending, watchers) = (AtomicBool::new(false), Mutex::default());
+        Ok(Arc::new(Self { store, scope, turns, terms, is_ending, entries, watchers }))
     }
 
     /// Takes up what an earlier life has left behind: each goes on, or is paused until somebody plays it.
@@ -90,24 +94,7 @@ impl Runner {
         }
     }
 
-    // --- launching ---
-
-    pub(super) fn launch(self: &Arc<Self>, asked: &LaunchProcedure) -> Result<ProcedureId, ProcedureError> {
-        let registration = kind(&asked.kind)?;
-        let inputs = checked(registration, &asked.inputs, &asked.folder)?;
-        let new = NewProcedure {
-            kind: asked.kind.clone(),
-            inputs,
-            is_held: asked.is_held,
-            launched_by: asked.by.clone(),
-            deadline_ms: asked.deadline_ms,
-            step_deadline_ms: asked.step_deadline_ms,
-            ..NewProcedure::default()
-        };
-        let made = self.store.create(&new)?;
-        self.adopt(made);
-        Ok(ProcedureId::new(&asked.kind, made.number))
-    }
+    // --- beginning ---
 
     /// A procedure has been recorded: it begins, unless it is held.
     pub(super) fn adopt(self: &Arc<Self>, made: Made) {
@@ -119,11 +106,15 @@ impl Runner {
     }
 
     pub(super) fn go_on(self: &Arc<Self>, asked: &ContinueProcedure) -> Result<ProcedureId, ProcedureError> {
-        let row = self.find(&asked.id)?;
+        let mut row = self.find(&asked.id)?;
         if asked.checkpoint.is_empty() && !row.state.is_final() {
             let by = Order { by: asked.by.clone(), text: "continued".to_owned() };
-            self.play(&asked.id, &by)?;
-            return Ok(row.id());
+            match self.play(&asked.id, &by)? {
+                // It has ended since it was looked up: a new one goes on, as of any that has ended.
+                Outcome::NotInThisState => row = self.find(&asked.id)?,
+                Outcome::TooLate => return Err(ProcedureError::ToBeKilled { id: row.id().0 }),
+                _ => return Ok(row.id()),
+            }
         }
         let from = self.usable(&row, Which::read(&asked.checkpoint), &asked.checkpoint)?;
         let origin = format!("{} after step {}", row.id(), from.step);
@@ -196,7 +187,7 @@ impl Runner {
 
     pub(super) fn play(self: &Arc<Self>, id: &str, by: &Order) -> Result<Outcome, ProcedureError> {
         let Some((row, entry)) = self.look_up(id)? else { return Ok(Outcome::NotFound) };
-        let Some(entry) = entry else { return Ok(Outcome::TooLate) };
+        let Some(entry) = entry else { return Ok(Outcome::NotInThisState) };
         let mut desk = entry.desk();
         if desk.is_active {
             return Ok(match (desk.kill.is_some(), desk.pause.is_some()) {
@@ -209,7 +200,7 @@ impl Runner {
             });
         }
         match self.state_of(row.number)? {
-            state if state.is_final() => return Ok(Outcome::TooLate),
+            state if state.is_final() => return Ok(Outcome::NotInThisState),
             ProcedureState::Paused => drop(self.store.change(row.number, Move::Play, (&by.by, &by.text))?),
             ProcedureState::Created => self.store.let_go(row.number)?,
             // Its record could not be written; perhaps now it can.
@@ -334,6 +325,7 @@ impl Runner {
 
     /// The process ends: procedures stop where they are, and go on in the next. Waits so long for their steps.
     pub(super) fn stop(&self, patience: Duration) {
+        self.is_ending.store(true, Ordering::Relaxed);
         let entries: Vec<_> = self.entries.lock().values().map(Arc::clone).collect();
         entries.iter().for_each(|entry| entry.tell(|desk| desk.stops = true));
         let until = Instant::now() + patience;

@@ -16,8 +16,11 @@ use super::commands::{
 use super::entry::{Awaiting, Order, Respond};
 use super::registration::ProcedureRegistration;
 use super::runner::Runner;
+use super::taking::Terms;
 use crate::macros::Schema;
 use crate::registry::{Context, LateAnswer, SetupError};
+use crate::remote::{OfferTask, TaskAnswer};
+use crate::wire::schema::{Node, SchemaBuilder, Shape, Variant};
 use crate::wire::{Command, Progress};
 
 /// The table `[managers.<name>.config]` of a manager that runs procedures.
@@ -30,13 +33,36 @@ pub struct ServiceConfig {
     pub limit: u32,
     /// What becomes of procedures that were under way when the process that ran them ended.
     pub resume: Resume,
+    /// The kinds that it takes, of launches and of tasks; all that its program has when not said. Children of its procedures
+    /// are of any kind.
+    pub kinds: Option<Vec<Kind>>,
+    /// How many procedures may wait for their turn before launches and tasks are refused; any number when not said.
+    pub queue_limit: Option<u32>,
     /// The file in which procedures are kept; `procedures/<manager>.sqlite` in the rig's state folder when not said.
     pub store: Option<PathBuf>,
 }
 
 impl Default for ServiceConfig {
     fn default() -> Self {
-        Self { limit: 8, resume: Resume::Auto, store: None }
+        Self { limit: 8, resume: Resume::Auto, kinds: None, queue_limit: None, store: None }
+    }
+}
+
+/// A kind of procedure that the program has. Its schema lists them, so that any other is a fault of the config.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Kind(pub String);
+
+impl crate::Schema for Kind {
+    fn schema(builder: &mut SchemaBuilder) -> Node {
+        let variant = |kind: &&ProcedureRegistration| {
+            let (name, doc) = (kind.kind.to_owned(), (kind.doc)());
+            Variant { name, doc, shape: Shape::Unit }
+        };
+        let doc = "A kind of procedure that the program has.";
+        builder.named("labrig::procedure::service::Kind", doc, |_| {
+            Shape::Enum(ProcedureRegistration::all().iter().map(variant).collect())
+        })
     }
 }
 
@@ -70,8 +96,9 @@ impl Service {
         let own = || context.state_dir().join("procedures").join(format!("{}.sqlite", context.manager()));
         let path = config.store.clone().unwrap_or_else(own);
         let owner = format!("manager `{}` of rig `{}`", context.manager(), context.rig());
-        let limit = usize::try_from(config.limit).unwrap_or(usize::MAX);
-        let runner = Runner::open(&path, &owner, context.scope(), limit)?;
+        let kinds = config.kinds.map(|kinds| kinds.into_iter().map(|kind| kind.0).collect());
+        let terms = Terms { limit: config.limit, kinds, queue_limit: config.queue_limit };
+        let runner = Runner::open(&path, &owner, context.scope(), terms)?;
         let (resumed, goes_on) = (Arc::clone(&runner), config.resume == Resume::Auto);
         context.when_started(move || {
             if let Err(why) = resumed.resume(goes_on) {
@@ -97,6 +124,14 @@ impl Service {
     /// [`ProcedureError`], of which there is no record then.
     pub fn launch(&self, command: &LaunchProcedure) -> Answer<ProcedureId> {
         self.runner.launch(command)
+    }
+
+    /// Takes a task, once, or says why not.
+    ///
+    /// # Errors
+    /// [`ProcedureError::Store`]; it is not known then whether there is a record of it.
+    pub fn take(&self, offer: &OfferTask) -> Answer<TaskAnswer> {
+        self.runner.take(offer)
     }
 
     /// Goes on with a procedure, or with a new one from a checkpoint of it.

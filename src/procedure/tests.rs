@@ -12,6 +12,7 @@ use super::commands::{ContinueProcedure, KillLevel, LaunchProcedure, Outcome, Pr
 use super::entry::Order;
 use super::runner::Runner;
 use super::state::ProcedureState;
+use super::taking::Terms;
 use crate::prelude::*;
 use crate::registry::detached::detached_context;
 
@@ -99,7 +100,8 @@ fn order() -> Order {
 
 fn open(folder: &Path) -> std::sync::Arc<Runner> {
     let scope = detached_context("runner").scope();
-    Runner::open(&folder.join("store.sqlite"), "a test", scope, 2).expect("it opens")
+    Runner::open(&folder.join("store.sqlite"), "a test", scope, Terms { limit: 2, ..Terms::default() })
+        .expect("it opens")
 }
 
 fn launching(name: &str) -> LaunchProcedure {
@@ -180,6 +182,7 @@ impl Model {
         let now = |expected| assert_eq!(told.recv_timeout(PATIENCE).expect("an answer"), expected, "{ask:?}");
         match (self.state, ask) {
             (Killed, Ask::Kill | Ask::KillSoon) => now(Outcome::Already),
+            (state, Ask::Play) if state.is_final() => now(Outcome::NotInThisState),
             (state, _) if state.is_final() => now(Outcome::TooLate),
             (Running, Ask::Pause) => self.pauses.push(told),
             (Running, Ask::Kill) => self.kills.push(told),

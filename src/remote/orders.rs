@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tasks::PlaceTask;
 use crate::macros::{Command, Schema};
 use crate::wire::{Command as _, CommandId, CommandSpec, SharedSpec, TypeSchema};
 
@@ -116,8 +117,15 @@ pub struct ScriptChecked {
 }
 
 /// The orders there are.
-pub fn orders() -> [&'static CommandSpec; 5] {
-    [StopAll::spec(), Arm::spec(), Restart::spec(), OpenSignals::spec(), CheckScript::spec()]
+pub fn orders() -> [&'static CommandSpec; 6] {
+    [
+        StopAll::spec(),
+        Arm::spec(),
+        Restart::spec(),
+        OpenSignals::spec(),
+        CheckScript::spec(),
+        PlaceTask::spec(),
+    ]
 }
 
 /// The order with that id.

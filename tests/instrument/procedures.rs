@@ -94,3 +94,48 @@ fn a_time_lapse_is_paused_and_played_and_goes_on_after_the_rig_was_killed() {
     rig.check_verb(&["procedure", "status", "time_lapse-99"], 1);
     rig.quit();
 }
+
+/// Two runners, each with what its config says.
+fn two_runners(terms: &str) -> String {
+    let one =
+        |name| format!("[managers.{name}]\nkind = \"labrig.procedures\"\n[managers.{name}.config]\n{terms}");
+    one("left") + &one("right")
+}
+
+#[test]
+fn tasks_are_offered_from_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rig = Running::start(folder.path(), "shifts", &two_runners(""));
+    // It ends at its first step, which is enough here: there is nothing to be moved.
+    let launch = ["procedure", "launch", "focus_sweep", "from_um=30", "to_um=20"];
+    let offer = |words: &[&str]| rig.check_json(&[&launch, words].concat(), 0);
+    let runners = |told: &Value| {
+        let taken = told["taken"].as_array().expect("a list").iter();
+        taken.map(|taken| text(&taken["runner"]).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(runners(&offer(&["--any"])), ["left"]);
+    assert_eq!(runners(&offer(&["--any"])), ["right"], "each time it begins with another");
+    assert_eq!(runners(&offer(&["--all"])), ["left", "right"]);
+    let first = offer(&["--task", "tonight", "--to", "right"]);
+    assert_eq!(runners(&first), ["right"]);
+    assert_eq!(offer(&["--task", "tonight"])["taken"], first["taken"]);
+    let words = rig.check_verb(&[&launch[..], &["--any", "--wait"]].concat(), 1);
+    assert!(words.contains("the range is empty"), "{words}");
+    let words = rig.check_verb(&[&launch[..], &["--all"]].concat(), 0);
+    assert_eq!(
+        words.lines().map(|line| line.split(" at ").nth(1)).collect::<Vec<_>>(),
+        [Some("left"), Some("right")]
+    );
+    let wrong = rig.check_json(&["procedure", "launch", "focus_sweep", "steps=1", "--any"], 1);
+    assert!(text(&wrong["error"]["text"]).contains("do not fit"), "{wrong}");
+    let unknown = rig.check_json(&["procedure", "launch", "nap", "--any"], 1);
+    let said = text(&unknown["error"]["text"]);
+    assert!(said.contains("nobody takes") && said.contains("`left`: its program knows only"), "{said}");
+    let addressed = rig.check_json(&launch, 2);
+    assert!(text(&addressed["error"]["text"]).contains("needs an address"), "{addressed}");
+    rig.quit();
+    let rig = Running::start(folder.path(), "shifts", &two_runners("kinds = [\"time_lapse\"]\n"));
+    let nobody = rig.check_json(&[&launch[..], &["--any"]].concat(), 1);
+    assert!(text(&nobody["error"]["text"]).contains("`right`: it takes only [\"time_lapse\"]"), "{nobody}");
+    rig.quit();
+}

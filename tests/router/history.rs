@@ -138,7 +138,7 @@ pub(crate) struct History {
 pub(crate) fn token_of(caller: Caller) -> Token {
     match caller {
         Caller::Local(token) | Caller::Manager { correlation: token, .. } => token,
-        Caller::Startup(_) | Caller::Gathering(_) => panic!("{caller:?} has no token"),
+        Caller::Startup(_) | Caller::Gathering(_) | Caller::Offer(_) => panic!("{caller:?} has no token"),
     }
 }
 

@@ -290,3 +290,25 @@ fn what_moves_leaves_the_safe_state_again_and_is_not_given_to_the_inactive() {
     }
     assert_eq!(bench.report()[CAMERA].outcome, Err(NotDone::Lost));
 }
+
+#[test]
+fn an_offer_is_given_to_every_next_life_and_to_none_but_those_of_its_station() {
+    const OFFER: Caller = Caller::Offer(1);
+    let mut bench = Bench::ready();
+    bench.accept(request(EXPOSE).by(OFFER));
+    for life in 2..2 + 5 * RETRIES {
+        drop(bench.pass(CAMERA).expect("it is sent"));
+        bench.take(CAMERA);
+        bench.fall(CAMERA);
+        assert!(bench.endings().is_empty(), "it waits for life {life}");
+        bench.rise(CAMERA, life);
+    }
+    bench.die(CAMERA);
+    assert_eq!(bench.endings(), [(OFFER, Ending::NotDone(NotDone::Indeterminate))]);
+    bench.check_settled();
+    // What must not run again is lost with its station, whoever offers it.
+    let mut bench = Bench::ready();
+    bench.accept(request(MOVE).to("stage_x").by(OFFER));
+    bench.fall(STAGE_X);
+    assert_eq!(bench.endings(), [(OFFER, Ending::NotDone(NotDone::Lost))]);
+}

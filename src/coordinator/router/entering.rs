@@ -170,8 +170,14 @@ impl Router {
         let generation = self.stations[station].generation;
         let (caller, chain) = (part.caller, Hops::from_slice(part.chain));
         let (command, accepted_at) = (part.header.command, part.now.get());
-        // The start-up of the next life gives its commands by itself.
-        let may_retry = part.manner.is_idempotent && !matches!(caller, Caller::Startup(_));
+        let retries = match caller {
+            // The start-up of the next life gives its commands by itself.
+            Caller::Startup(_) => 0,
+            _ if !part.manner.is_idempotent => 0,
+            // Whoever knows whether a task was taken is asked as long as there is somebody to ask.
+            Caller::Offer(_) => u32::MAX,
+            _ => self.stations[station].max_retries,
+        };
         let call = Call {
             caller,
             station,
@@ -182,7 +188,7 @@ impl Router {
             stand: Stand::Aside,
             is_cancelled: false,
             stream: None,
-            retries: if may_retry { self.stations[station].max_retries } else { 0 },
+            retries,
             kept: Parcel::default(),
             may_have_run: false,
             pool: None,

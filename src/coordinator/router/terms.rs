@@ -26,6 +26,9 @@ pub enum Caller {
     Startup(usize),
     /// A broadcast, which gathers the outcomes of its parts.
     Gathering(u64),
+    /// An offer of a task that the coordinator places, by its own number for it. It is given to every next life of the
+    /// one that it is for: it ends as indeterminate only when there is none to ask.
+    Offer(u64),
 }
 
 /// What the router wants done.

@@ -191,7 +191,7 @@ impl Router {
         match caller {
             Caller::Manager { index, .. } => Some(index),
             Caller::Local(_) => Some(self.scope_index()),
-            Caller::Startup(_) | Caller::Gathering(_) => None,
+            Caller::Startup(_) | Caller::Gathering(_) | Caller::Offer(_) => None,
         }
     }
 }

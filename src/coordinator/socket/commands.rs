@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::config::{arguments, check, suggestion};
 use crate::registry::RouteTable;
 use crate::remote::reply_stream::holds_stream;
-use crate::remote::{ChangeSettings, CheckScript, ReadSettings};
+use crate::remote::{ChangeSettings, CheckScript, PlaceTask, ReadSettings};
 use crate::wire::Command as _;
 use crate::wire::{CodecId, CommandId, CommandSpec, DeliveryKind, Header, Kind, Ordered, Problem, Target};
 
@@ -42,7 +42,9 @@ impl Catalogue {
         let served = table.routes().iter().map(|route| &route.spec);
         let settings_owners: Vec<_> = table.managers_with_settings().map(str::to_owned).collect();
         let of_settings = [ReadSettings::spec(), ChangeSettings::spec()].into_iter();
-        let own = of_settings.filter(|_| !settings_owners.is_empty()).chain([CheckScript::spec()]);
+        let own = of_settings
+            .filter(|_| !settings_owners.is_empty())
+            .chain([CheckScript::spec(), PlaceTask::spec()]);
         let all = known.iter().copied().chain(served).chain(own);
         let commands = all.map(|spec| (spec.name.clone(), spec.clone())).collect();
         Self { commands, table: json!({ "commands": table.to_json() }), settings_owners }

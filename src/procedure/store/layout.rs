@@ -9,7 +9,7 @@ use super::error::StoreError;
 /// What the file's header says it belongs to: `LABP`.
 const APPLICATION: i64 = 0x4c41_4250;
 /// The version of the tables. One that is raised comes with a step that brings older files up to it.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE procedures (
@@ -60,6 +60,13 @@ CREATE TABLE epochs (
 ) STRICT;
 ";
 
+/// What came with version 2: the tasks that procedures are, and who is at work, found without looking at all records.
+const TASKS: &str = "
+ALTER TABLE procedures ADD COLUMN task TEXT;
+CREATE UNIQUE INDEX procedures_by_task ON procedures (task) WHERE task IS NOT NULL;
+CREATE INDEX procedures_at_work ON procedures (state, is_held) WHERE state IN ('created', 'running');
+";
+
 /// Makes the tables where there is nothing yet, and refuses what is not ours or of a later version.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let not_ours = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -73,7 +80,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
         (number(connection, "application_id").map_err(not_ours)?, number(connection, "user_version")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, found) {
-        (APPLICATION, VERSION) => {}
+        (APPLICATION, 1..=VERSION) => {}
         (APPLICATION, found) if found > VERSION => {
             return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
         }
@@ -83,9 +90,12 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
     // The mode is told as a row, which `execute` would refuse.
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
-    if tables == 0 {
+    if found < VERSION {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(TABLES)?;
+        if tables == 0 {
+            transaction.execute_batch(TABLES)?;
+        }
+        transaction.execute_batch(TASKS)?;
         transaction.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
         ))?;

@@ -32,6 +32,8 @@ pub(in crate::procedure) struct NewProcedure {
     pub(in crate::procedure) parent: Option<i64>,
     pub(in crate::procedure) deadline_ms: u64,
     pub(in crate::procedure) step_deadline_ms: u64,
+    /// The task that it is; no other procedure is the same.
+    pub(in crate::procedure) task: Option<String>,
     /// The checkpoint that it begins with, and what that is called.
     pub(in crate::procedure) from: Option<(Checkpoint, String)>,
 }
@@ -139,8 +141,8 @@ fn insert(transaction: &Transaction<'_>, new: &NewProcedure) -> Result<i64, Stor
     let step = new.from.as_ref().map(|(from, _)| to_sql(from.step));
     transaction.execute(
         "INSERT INTO procedures (kind, inputs, state, text, step, wait, launched_by, parent, origin, is_held,
-             deadline_ms, step_deadline_ms, created_ms, changed_ms)
-         VALUES (?1, ?2, 'created', '', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+             deadline_ms, step_deadline_ms, created_ms, changed_ms, task)
+         VALUES (?1, ?2, 'created', '', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
         params![
             new.kind,
             new.inputs,
@@ -152,7 +154,8 @@ fn insert(transaction: &Transaction<'_>, new: &NewProcedure) -> Result<i64, Stor
             new.is_held,
             to_sql(new.deadline_ms),
             to_sql(new.step_deadline_ms),
-            now
+            now,
+            new.task
         ],
     )?;
     let number = transaction.last_insert_rowid();
@@ -177,6 +180,27 @@ impl Store {
         self.read(|connection| {
             let mut found = connection.prepare_cached(&format!("SELECT {COLUMNS} WHERE p.number = ?1"))?;
             Ok(found.query_row([number], row).optional()?)
+        })
+    }
+
+    /// The procedure that a task is here, if it was ever taken.
+    pub(in crate::procedure) fn of_task(&self, task: &str) -> Result<Option<ProcedureId>, StoreError> {
+        self.read(|connection| {
+            let mut found =
+                connection.prepare_cached("SELECT kind, number FROM procedures WHERE task = ?1")?;
+            let id = |row: &SqlRow<'_>| Ok(ProcedureId::new(&row.get::<_, String>(0)?, row.get(1)?));
+            Ok(found.query_row([task], id).optional()?)
+        })
+    }
+
+    /// How many procedures have a turn, or wait for theirs.
+    pub(in crate::procedure) fn count_at_work(&self) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM procedures
+                 WHERE state IN ('created', 'running') AND (state = 'running' OR NOT is_held)",
+            )?;
+            Ok(from_sql(count.query_row([], |row| row.get(0))?))
         })
     }
 

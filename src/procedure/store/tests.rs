@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::*;
+use crate::procedure::commands::ProcedureId;
 use crate::procedure::state::{Move, ProcedureState};
 
 /// A store in a folder of its own.
@@ -133,6 +134,40 @@ fn a_store_of_a_newer_version_and_a_file_that_is_none_are_not_touched() {
     fs::write(scene.path(), &text).expect("a file");
     check_refused(Store::open(&scene.path(), "a test"), "is no store of procedures");
     assert_eq!(fs::read_to_string(scene.path()).expect("a file"), text);
+}
+
+#[test]
+fn a_store_of_an_older_version_is_brought_up_and_keeps_what_it_has() {
+    let scene = Scene::new();
+    let number = begun(&scene.open());
+    scene.tamper(
+        "DROP INDEX procedures_by_task; DROP INDEX procedures_at_work;
+         ALTER TABLE procedures DROP COLUMN task; PRAGMA user_version = 1",
+    );
+    let store = scene.open();
+    assert_eq!(store.find(number).expect("it can be read").map(|row| row.number), Some(number));
+    assert_eq!(store.of_task("scan").expect("it can be read"), None);
+    drop(store);
+    assert_eq!(scene.open().count_at_work().expect("it can be read"), 1);
+}
+
+#[test]
+fn a_task_is_recorded_once() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let new = NewProcedure { kind: "tally".into(), task: Some("scan".into()), ..NewProcedure::default() };
+    let number = store.create(&new).expect("it is recorded").number;
+    store.create(&new).expect_err("it is there");
+    drop(store);
+    let store = scene.open();
+    assert_eq!(store.of_task("scan").expect("it can be read"), Some(ProcedureId::new("tally", number)));
+    assert_eq!(store.of_task("scan ").expect("it can be read"), None);
+    let held = NewProcedure { is_held: true, task: None, ..new };
+    store.create(&held).expect("it is recorded");
+    store
+        .create(&NewProcedure { is_held: false, ..held })
+        .expect("what is no task is recorded as often as one likes");
+    assert_eq!(store.count_at_work().expect("it can be read"), 2, "who is held waits for no turn");
 }
 
 #[test]

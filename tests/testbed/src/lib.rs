@@ -5,6 +5,7 @@ pub mod careful;
 pub mod carrier;
 pub mod checker;
 pub mod commands;
+pub mod faulty;
 pub mod filler;
 pub mod gauge;
 pub mod guarded;

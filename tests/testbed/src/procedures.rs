@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use labrig::prelude::*;
+use labrig::procedure::Whom;
+use rustix::process::{Signal, getpid, kill_process};
 
 /// Writes a line for each of its steps.
 #[derive(Serialize, Deserialize, Schema, Debug)]
@@ -64,10 +66,17 @@ pub enum Misdeed {
     Child,
     /// It launches a child of three steps, and waits for it.
     QuickChild,
+    /// It offers a tally of one step to any runner, and kills its own process when that is taken: once, as a file beside the
+    /// journal tells.
+    OfferAndFall,
 }
 
 impl Tally {
-    fn misbehave(&self, inputs: &TallyInputs, context: &StepContext) -> Result<Option<Step<u64>>, StepError> {
+    fn misbehave(
+        &self,
+        inputs: &TallyInputs,
+        context: &mut StepContext,
+    ) -> Result<Option<Step<u64>>, StepError> {
         let child =
             |at, misdeed| ChildLaunch::new("tally", &TallyInputs { at, misdeed, steps: 3, ..inputs.clone() });
         match inputs.misdeed {
@@ -79,10 +88,22 @@ impl Tally {
             Misdeed::LevelInVain => return Ok(Some(Step::WaitUntil(level(), Duration::from_millis(50)))),
             Misdeed::Child => return Ok(Some(Step::Child(child(1, Misdeed::Dawdle)?))),
             Misdeed::QuickChild => return Ok(Some(Step::Child(child(0, Misdeed::None)?))),
+            Misdeed::OfferAndFall => offer_and_fall(inputs, context)?,
             Misdeed::None => {}
         }
         Ok(None)
     }
+}
+
+fn offer_and_fall(inputs: &TallyInputs, context: &mut StepContext) -> Result<(), StepError> {
+    let procedures = context.procedures().as_user("a step");
+    let task = procedures.task("tally", &TallyInputs::of(1, None))?.named(context.key().to_string());
+    procedures.offer(task, Whom::Any)?.wait(Duration::from_secs(30))?;
+    let mark = inputs.journal.as_ref().expect("it has one").with_extension("fallen");
+    if OpenOptions::new().write(true).create_new(true).open(mark).is_ok() {
+        kill_process(getpid(), Signal::KILL)?;
+    }
+    Ok(())
 }
 
 fn level() -> Condition {

@@ -42,6 +42,7 @@ mod storm;
 mod streams;
 mod support;
 mod survivors;
+mod tasks;
 mod tracing;
 mod typed_errors;
 mod undelivered;

@@ -176,7 +176,7 @@ fn orders_are_answered_honestly_when_they_have_taken_effect() {
     until(&rig, &sleeper, ProcedureState::Waiting);
     check_answer(procedures.kill(&sleeper, "enough", KillLevel::NextStep), Outcome::Done, Some(Killed));
     check_answer(procedures.kill(&sleeper, "", KillLevel::NextStep), Outcome::Already, Some(Killed));
-    check_answer(procedures.play(&sleeper, ""), Outcome::TooLate, Some(Killed));
+    check_answer(procedures.play(&sleeper, ""), Outcome::NotInThisState, Some(Killed));
     let held = done(procedures.create("tally", &tally(3)));
     assert_eq!(status(&rig, &held).state, Created);
     assert_eq!(done(procedures.play(&held, "")).outcome, Outcome::Done);
