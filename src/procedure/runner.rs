@@ -66,6 +66,7 @@ impl Runner {
             }
         }
         self.tell_watchers();
+        self.settle_deeds(Vec::new());
         Ok(())
     }
 
@@ -288,6 +289,7 @@ impl Runner {
                 if row.state != ProcedureState::Finished {
                     self.kill_children(&row);
                 }
+                self.settle_deeds(vec![row.mark]);
             }
             Ok(None) => {}
             Err(why) => log::error!("the end of procedure {} cannot be told: {why}", entry.number),

@@ -18,6 +18,7 @@ use super::registration::ProcedureRegistration;
 use super::runner::Runner;
 use crate::macros::Schema;
 use crate::registry::{Context, LateAnswer, SetupError};
+use crate::remote::WhichHaveEnded;
 use crate::wire::{Command, Progress};
 
 /// The table `[managers.<name>.config]` of a manager that runs procedures.
@@ -199,6 +200,14 @@ impl Service {
     /// [`ProcedureError::UnknownId`], [`ProcedureError::Store`].
     pub fn delete_checkpoints(&self, id: &str, tag: &str) -> Answer<bool> {
         self.runner.delete_checkpoints(id, tag)
+    }
+
+    /// Those of these marks whose procedures have ended: what a manager that was away then asks.
+    ///
+    /// # Errors
+    /// [`ProcedureError::Store`].
+    pub fn which_have_ended(&self, command: &WhichHaveEnded) -> Answer<Vec<u64>> {
+        self.runner.ended_among(&command.marks)
     }
 
     /// Answers when a procedure has ended.

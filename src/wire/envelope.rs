@@ -6,8 +6,9 @@
 //!
 //! ```text
 //!  0 version  1 kind  2 codec  3 hops  4 generation:4  8 command:8  16 correlation:8  24 time left in µs:8
-//! 32 length of name  33 handles  34 buffers
-//! 35 hops × (who:2 command:8)  handles × (owner:2 generation:4 key:8)  name  payload
+//! 32 length of name  33 handles, and 128 more with a key  34 buffers
+//! 35 hops × (who:2 command:8)  handles × (owner:2 generation:4 key:8)
+//!    key (mark:8 step:8 index:4 length:1 procedure)  name  payload
 //! ```
 //!
 //! The buffers are not among the bytes: they are the descriptors of the same packet, and exactly as many.
@@ -19,6 +20,7 @@ use smallvec::SmallVec;
 
 use super::attached::{Attached, Buffer, Handle, HandleId, MAX_BUFFERS, MAX_HANDLES, Parcel};
 use super::codec::CodecId;
+use super::idempotency::IdempotencyKey;
 use super::ids::{CommandId, Generation};
 
 /// The version of this layout and of everything said in control envelopes.
@@ -36,6 +38,9 @@ pub const MAX_CHAIN: usize = 16;
 const FIXED_BYTES: usize = 35;
 const HOP_BYTES: usize = 10;
 const HANDLE_BYTES: usize = 14;
+
+/// Beside the number of handles: a key travels.
+const WITH_KEY: u8 = 0x80;
 
 /// What an envelope is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -228,10 +233,11 @@ impl Header {
             Target::Route => "",
             Target::Named(name) => &name[..name.floor_char_boundary(usize::from(u8::MAX))],
         };
-        let (handles, buffers) = match &self.attached {
-            None => (&[][..], 0),
-            Some(attached) => (attached.handles.as_slice(), attached.buffers.len()),
+        let (handles, buffers, key) = match &self.attached {
+            None => (&[][..], 0, None),
+            Some(attached) => (attached.handles.as_slice(), attached.buffers.len(), attached.key.as_deref()),
         };
+        let with_key = if key.is_some() { WITH_KEY } else { 0 };
         let lists = self.chain.len() * HOP_BYTES + handles.len() * HANDLE_BYTES;
         bytes.reserve(FIXED_BYTES + lists + name.len() + payload.len());
         let mut fixed = [0; FIXED_BYTES];
@@ -245,7 +251,7 @@ impl Header {
         fixed[8..16].copy_from_slice(&self.command.0.to_le_bytes());
         fixed[16..24].copy_from_slice(&self.correlation.to_le_bytes());
         fixed[24..32].copy_from_slice(&self.time_left_us.to_le_bytes());
-        fixed[32..].copy_from_slice(&[name.len() as u8, handles.len() as u8, buffers as u8]);
+        fixed[32..].copy_from_slice(&[name.len() as u8, handles.len() as u8 | with_key, buffers as u8]);
         bytes.extend_from_slice(&fixed);
         for hop in &self.chain {
             bytes.extend_from_slice(&hop.who.to_le_bytes());
@@ -256,9 +262,22 @@ impl Header {
             bytes.extend_from_slice(&handle.generation.0.to_le_bytes());
             bytes.extend_from_slice(&handle.key.to_le_bytes());
         }
+        if let Some(key) = key {
+            seal_key(key, bytes);
+        }
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(payload);
     }
+}
+
+#[cold]
+fn seal_key(key: &IdempotencyKey, bytes: &mut Vec<u8>) {
+    let name = key.name();
+    bytes.extend_from_slice(&key.mark.to_le_bytes());
+    bytes.extend_from_slice(&key.step.to_le_bytes());
+    bytes.extend_from_slice(&key.index.to_le_bytes());
+    bytes.push(name.len() as u8);
+    bytes.extend_from_slice(name.as_bytes());
 }
 
 /// Makes a sealed command that wants no answer one that does, under that number.
@@ -322,8 +341,8 @@ pub enum EnvelopeError {
         /// How many came.
         found: usize,
     },
-    /// The target's name is not text.
-    #[error("malformed envelope: the target's name is not UTF-8")]
+    /// The target's name, or that of a key's procedure, is not text.
+    #[error("malformed envelope: a name is not text")]
     Name,
     /// A control or answer payload that is not what its kind says.
     #[error("malformed payload: {reason}")]
@@ -433,6 +452,7 @@ impl<'a> Reader<'a> {
         announced: u8,
         buffers: Vec<Buffer>,
     ) -> Result<Option<Box<Attached>>, EnvelopeError> {
+        let (handles, has_key) = (handles & !WITH_KEY, handles & WITH_KEY != 0);
         if usize::from(handles) > MAX_HANDLES || usize::from(announced) > MAX_BUFFERS {
             return Err(EnvelopeError::TooMuchAttached { handles, buffers: announced });
         }
@@ -440,7 +460,8 @@ impl<'a> Reader<'a> {
             return Err(EnvelopeError::Buffers { announced, found: buffers.len() });
         }
         let handles = (0..handles).map(|_| self.handle().map(Into::into)).collect::<Result<_, _>>()?;
-        Ok(Attached { handles, buffers }.boxed())
+        let key = has_key.then(|| self.key()).transpose()?.map(Box::new);
+        Ok(Attached { handles, buffers, key }.boxed())
     }
 
     fn handle(&mut self) -> Result<HandleId, EnvelopeError> {
@@ -449,8 +470,24 @@ impl<'a> Reader<'a> {
         Ok(HandleId { owner, generation, key: u64::from_le_bytes(self.array()?) })
     }
 
+    fn key(&mut self) -> Result<IdempotencyKey, EnvelopeError> {
+        let mark = u64::from_le_bytes(self.array()?);
+        let (step, index) = (u64::from_le_bytes(self.array()?), u32::from_le_bytes(self.array()?));
+        let [length] = self.array()?;
+        let procedure = self.name(usize::from(length))?.to_owned();
+        // It becomes part of a line.
+        if procedure.contains(char::is_control) {
+            return Err(EnvelopeError::Name);
+        }
+        Ok(IdempotencyKey { procedure, mark, step, index })
+    }
+
+    fn name(&mut self, bytes: usize) -> Result<&'a str, EnvelopeError> {
+        std::str::from_utf8(self.take(bytes)?).map_err(|_| EnvelopeError::Name)
+    }
+
     fn target(&mut self, name_bytes: usize) -> Result<Target, EnvelopeError> {
-        let name = std::str::from_utf8(self.take(name_bytes)?).map_err(|_| EnvelopeError::Name)?;
+        let name = self.name(name_bytes)?;
         Ok(if name.is_empty() { Target::Route } else { Target::Named(name.to_owned()) })
     }
 }

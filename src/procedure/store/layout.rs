@@ -9,7 +9,7 @@ use super::error::StoreError;
 /// What the file's header says it belongs to: `LABP`.
 const APPLICATION: i64 = 0x4c41_4250;
 /// The version of the tables. One that is raised comes with a step that brings older files up to it.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE procedures (
@@ -31,9 +31,11 @@ CREATE TABLE procedures (
     deadline_ms INTEGER NOT NULL,
     step_deadline_ms INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
-    changed_ms INTEGER NOT NULL
+    changed_ms INTEGER NOT NULL,
+    mark INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX procedures_by_parent ON procedures (parent);
+CREATE INDEX procedures_by_mark ON procedures (mark);
 CREATE TABLE checkpoints (
     procedure INTEGER NOT NULL REFERENCES procedures (number),
     step INTEGER NOT NULL,
@@ -60,6 +62,13 @@ CREATE TABLE epochs (
 ) STRICT;
 ";
 
+/// From version 1, whose procedures had no marks.
+const MARKS: &str = "
+ALTER TABLE procedures ADD COLUMN mark INTEGER NOT NULL DEFAULT 0;
+UPDATE procedures SET mark = random();
+CREATE INDEX procedures_by_mark ON procedures (mark);
+";
+
 /// Makes the tables where there is nothing yet, and refuses what is not ours or of a later version.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let not_ours = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -73,7 +82,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
         (number(connection, "application_id").map_err(not_ours)?, number(connection, "user_version")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, found) {
-        (APPLICATION, VERSION) => {}
+        (APPLICATION, 1..=VERSION) => {}
         (APPLICATION, found) if found > VERSION => {
             return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
         }
@@ -83,9 +92,9 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
     // The mode is told as a row, which `execute` would refuse.
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
-    if tables == 0 {
+    if found < VERSION {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(TABLES)?;
+        transaction.execute_batch(if tables == 0 { TABLES } else { MARKS })?;
         transaction.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
         ))?;
