@@ -3,6 +3,7 @@
 //! `cargo run --example doses`
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,11 +49,11 @@ impl Manager for Pump {
 #[manager(kind = "pump")]
 impl Pump {
     #[ipc_command]
-    fn give_dose(&mut self, command: GiveDose, context: &mut Context) -> Result<bool, SetupError> {
+    fn give_dose(&mut self, command: GiveDose, context: &mut Context) -> io::Result<bool> {
         match context.seen_before() {
             Seen::Done => return Ok(false),
             // A pump with a flow meter would be asked.
-            Seen::Started => return Err(SetupError::new("nobody knows whether that dose was given")),
+            Seen::Started => return Err(io::Error::other("nobody knows whether that dose was given")),
             Seen::New => {}
         }
         self.given_ul += command.volume_ul;

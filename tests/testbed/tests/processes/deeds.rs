@@ -22,13 +22,14 @@ impl Scene {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
 
+    /// What is said about keys reaches a manager that is to hear next to nothing, too.
     fn launch(&self) -> Rig {
         let file = self.folder.path().join("deeds.txt");
         let lives =
             "restart_policy = \"on-failure\"\nrestart_delay_ms = 1\nmax_restarts = 1000\nwatchdog_ms = 0\n";
         let config = format!(
             "[managers.runner]\nkind = \"labrig.procedures\"\n{lives}[managers.hand]\nkind = \"careful\"\n\
-             {lives}config = {{ file = {file:?} }}\n"
+             {lives}config = {{ file = {file:?} }}\nhears = [{{ subject = \"AllDo*\" }}]\n"
         );
         Rig::launch(topology(&config).state_dir(self.state())).expect("it starts")
     }
