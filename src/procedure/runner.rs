@@ -66,7 +66,9 @@ impl Runner {
             }
         }
         self.tell_watchers();
-        self.settle_deeds(Vec::new());
+        if self.store.newest_change()? > 0 {
+            self.settle_deeds(Vec::new());
+        }
         Ok(())
     }
 
