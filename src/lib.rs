@@ -165,7 +165,7 @@ pub mod prelude {
         StepContext, StepError,
     };
     pub use crate::registry::FrameProducer;
-    pub use crate::registry::{Context, LateAnswer, Manager, Publisher, SetupError};
+    pub use crate::registry::{Context, LateAnswer, Manager, Publisher, Seen, SetupError};
     pub use crate::remote::{
         AnySignal, BroadcastReport, CallError, Cancelled, PendingReply, Reading, Remote, RemoteRef,
         ReplyStream, RowReader, Scope, SharedError, SignalError, SignalReader,

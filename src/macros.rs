@@ -128,6 +128,7 @@ pub use labrig_macros::Settings;
 /// | `deadline_ms = 500` | how long a call may take that does not say otherwise, in ms, 1 or more |
 /// | `idempotent` | running it twice does the same as running it once: a call that ended with its manager is given to the manager's next life (`max_retries`) |
 /// | `hazardous` | it moves or emits something: refused while its manager is inactive, until it is armed |
+/// | `journaled` | its manager writes down what steps of procedures ask for by it, so that [`Context::seen_before`](crate::registry::Context::seen_before) knows, over any crash, what was begun and what was done |
 ///
 /// Without `idempotent` labrig never runs a command twice. A one-way command runs at most once in any case.
 ///

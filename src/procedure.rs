@@ -3,9 +3,12 @@
 //! A [`Procedure`] is a struct whose fields are its state. After every step the state is committed to a store, before
 //! anything else happens; from there it goes on after a pause, a crash of its process, or of the whole rig. `state` is
 //! the table of what may become of it, `store` keeps it, `life` is its thread, `runner` all of them and what they are told.
-//! The manager that owns a runner is [`managers::procedures`](crate::managers::procedures); [`Scope::procedures`] asks it.
+//! A step that was interrupted is run again, and its commands have the same keys again: what a manager knows by them, and
+//! what it does not, is said at [`Context::seen_before`]. The manager that owns a runner is
+//! [`managers::procedures`](crate::managers::procedures); [`Scope::procedures`] asks it.
 //!
 //! [`Scope::procedures`]: crate::Scope::procedures
+//! [`Context::seen_before`]: crate::registry::Context::seen_before
 
 mod asking;
 mod client;

@@ -11,6 +11,7 @@ mod desk;
 pub mod detached;
 mod emergency;
 pub mod handler;
+mod journal;
 mod late;
 pub mod outcome;
 pub(crate) mod panics;

@@ -14,8 +14,10 @@ mod chain;
 pub mod chunks;
 mod claim;
 mod deadlines;
+pub mod deeds;
 pub mod estate;
 pub mod in_flight;
+pub mod keys;
 pub mod orders;
 pub mod pending_broadcast;
 pub mod pending_reply;
@@ -40,8 +42,10 @@ pub use any_signal::AnySignal;
 pub use call_error::{CallError, CallErrorKind, CallFacts, RemoteError};
 pub use cancellations::{Cancellations, Cancelled};
 pub use chunks::{ChunkSource, WINDOW, collect_outgoing};
+pub use deeds::{ForgetDeeds, MOST_MARKS, WhichHaveEnded, is_about_deeds};
 pub use estate::{Estate, MAX_REMOTE_VALUES};
 pub use in_flight::InFlight;
+pub use keys::StepKeys;
 pub use orders::{
     Arm, Armed, CheckScript, OpenSignals, Restart, Restarted, ScriptChecked, SignalsOpened, StopAll,
     StopOutcome, StopReport,

@@ -56,6 +56,11 @@ fn settings_are_changed_within_their_bounds_and_as_their_owner_agrees() {
 }
 
 #[test]
+fn a_dose_is_given_once_though_its_step_is_run_twice() {
+    check_example("doses", &["three doses: given, given before, given", "30 µl in all"]);
+}
+
+#[test]
 fn hello_manager_asks_its_lamp() {
     check_example("hello_manager", &["the lamp was at 20 %, now it is at 40 %", "ended clean"]);
 }

@@ -39,7 +39,7 @@ fn registry() -> CommandRegistry {
     let mut move_to = with_fields(direct("MoveTo", 1), &[("height_um", Node::F64)]);
     (move_to.deadline_ms, move_to.idempotent) = (Some(500), true);
     let mut home = direct("Home", 4);
-    home.deadline_ms = Some(20_000);
+    (home.deadline_ms, home.journaled) = (Some(20_000), true);
     let mut acquire = command("SetAcquisition", DeliveryKind::Broadcast, 7);
     acquire.idempotent = true;
     let save = command("SaveNote", DeliveryKind::Scope, 9);

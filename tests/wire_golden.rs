@@ -14,16 +14,16 @@ use labrig::registry::{
     SharedDescription, SignalSetDescription,
 };
 use labrig::remote::scope::Ping;
-use labrig::remote::{Arm, OfferTask, PlaceTask, Restart, SelfCheck, StopAll};
+use labrig::remote::{Arm, ForgetDeeds, OfferTask, PlaceTask, Restart, SelfCheck, StopAll, WhichHaveEnded};
 use labrig::wire::control::{
     self, Configure, CoordinatorWord, ManagerWord, PublishedObject, PublishedSet, ReleasedValue,
 };
 use labrig::wire::envelope::PROTOCOL_VERSION;
 use labrig::wire::{
     Attached, Audience, BroadcastOutcome, Buffer, CodecId, CommandId, CommandSpec, DeliveryKind, Envelope,
-    Failure, FailureKind, Generation, HandleId, Header, Hop, Kind, ManagerName, NotDone, Overflow, Parcel,
-    Progress, SafeEntry, Shape, SharedKind, SharedLayout, SharedSpec, Site, Target, TypeSchema, Undelivered,
-    UndeliveredReason, codec, inspect,
+    Failure, FailureKind, Generation, HandleId, Header, Hop, IdempotencyKey, Kind, ManagerName, NotDone,
+    Overflow, Parcel, Progress, SafeEntry, Shape, SharedKind, SharedLayout, SharedSpec, Site, Target,
+    TypeSchema, Undelivered, UndeliveredReason, codec, inspect,
 };
 use serde::de::DeserializeOwned;
 
@@ -31,7 +31,7 @@ const GOLDEN: &str = include_str!("golden/wire.txt");
 
 /// Moves the objective.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
-#[command(reply = Settled, scriptable, deadline_ms = 500, idempotent, hazardous)]
+#[command(reply = Settled, scriptable, deadline_ms = 500, idempotent, hazardous, journaled)]
 struct MoveTo {
     /// Height above the stage.
     #[schema(unit = "um", min = 0.0, max = 200.0)]
@@ -163,7 +163,8 @@ fn envelopes(lines: &mut Lines) {
         target: Target::Named("stage_x".into()),
         chain: vec![Hop { who: 1, command: CommandId(9) }, Hop { who: Hop::SCOPE, command: CommandId(8) }]
             .into(),
-        attached: Attached { handles: vec![handle(7).into(), handle(8).into()], buffers: Vec::new() }.boxed(),
+        attached: Attached { handles: vec![handle(7).into(), handle(8).into()], ..Attached::default() }
+            .boxed(),
         ..Header::new(kind)
     };
     let kinds = [
@@ -187,8 +188,13 @@ fn envelopes(lines: &mut Lines) {
         }
     }
     let buffers = vec![Buffer::new(std::fs::File::open("/dev/null").expect("it is there").into())];
-    let header = Header { attached: Attached { handles: Vec::new(), buffers }.boxed(), ..full(Kind::Done) };
+    let header = Header { attached: Attached { buffers, ..Attached::default() }.boxed(), ..full(Kind::Done) };
     lines.bytes("envelope Done beside which a buffer travels", &header.seal(&[0xee]));
+    let key =
+        IdempotencyKey { procedure: "scan-12".into(), mark: 0x0807_0605_0403_0201, step: 300, index: 2 };
+    let attached = Attached { handles: vec![handle(7).into()], key: Some(key.into()), ..Attached::default() };
+    let header = Header { attached: attached.boxed(), ..full(Kind::Request) };
+    lines.bytes("envelope Request beside which a key travels", &header.seal(&[0xee]));
     lines.bytes("word Start sealed", &control::seal(&CoordinatorWord::Start));
 }
 
@@ -299,7 +305,7 @@ fn endings(lines: &mut Lines) {
     let outcome = |outcome| BroadcastOutcome { manager: "motor".into(), generation: 2, outcome };
     lines.value(" done", &outcome(Ok(vec![7, 8].into())));
     lines.value(" lost", &outcome(Err(NotDone::Lost)));
-    let attached = Attached { handles: vec![handle(7).into()], buffers: Vec::new() }.boxed();
+    let attached = Attached { handles: vec![handle(7).into()], ..Attached::default() }.boxed();
     let beside = outcome(Ok(Parcel { bytes: vec![7, 8], attached }));
     let parcel = codec::pack(&beside, CodecId::Postcard).expect("it can be written");
     lines.bytes("BroadcastOutcome beside which a handle travels", &parcel);
@@ -411,6 +417,8 @@ fn fingerprints(lines: &mut Lines) {
     lines.command::<Restart>();
     lines.command::<PlaceTask>();
     lines.command::<OfferTask>();
+    lines.command::<ForgetDeeds>();
+    lines.command::<WhichHaveEnded>();
 }
 
 #[test]

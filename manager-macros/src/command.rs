@@ -23,6 +23,7 @@ const KNOWN: &[Known] = &[
     ("deadline_ms", Takes::Count, "deadline_ms = 500"),
     ("idempotent", Takes::Nothing, "idempotent"),
     ("hazardous", Takes::Nothing, "hazardous"),
+    ("journaled", Takes::Nothing, "journaled"),
 ];
 
 /// Writes `impl Command`, or the mistakes with an impl that is never run.
@@ -180,6 +181,7 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
     };
     let idempotent = options.has("idempotent");
     let hazardous = options.has("hazardous");
+    let journaled = options.has("journaled");
     quote! {
         static SPEC: ::std::sync::OnceLock<::labrig::__private::CommandSpec> = ::std::sync::OnceLock::new();
         SPEC.get_or_init(|| {
@@ -195,6 +197,7 @@ fn spec(input: &DeriveInput, options: &Options) -> TokenStream {
                 deadline_ms: #deadline_ms,
                 idempotent: #idempotent,
                 hazardous: #hazardous,
+                journaled: #journaled,
             })
         })
     }

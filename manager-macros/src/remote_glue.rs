@@ -192,6 +192,7 @@ fn spec(value: &Value<'_>, method: &RemoteMethod) -> TokenStream {
                 deadline_ms: #deadline_ms,
                 idempotent: false,
                 hazardous: false,
+                journaled: false,
             })
         })
     }

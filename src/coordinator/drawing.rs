@@ -1,13 +1,13 @@
 //! From a plan that was proved to a blueprint: what remains of names are places in lists.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::blueprint::{Blueprint, ManagerBlueprint, ReaderBlueprint, StartupCommand, StreamBlueprint};
 use super::router::Route;
 use crate::config::{ManagerPlan, ReadMode, RigPlan, StreamPlan};
 use crate::registry::{CommandRoute, RouteTable, StreamReader};
-use crate::remote::{ChangeSettings, ReadSettings, SelfCheck};
+use crate::remote::{ChangeSettings, ForgetDeeds, ReadSettings, SelfCheck};
 use crate::shm;
 use crate::transport::Child;
 use crate::wire::{Command, CommandId, CommandSpec, ManagerName};
@@ -144,9 +144,19 @@ fn draw_routes(table: &RouteTable, known: &[&CommandSpec], scope: usize) -> Hash
     let checks = (0..scope).filter(|index| !table.self_checks_of(*index).is_empty());
     let checks = Route { stations: checks.collect(), ..nowhere(SelfCheck::spec()) };
     routes.insert(SelfCheck::spec().id, checks);
+    let forgetting = Route { stations: keepers(table, scope), ..nowhere(ForgetDeeds::spec()) };
+    routes.insert(ForgetDeeds::spec().id, forgetting);
     for spec in [ReadSettings::spec(), ChangeSettings::spec()] {
         let owners = (0..scope).filter(|index| table.settings_of(*index).is_some());
         routes.insert(spec.id, Route { stations: owners.collect(), ..nowhere(spec) });
     }
     routes
+}
+
+/// The stations that keep journals: those that serve a command of which one is kept.
+fn keepers(table: &RouteTable, scope: usize) -> Vec<usize> {
+    let journaled = || table.routes().iter().filter(|route| route.spec.journaled);
+    let has_scope = journaled().any(|route| route.scope);
+    let managers: BTreeSet<_> = journaled().flat_map(|route| route.managers.iter().copied()).collect();
+    managers.into_iter().chain(has_scope.then_some(scope)).collect()
 }

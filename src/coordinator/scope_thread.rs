@@ -10,13 +10,15 @@ use crossbeam_channel::{Receiver, bounded};
 use super::core::{Core, CoreState};
 use super::router::Moment;
 use crate::registry::{Context, Finished, HandlerEnd, Incoming, Invocation, ScopeInstance, remote_methods};
-use crate::wire::{CommandId, Envelope, Header, Hop, Kind, NotDone, Parcel, Refusal};
+use crate::remote::ForgetDeeds;
+use crate::wire::{Command, CommandId, Envelope, Header, Hop, Kind, NotDone, Parcel, Refusal};
 
 /// The scope's values and where each command is handled.
 struct ScopeThread {
     core: Arc<Core>,
     instances: Vec<Box<dyn ScopeInstance>>,
-    handlers: HashMap<CommandId, (usize, usize)>,
+    /// Whose, by which index, and whether a journal is kept of it.
+    handlers: HashMap<CommandId, (usize, usize, bool)>,
     context: Context,
 }
 
@@ -28,7 +30,8 @@ pub(super) fn start(
 ) -> std::io::Result<(JoinHandle<()>, Receiver<()>)> {
     let mut handlers = HashMap::new();
     for (at, instance) in instances.iter().enumerate() {
-        handlers.extend(instance.commands().iter().enumerate().map(|(index, spec)| (spec.id, (at, index))));
+        let commands = instance.commands().into_iter().enumerate();
+        handlers.extend(commands.map(|(index, spec)| (spec.id, (at, index, spec.journaled))));
     }
     answer_later_by(&core);
     let scope = ScopeThread { core, instances, handlers, context };
@@ -113,7 +116,11 @@ impl ScopeThread {
 
     fn run_handler(&mut self, envelope: &Envelope<'_>) -> Finished {
         let header = &envelope.header;
-        let Some(&(at, index)) = self.handlers.get(&header.command) else {
+        let Some(&(at, index, is_journaled)) = self.handlers.get(&header.command) else {
+            if header.command == ForgetDeeds::spec().id {
+                let forget = |incoming: Incoming<'_>, context: &mut Context| context.forget_deeds(incoming);
+                return attend(&self.core, &mut self.context, envelope, forget);
+            }
             if let Some(invocation) =
                 Invocation::find(header, self.core.scope_values(), self.context.manager())
             {
@@ -131,8 +138,11 @@ impl ScopeThread {
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
         let instance = &mut self.instances[at];
-        attend(&self.core, &mut self.context, envelope, |incoming, context| {
-            instance.handle(index, incoming, context)
+        let mut handle =
+            |incoming: Incoming<'_>, context: &mut Context| instance.handle(index, incoming, context);
+        attend(&self.core, &mut self.context, envelope, |incoming, context| match is_journaled {
+            true => context.in_the_journal(header, |context| handle(incoming, context)),
+            false => handle(incoming, context),
         })
     }
 }

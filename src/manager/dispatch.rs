@@ -13,7 +13,7 @@ use super::safety::Safety;
 use super::steps::Steps;
 use crate::registry::{Context, Finished, HandlerEnd, Incoming, Instance, Invocation, SettingsKeeper, Step};
 use crate::remote::scope::Ping;
-use crate::remote::{ChangeSettings, ReadSettings, SelfCheck};
+use crate::remote::{ChangeSettings, ForgetDeeds, ReadSettings, SelfCheck};
 use crate::shm::{StatusPage, monotonic_ns, monotonic_ns_of};
 use crate::transport::PipeError;
 use crate::wire::control::ManagerWord;
@@ -148,6 +148,10 @@ impl Dispatch {
             return finished;
         }
         let Some(&(handler, spec)) = self.handlers.get(&header.command) else {
+            if header.command == ForgetDeeds::spec().id {
+                return self
+                    .attend(context, arrived, now, |incoming, context| context.forget_deeds(incoming));
+            }
             if let Some(invocation) = Invocation::find(header, self.link.estate(), context.manager()) {
                 return self.invoke(invocation, context, arrived, now);
             }
@@ -163,11 +167,15 @@ impl Dispatch {
             }
             return Finished::without_running(NotDone::Cancelled);
         }
-        self.attend(context, arrived, now, |incoming, context| {
+        let mut handle = |incoming: Incoming<'_>, context: &mut Context| {
             if spec.hazardous {
                 self.safety.leave();
             }
             instance.handle(handler, incoming, context)
+        };
+        self.attend(context, arrived, now, |incoming, context| match spec.journaled {
+            true => context.in_the_journal(header, |context| handle(incoming, context)),
+            false => handle(incoming, context),
         })
     }
 

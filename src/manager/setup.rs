@@ -98,6 +98,9 @@ pub(super) fn set_up(pipe: Pipe) -> Result<Worker, SetupFailed> {
     let opened = Steps::new(&link).mark(Step::SetUp, || open_devices(&configure, &mut context));
     let (instance, settings) = opened.map_err(|error| fail(&link, error))?;
     streams.inputs.bind(&*instance);
+    if instance.commands().iter().any(|spec| spec.journaled) {
+        context.settle_deeds();
+    }
     // Nothing has moved yet.
     page.set_safe(true);
     let dispatch = Dispatch::new(

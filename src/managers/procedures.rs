@@ -16,7 +16,7 @@ use crate::procedure::{
     ProcedureError, ProcedureId, ProcedureRecord, ProcedureStatus, Service, ServiceConfig, StateChange,
     SteerAll,
 };
-use crate::remote::{OfferTask, TaskAnswer};
+use crate::remote::{OfferTask, TaskAnswer, WhichHaveEnded};
 
 pub use focus_sweep::{FocusPoint, FocusSweep, SweepError, SweepInputs, SweepReport};
 pub use time_lapse::{LapseInputs, LapseReport, TimeLapse};
@@ -122,6 +122,11 @@ impl ProcedureRunner {
     #[ipc_command]
     fn delete_checkpoint(&mut self, command: DeleteCheckpoint) -> Result<bool, ProcedureError> {
         self.service.delete_checkpoints(&command.id, &command.tag)
+    }
+
+    #[ipc_command]
+    fn which_have_ended(&mut self, command: WhichHaveEnded) -> Result<Vec<u64>, ProcedureError> {
+        self.service.which_have_ended(&command)
     }
 
     #[ipc_command]

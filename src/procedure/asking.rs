@@ -8,6 +8,7 @@ use super::registration::ProcedureRegistration;
 use super::runner::Runner;
 use super::state::ProcedureState;
 use super::store::{Row, Wait};
+use crate::remote::ForgetDeeds;
 
 /// Somebody who waits for changes of state.
 pub(super) trait Watching: Send {
@@ -103,6 +104,30 @@ impl Runner {
         drop(watchers);
         self.tell_watchers();
         Ok(())
+    }
+
+    /// Those of these marks whose procedures have ended, as far as this store knows them.
+    pub(super) fn ended_among(&self, marks: &[u64]) -> Result<Vec<u64>, ProcedureError> {
+        Ok(self.store.ended_among(marks)?)
+    }
+
+    /// These procedures have ended: managers that keep journals forget their keys, and say of which procedures they keep
+    /// any. Of those that have ended, too, they were not told, since one side was away; so they are now.
+    pub(super) fn settle_deeds(self: &Arc<Self>, ended: Vec<u64>) {
+        let Ok(told) = self.scope.broadcast(ForgetDeeds { ended: ended.clone() }) else { return };
+        let runner = Arc::downgrade(self);
+        told.on_complete(move |report| {
+            let Some(runner) = runner.upgrade() else { return };
+            let outcomes = report.into_iter().flat_map(|report| report.outcomes);
+            let mut kept: Vec<_> = outcomes.filter_map(|manager| manager.outcome.ok()).flatten().collect();
+            kept.retain(|mark| !ended.contains(mark));
+            match runner.store.ended_among(&kept) {
+                Ok(ended) if ended.is_empty() => {}
+                // Whoever is away again asks when it is back.
+                Ok(ended) => drop(runner.scope.broadcast(ForgetDeeds { ended })),
+                Err(why) => log::error!("keys of procedures that have ended are kept: {why}"),
+            }
+        });
     }
 
     /// Something may have changed.

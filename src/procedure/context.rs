@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::commands::{ProcedureId, ProcedureRecord};
 use super::entry::Entry;
 use super::step::StepError;
-use crate::remote::Scope;
+use crate::remote::{Scope, StepKeys};
 use crate::wire::{IdempotencyKey, Progress, Schema};
 
 /// The step is to stop: leave things well and return, with this as error.
@@ -29,31 +29,34 @@ pub enum Stopped {
 }
 
 /// Who a step runs for, and the way from it into the rig: it derefs to a [`Scope`], so that a step calls managers as
-/// anybody does, `context.call(MoveTo { … })?`.
+/// anybody does, `context.call(MoveTo { … })?`. Journaled commands get their [`key`](Self::key)s on the way.
 pub struct StepContext {
     scope: Scope,
     entry: Arc<Entry>,
     id: ProcedureId,
-    step: u64,
-    keys: u32,
+    keys: Arc<StepKeys>,
     pub(super) tag: Option<String>,
     child: Option<ProcedureRecord>,
     pub(super) deadline: Option<Instant>,
 }
 
 impl StepContext {
-    pub(super) fn new(scope: Scope, entry: Arc<Entry>, id: ProcedureId) -> Self {
-        Self { scope, entry, id, step: 0, keys: 0, tag: None, child: None, deadline: None }
+    pub(super) fn new(scope: &Scope, entry: Arc<Entry>, id: ProcedureId, mark: u64) -> Self {
+        let keys = Arc::new(StepKeys::new(id.0.clone(), mark));
+        let scope = scope.keyed(Some(Arc::clone(&keys)));
+        Self { scope, entry, id, keys, tag: None, child: None, deadline: None }
     }
 
     /// Another step begins, which is to have ended by that moment.
     pub(super) fn enter(&mut self, step: u64, deadline: Option<Instant>, child: Option<ProcedureRecord>) {
-        (self.step, self.keys, self.tag, self.deadline, self.child) = (step, 0, None, deadline, child);
+        self.keys.enter(step);
+        (self.tag, self.deadline, self.child) = (None, deadline, child);
     }
 
-    /// The scope from which the step calls managers, for other threads of its own.
+    /// The scope from which other threads of the step's own call managers. What is sent from it has no keys: threads have no
+    /// order in which a crash would find them again.
     pub fn scope(&self) -> Scope {
-        self.scope.clone()
+        self.scope.keyed(None)
     }
 
     /// The procedure's id.
@@ -63,7 +66,7 @@ impl StepContext {
 
     /// Which step this is: 1, 2, 3 …; 0 in `begin`.
     pub fn step(&self) -> u64 {
-        self.step
+        self.keys.step()
     }
 
     /// The checkpoint after this step gets a tag, by which it can be continued from; it is kept until it is deleted. A tag
@@ -72,12 +75,18 @@ impl StepContext {
         self.tag = Some(tag.to_owned());
     }
 
-    /// The next key of this step. When a crash has interrupted the step and it is run again, it gets the same keys in the
-    /// same order: whoever is given one with a command can tell whether that was done before.
+    /// The next key of this step: for something that managers do not do, such as a request to a service that can tell by a
+    /// key what it was asked for before.
+    ///
+    /// Commands need not be given any. Each that the step issues through this context and that is `#[command(journaled)]`
+    /// takes the next one by itself (called, requested, sent or broadcast, addressed or with another deadline, whatever becomes
+    /// of it), and its manager asks [`Context::seen_before`](crate::registry::Context::seen_before). Keys that are taken here
+    /// are counted among those. When a crash or an order has interrupted the step and it is run again, everything gets the
+    /// same keys in the same order; so a step is to issue the same things in the same order as long as its state and
+    /// inputs are the same. What depends on anything else, on the clock, a signal, or a refusal that may not come again,
+    /// belongs into a step of its own, whose state says how it was decided.
     pub fn key(&mut self) -> IdempotencyKey {
-        let index = self.keys;
-        self.keys += 1;
-        IdempotencyKey { procedure: self.id.0.clone(), step: self.step, index }
+        self.keys.take()
     }
 
     /// Tells whoever watches how far the procedure is: so much done of `total` (0 when that is unknown), and what it is at.
@@ -128,6 +137,9 @@ impl Deref for StepContext {
 
 impl fmt::Debug for StepContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepContext").field("id", &self.id).field("step", &self.step).finish_non_exhaustive()
+        f.debug_struct("StepContext")
+            .field("id", &self.id)
+            .field("step", &self.step())
+            .finish_non_exhaustive()
     }
 }

@@ -141,7 +141,7 @@ impl<'a> Life<'a> {
                 Some(loaded.map_err(|error| Halt::Failed(format!("its state cannot be read: {error}")))?)
             }
         };
-        let context = StepContext::new(runner.scope.clone(), Arc::clone(entry), row.id());
+        let context = StepContext::new(&runner.scope, Arc::clone(entry), row.id(), row.mark);
         let ends_by = moment(row.created_ms, row.deadline_ms);
         Ok(Self { runner, entry, registration, row, alive, context, child: None, ends_by })
     }

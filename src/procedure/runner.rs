@@ -70,6 +70,9 @@ impl Runner {
             }
         }
         self.tell_watchers();
+        if self.store.newest_change()? > 0 {
+            self.settle_deeds(Vec::new());
+        }
         Ok(())
     }
 
@@ -279,6 +282,7 @@ impl Runner {
                 if row.state != ProcedureState::Finished {
                     self.kill_children(&row);
                 }
+                self.settle_deeds(vec![row.mark]);
             }
             Ok(None) => {}
             Err(why) => log::error!("the end of procedure {} cannot be told: {why}", entry.number),

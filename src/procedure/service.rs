@@ -19,7 +19,7 @@ use super::runner::Runner;
 use super::taking::Terms;
 use crate::macros::Schema;
 use crate::registry::{Context, LateAnswer, SetupError};
-use crate::remote::{OfferTask, TaskAnswer};
+use crate::remote::{OfferTask, TaskAnswer, WhichHaveEnded};
 use crate::wire::schema::{Node, SchemaBuilder, Shape, Variant};
 use crate::wire::{Command, Progress};
 
@@ -234,6 +234,14 @@ impl Service {
     /// [`ProcedureError::UnknownId`], [`ProcedureError::Store`].
     pub fn delete_checkpoints(&self, id: &str, tag: &str) -> Answer<bool> {
         self.runner.delete_checkpoints(id, tag)
+    }
+
+    /// Those of these marks whose procedures have ended: what a manager that was away then asks.
+    ///
+    /// # Errors
+    /// [`ProcedureError::Store`].
+    pub fn which_have_ended(&self, command: &WhichHaveEnded) -> Answer<Vec<u64>> {
+        self.runner.ended_among(&command.marks)
     }
 
     /// Answers when a procedure has ended.

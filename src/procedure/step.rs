@@ -49,7 +49,10 @@ use crate::wire::{EncodeError, Failure, Refusal, Schema};
 ///
 /// **What is guaranteed.** A step that was acknowledged, which is to say that its checkpoint is in the store, is never run
 /// again and never skipped. A step that a crash has interrupted is run again from its beginning, so each runs at least
-/// once; what it had asked managers for by then may have been done. Its [`key`](StepContext::key)s are the same again.
+/// once; what it had asked managers for by then may have been done. Its commands have the same [`key`](StepContext::key)s
+/// again: a manager whose command is `#[command(journaled)]` is told by
+/// [`Context::seen_before`](crate::registry::Context::seen_before) whether it had begun or done that; what exactly is guaranteed
+/// of it, and what is not, is said there.
 pub trait Procedure: Serialize + DeserializeOwned + Schema + Send + Sized + 'static {
     /// What it is launched with: checked against types, bounds and defaults before there is a record of it.
     type Inputs: Serialize + DeserializeOwned + Schema + Send + 'static;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::deeds::Deeds;
+use super::deeds::{AtHand, Deeds};
 use super::emergency::Emergency;
 use super::late::{Asked, LateAnswer, LateAnswers, asked_by};
 use super::producers::{FrameProducer, ProducerError, Producers};
@@ -35,8 +35,8 @@ pub struct Context {
     work: Arc<Cancellations>,
     vitals: Arc<Vitals>,
     emergency: Arc<Emergency>,
-    /// What was asked for by a key, once somebody has asked.
-    pub(super) deeds: Option<Deeds>,
+    pub(super) deeds: Arc<Deeds>,
+    pub(super) at_hand: Option<AtHand>,
     /// The command being handled, by the number of its call; 0 for one that has none.
     call: u64,
     told_progress_at: Cell<Option<Instant>>,
@@ -67,6 +67,7 @@ impl Context {
         producers: Producers,
         work: Arc<Cancellations>,
     ) -> Self {
+        let deeds = Deeds::of(&identity.manager, &identity.state_dir);
         Self {
             identity: Arc::new(identity),
             base: scope.clone(),
@@ -76,7 +77,8 @@ impl Context {
             work,
             vitals: Arc::default(),
             emergency: Arc::default(),
-            deeds: None,
+            deeds,
+            at_hand: None,
             call: 0,
             told_progress_at: Cell::new(None),
             late: Arc::default(),
@@ -115,6 +117,7 @@ impl Context {
         self.scope.leave();
         self.call = 0;
         self.asked = None;
+        self.at_hand = None;
     }
 
     /// Tells the caller how far the command is: so much done of `total` (0 when that is unknown), in whatever
@@ -195,7 +198,8 @@ impl Context {
 
     /// Puts the answer of the command being handled off: whoever gets hold of the [`LateAnswer`] gives it, from any
     /// thread, while the worker is at other things. What the handler returns is not sent then, unless it is an error. The
-    /// deadline of the call goes on; a call that is cancelled ends at once.
+    /// deadline of the call goes on; a call that is cancelled ends at once. A command that is journaled counts as done when
+    /// the answer is given ([`seen_before`](Self::seen_before)).
     ///
     /// ```no_run
     /// # use labrig::prelude::*;
@@ -214,7 +218,8 @@ impl Context {
             self.late.put_off(asked);
             asked.call
         });
-        LateAnswer::new(Arc::clone(&self.late), self.base.clone(), call)
+        let deed = self.put_off_deed();
+        LateAnswer::new(Arc::clone(&self.late), self.base.clone(), call, deed)
     }
 
     /// Runs something on a thread of its own as soon as every manager of the rig is ready, so that it may call them; at

@@ -1,293 +1,257 @@
-//! The journal of deeds: what a manager was asked for by a key, kept over any crash.
-//!
-//! A deed is written down before it begins and once more when it is done, and each time the file is synced before
-//! anything follows from it. Whatever a crash has left at the end of the file is a line that was never acknowledged: it is
-//! cut off. A line that is broken anywhere else is an error, since something else has written there.
+//! Deeds: commands that a step of a procedure has asked for by a key, and what their manager knows of them.
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use crate::wire::IdempotencyKey;
+use super::handler::{HandlerEnd, Incoming};
+use super::journal::{Deed, Journal};
+use crate::macros::Schema;
+use crate::remote::{ForgetDeeds, MOST_MARKS, Scope, WhichHaveEnded};
+use crate::wire::{Failure, Header, IdempotencyKey};
 
-/// What a manager knows of a deed that it is asked for.
+/// What a manager knew of a command before it was given it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// It was never asked for.
+    /// It was never begun here; or it has no key, by which it could be known.
     New,
-    /// It was begun, and nobody knows how far it came: the process ended before it was marked as done.
+    /// It was begun, and nobody knows how far it came: its process has ended, or its handler has failed.
     Started,
-    /// It was done.
+    /// It was done: its handler has returned without an error.
     Done,
 }
 
-/// Why a deed could not be looked up or written down.
-#[derive(Debug, thiserror::Error)]
+/// Why a command with a key did not begin: its manager cannot write down that it does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, Schema)]
 #[non_exhaustive]
 pub enum DeedError {
-    /// The journal cannot be read or written; the deed is not to begin.
-    #[error("the journal of deeds `{}`: {source}", path.display())]
-    File {
+    /// The journal cannot be read or written. The handler did not run.
+    #[error(
+        "the journal of deeds `{file}` cannot be kept, and nothing is begun that it does not know of: {reason}"
+    )]
+    NotKept {
         /// The file.
-        path: PathBuf,
+        file: String,
         /// What the system said.
-        source: io::Error,
+        reason: String,
     },
-    /// Something else has written into it. Nothing was changed.
-    #[error("the journal of deeds `{}` is damaged in line {line}", path.display())]
+    /// Something else has written into it. It was not changed, and the handler did not run.
+    #[error("the journal of deeds `{file}` is damaged in line {line}: what was done cannot be known from it")]
     Damaged {
         /// The file.
-        path: PathBuf,
+        file: String,
         /// Which line.
-        line: usize,
+        line: u64,
     },
 }
 
-/// See the module's words.
+impl DeedError {
+    pub(super) fn of_io(path: &std::path::Path, source: &std::io::Error) -> Self {
+        Self::NotKept { file: path.display().to_string(), reason: source.to_string() }
+    }
+
+    pub(super) fn damaged(path: &std::path::Path, line: usize) -> Self {
+        Self::Damaged { file: path.display().to_string(), line: line as u64 }
+    }
+
+    fn failure(&self) -> Failure {
+        Failure::typed(self, self.to_string())
+    }
+}
+
+/// The journal of a process, opened when it is first needed.
+#[derive(Debug)]
 pub(super) struct Deeds {
-    path: PathBuf,
     /// Nothing outside any rig.
-    file: Option<File>,
-    known: HashMap<IdempotencyKey, Seen>,
+    path: Option<PathBuf>,
+    journal: Mutex<Option<Journal>>,
 }
 
 impl Deeds {
-    /// Opens the journal of a manager, and cuts off what a crash has left at its end.
-    pub(super) fn open(path: &Path) -> Result<Self, DeedError> {
-        let failed = |source| DeedError::File { path: path.to_owned(), source };
-        let (text, known) = read(path)?;
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let file = options.open(path).map_err(failed)?;
-        file.set_len(text as u64).and_then(|()| file.sync_all()).map_err(failed)?;
-        // A file that nobody can find after a crash is no journal.
-        let folder = path.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file: Some(file), known })
+    /// The journal of a manager, in the rig's folder for what is kept from run to run.
+    pub(super) fn of(manager: &str, state_dir: &std::path::Path) -> Arc<Self> {
+        let is_kept = !state_dir.as_os_str().is_empty();
+        let path = is_kept.then(|| state_dir.join("deeds").join(format!("{manager}.journal")));
+        Arc::new(Self { path, journal: Mutex::new(None) })
     }
 
-    /// The journal of a manager outside any rig: it is forgotten with the process.
-    pub(super) fn unkept() -> Self {
-        Self { path: PathBuf::new(), file: None, known: HashMap::new() }
-    }
-
-    /// What is known of a deed. One that is new is written down as begun.
-    pub(super) fn begin(&mut self, key: &IdempotencyKey) -> Result<Seen, DeedError> {
-        match self.known.get(key) {
-            Some(seen) => Ok(*seen),
-            None => self.write(key, Seen::Started).map(|()| Seen::New),
+    fn with<T>(&self, ask: impl FnOnce(&mut Journal) -> Result<T, DeedError>) -> Result<T, DeedError> {
+        let mut journal = self.journal.lock();
+        let open = || self.path.as_deref().map_or_else(|| Ok(Journal::unkept()), Journal::open);
+        match &mut *journal {
+            Some(journal) => ask(journal),
+            unopened => ask(unopened.insert(open()?)),
         }
     }
 
-    /// A deed is done.
-    pub(super) fn finish(&mut self, key: &IdempotencyKey) -> Result<(), DeedError> {
-        match self.known.get(key) {
-            Some(Seen::Done) => Ok(()),
-            _ => self.write(key, Seen::Done),
+    /// The marks of the procedures of which keys are kept. A file that there is not yet is not made for that.
+    fn marks(&self) -> Result<Vec<u64>, DeedError> {
+        let is_there = self.journal.lock().is_some() || self.path.as_ref().is_some_and(|path| path.exists());
+        if !is_there {
+            return Ok(Vec::new());
         }
+        self.with(|journal| Ok(journal.marks().into_iter().take(MOST_MARKS).collect()))
     }
 
-    /// Nobody will ask for the deeds of that procedure any more.
-    pub(super) fn forget(&mut self, procedure: &str) -> Result<(), DeedError> {
-        let failed = |source| DeedError::File { path: self.path.clone(), source };
-        self.known.retain(|key, _| key.procedure != procedure);
-        if self.file.is_none() {
-            return Ok(());
-        }
-        let draft = self.path.with_extension("new");
-        let mut file = File::create(&draft).map_err(failed)?;
-        let lines = self.known.iter().map(|(key, seen)| line(key, *seen)).collect::<String>();
-        file.write_all(lines.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&draft, &self.path).map_err(failed)?;
-        self.file = Some(OpenOptions::new().append(true).open(&self.path).map_err(failed)?);
-        Ok(())
+    fn forget(&self, ended: &[u64]) -> Result<(), DeedError> {
+        if self.marks()?.is_empty() { Ok(()) } else { self.with(|journal| journal.forget(ended)) }
     }
 
-    fn write(&mut self, key: &IdempotencyKey, seen: Seen) -> Result<(), DeedError> {
-        if let Some(file) = &mut self.file {
-            let written = file.write_all(line(key, seen).as_bytes()).and_then(|()| file.sync_data());
-            written.map_err(|source| DeedError::File { path: self.path.clone(), source })?;
-        }
-        self.known.insert(key.clone(), seen);
-        Ok(())
+    /// Asks the runners of procedures which of them have ended, and forgets what they were known for.
+    fn settle(self: &Arc<Self>, marks: Vec<u64>, scope: &Scope) {
+        // Where nobody runs procedures nobody knows: the keys are kept.
+        let Ok(asked) = scope.broadcast(WhichHaveEnded { marks }) else { return };
+        let deeds = Arc::clone(self);
+        asked.on_complete(move |report| {
+            let outcomes = report.into_iter().flat_map(|report| report.outcomes);
+            let ended: Vec<_> = outcomes.filter_map(|runner| runner.outcome.ok()).flatten().collect();
+            if let Err(error) = deeds.forget(&ended) {
+                log::error!("keys of procedures that have ended are kept: {error}");
+            }
+        });
+    }
+}
+
+/// The command at hand, when it is known by a key.
+#[derive(Debug)]
+pub(super) struct AtHand {
+    deed: Deed,
+    seen: Seen,
+    /// It is done when that is said, not when its handler returns.
+    is_put_off: bool,
+}
+
+/// A command whose answer comes later: it is done when that is given.
+#[derive(Debug)]
+pub(super) struct DeedLeft {
+    deeds: Arc<Deeds>,
+    deed: Deed,
+}
+
+impl DeedLeft {
+    pub(super) fn finish(&self) {
+        finish(&self.deeds, &self.deed);
+    }
+}
+
+/// Whoever is told that it is done is told the truth: after a crash it counts as started.
+fn finish(deeds: &Deeds, deed: &Deed) {
+    if let Err(error) = deeds.with(|journal| journal.finish(deed)) {
+        log::error!("`{}` was done, and is known as started only: {error}", deed.key);
     }
 }
 
 impl Context {
-    /// What this manager knows of a deed that it is asked for by a key, in this run of the rig or any before it. One that is
-    /// new is written down as begun before this returns. A step of a procedure that is run again after a crash gives the
-    /// same keys ([`StepContext::key`](crate::procedure::StepContext::key)); a command carries one as a field.
+    /// What this manager knew of the command at hand before it was given it now, in this run of the rig or any before
+    /// it. A step of a procedure that is run again after a crash issues the same commands by the same keys
+    /// ([`StepContext::key`](crate::procedure::StepContext::key)); a command that is `#[command(journaled)]` is written down in
+    /// its manager's journal before its handler begins, and marked as done when that has returned without an error.
     ///
     /// ```
     /// use labrig::prelude::*;
-    /// use labrig::registry::{DeedError, Seen};
     ///
     /// /// Gives one dose.
     /// #[derive(Command, Serialize, Deserialize, Schema)]
-    /// struct GiveDose {
-    ///     key: IdempotencyKey,
-    /// }
+    /// #[command(journaled)]
+    /// struct GiveDose {}
     ///
     /// struct Pump;
     ///
     /// impl Pump {
-    ///     fn give_dose(&mut self, command: GiveDose, context: &mut Context) -> Result<(), DeedError> {
-    ///         match context.seen_before(&command.key)? {
+    ///     fn give_dose(&mut self, _: GiveDose, context: &mut Context) -> Result<(), std::io::Error> {
+    ///         match context.seen_before() {
     ///             Seen::Done => return Ok(()),
-    ///             Seen::Started => { /* only the device can tell whether it was given */ }
+    ///             Seen::Started => { /* only the pump can tell whether the dose was given */ }
     ///             Seen::New => {}
     ///         }
     ///         // The pump is run.
-    ///         context.mark_done(&command.key)
+    ///         Ok(())
     ///     }
     /// }
     /// ```
     ///
     /// **What is guaranteed**, whatever is killed, power failures included as far as the disk keeps what it has synced:
-    /// [`New`](Seen::New) is said once for a key, and [`Done`](Seen::Done) only after [`mark_done`](Self::mark_done).
-    /// **What is not**: whether a deed that has [`Started`](Seen::Started) came to its end, or began at all. No journal can know
-    /// that; ask the device. Each of the two is a write that is synced, some milliseconds on most disks.
+    /// - [`New`](Seen::New) is said once for a key and a command in a manager, and nothing of the handler runs before that
+    ///   is on the disk. A journal that cannot be written fails the command by a [`DeedError`], and the handler does not run.
+    /// - [`Done`](Seen::Done) is said only when the handler has returned `Ok` before, or, where it had put its answer off, when
+    ///   [`LateAnswer::done`](super::LateAnswer::done) was called. It is on the disk before the answer leaves, or else the
+    ///   log says that it is not.
+    /// - Procedures are told apart by a random number, not by their ids: no other store of procedures ever makes a command
+    ///   look as if it had been seen.
+    /// - Keys are kept until their procedure has ended, and then forgotten by themselves: at once, or, when the manager or
+    ///   the runner was away then, as soon as both are there.
     ///
-    /// The journal is `deeds/<manager>.journal` in the rig's state folder. Keys stay until
-    /// [`forget_deeds`](Self::forget_deeds). Outside any rig nothing is kept.
+    /// **What is not**:
+    /// - Whether a deed that has [`Started`](Seen::Started) came to its end, or began at all: the process may have ended
+    ///   anywhere between the two lines. Nor after an error or a panic, which may come before the device has moved or after
+    ///   it: they leave it as started. No journal can know that; ask the device.
+    /// - That another manager knows of it. Each has its own journal, each instance of a pool too.
+    /// - That the command at hand is the same to the letter: what is compared is its type and the key. A step that issues
+    ///   other commands when it is run again, because it goes by the clock or by what it has read meanwhile, gives its keys to
+    ///   others.
+    /// - Anything for a command without a key: one that is not journaled, or that no step of a procedure has issued. It is
+    ///   always new, and costs nothing. So are commands that a handler issues in turn, and what a step sends from other
+    ///   threads.
     ///
-    /// # Errors
-    /// [`DeedError`] when the journal cannot be read or written. The deed is not to begin then.
-    pub fn seen_before(&mut self, key: &IdempotencyKey) -> Result<Seen, DeedError> {
-        self.deeds()?.begin(key)
+    /// Each of the two lines is a write that is synced, some milliseconds on most disks. The journal is
+    /// `deeds/<manager>.journal` in the rig's state folder; outside any rig nothing is kept. Keys of a store of procedures
+    /// that was taken away stay there, since it might come back; who knows that it will not may delete the file between two
+    /// runs.
+    pub fn seen_before(&self) -> Seen {
+        self.at_hand.as_ref().map_or(Seen::New, |at_hand| at_hand.seen)
     }
 
-    /// A deed is done: from now on, [`seen_before`](Self::seen_before) says so.
-    ///
-    /// # Errors
-    /// [`DeedError`] when that cannot be written down: after a crash it will count as started.
-    pub fn mark_done(&mut self, key: &IdempotencyKey) -> Result<(), DeedError> {
-        self.deeds()?.finish(key)
+    /// The key of the command at hand, to be passed on to a device that can tell by itself what it was asked for before;
+    /// nothing for a command without one.
+    pub fn key(&self) -> Option<&IdempotencyKey> {
+        self.at_hand.as_ref().map(|at_hand| &at_hand.deed.key)
     }
 
-    /// The deeds of a procedure that has ended for good need not be known any longer.
-    ///
-    /// # Errors
-    /// [`DeedError`] when the journal cannot be written; then they may still be known.
-    pub fn forget_deeds(&mut self, procedure: &str) -> Result<(), DeedError> {
-        self.deeds()?.forget(procedure)
-    }
-
-    fn deeds(&mut self) -> Result<&mut Deeds, DeedError> {
-        if self.deeds.is_none() {
-            let state = self.state_dir();
-            let file = state.join("deeds").join(format!("{}.journal", self.manager()));
-            let is_kept = !state.as_os_str().is_empty();
-            self.deeds = Some(if is_kept { Deeds::open(&file)? } else { Deeds::unkept() });
+    /// Runs the handler of a journaled command.
+    pub(crate) fn in_the_journal(
+        &mut self,
+        asked: &Header,
+        handle: impl FnOnce(&mut Self) -> HandlerEnd,
+    ) -> HandlerEnd {
+        let key = asked.attached.as_ref().and_then(|attached| attached.key.as_deref());
+        let Some(key) = key else { return handle(self) };
+        let deed = Deed { key: key.clone(), command: asked.command };
+        let seen = self.deeds.with(|journal| journal.begin(&deed)).map_err(|error| error.failure())?;
+        self.at_hand = Some(AtHand { deed, seen, is_put_off: false });
+        let end = handle(self);
+        if let (Ok(_), Some(AtHand { deed, is_put_off: false, .. })) = (&end, &self.at_hand) {
+            finish(&self.deeds, deed);
         }
-        Ok(self.deeds.as_mut().expect("it was opened just now"))
+        end
     }
-}
 
-/// How much of a journal is whole, and what it says.
-fn read(path: &Path) -> Result<(usize, HashMap<IdempotencyKey, Seen>), DeedError> {
-    let mut known = HashMap::new();
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(source) => return Err(DeedError::File { path: path.to_owned(), source }),
-    };
-    let mut whole = 0;
-    let lines: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').collect();
-    for (number, bytes) in lines.iter().enumerate() {
-        match deed(bytes) {
-            Some((key, seen)) => drop(known.insert(key, seen)),
-            None if number + 1 == lines.len() => break,
-            None => return Err(DeedError::Damaged { path: path.to_owned(), line: number + 1 }),
+    /// The command at hand is done when its answer is given.
+    pub(super) fn put_off_deed(&mut self) -> Option<DeedLeft> {
+        let at_hand = self.at_hand.as_mut()?;
+        at_hand.is_put_off = true;
+        Some(DeedLeft { deeds: Arc::clone(&self.deeds), deed: at_hand.deed.clone() })
+    }
+
+    /// Forgets the keys of procedures that have ended, and says of which there still are some.
+    pub(crate) fn forget_deeds(&self, incoming: Incoming<'_>) -> HandlerEnd {
+        let asked = incoming.command::<ForgetDeeds>()?;
+        let kept = self.deeds.forget(&asked.ended).and_then(|()| self.deeds.marks());
+        incoming.reply::<ForgetDeeds>(&kept.map_err(|error| error.failure())?)
+    }
+
+    /// Procedures may have ended while this manager was away: once the rig has started, those who run them are asked.
+    pub(crate) fn settle_deeds(&self) {
+        let marks = match self.deeds.marks() {
+            Ok(marks) if marks.is_empty() => return,
+            Ok(marks) => marks,
+            Err(error) => return log::error!("{error}"),
+        };
+        let (deeds, scope) = (Arc::clone(&self.deeds), self.scope());
+        if let Err(error) = self.when_started(move || deeds.settle(marks, &scope)) {
+            log::error!("keys of procedures that have ended are kept: no thread can be started: {error}");
         }
-        whole += bytes.len();
-    }
-    Ok((whole, known))
-}
-
-fn line(key: &IdempotencyKey, seen: Seen) -> String {
-    let word = if seen == Seen::Done { "done" } else { "begun" };
-    let text = format!("{word} {} {} {}", key.step, key.index, key.procedure);
-    format!("{:016x} {text}\n", checksum(text.as_bytes()))
-}
-
-fn deed(bytes: &[u8]) -> Option<(IdempotencyKey, Seen)> {
-    let whole = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-    let (sum, text) = whole.split_once(' ')?;
-    if u64::from_str_radix(sum, 16).ok()? != checksum(text.as_bytes()) {
-        return None;
-    }
-    let mut parts = text.splitn(4, ' ');
-    let seen = match parts.next()? {
-        "done" => Seen::Done,
-        _ => Seen::Started,
-    };
-    let (step, index) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some((IdempotencyKey { procedure: parts.next()?.to_owned(), step, index }, seen))
-}
-
-/// Fowler, Noll and Vo's: torn lines are to be known, not forged ones.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(step: u64) -> IdempotencyKey {
-        IdempotencyKey { procedure: "night scan-1".to_owned(), step, index: 0 }
-    }
-
-    fn check(deeds: &mut Deeds, step: u64, expected: Seen) {
-        assert_eq!(deeds.begin(&key(step)).expect("it can be written"), expected, "step {step}");
-    }
-
-    #[test]
-    fn a_deed_is_new_once_and_then_begun_until_it_is_done() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("deeds/motor.journal");
-        let open = || Deeds::open(&path).expect("it opens");
-        let mut deeds = open();
-        check(&mut deeds, 1, Seen::New);
-        check(&mut deeds, 1, Seen::Started);
-        deeds.finish(&key(1)).expect("written");
-        check(&mut deeds, 2, Seen::New);
-        let mut deeds = open();
-        check(&mut deeds, 1, Seen::Done);
-        check(&mut deeds, 2, Seen::Started);
-        deeds.forget("night scan-1").expect("rewritten");
-        check(&mut deeds, 3, Seen::New);
-        let mut deeds = open();
-        check(&mut deeds, 1, Seen::New);
-        check(&mut deeds, 3, Seen::Started);
-    }
-
-    #[test]
-    fn wherever_a_crash_cuts_it_what_was_acknowledged_before_is_there() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("motor.journal");
-        let mut deeds = Deeds::open(&path).expect("it opens");
-        check(&mut deeds, 1, Seen::New);
-        deeds.finish(&key(1)).expect("written");
-        let acknowledged = fs::read(&path).expect("there").len();
-        check(&mut deeds, 2, Seen::New);
-        let whole = fs::read(&path).expect("there");
-        for cut in acknowledged..whole.len() {
-            fs::write(&path, &whole[..cut]).expect("written");
-            let mut deeds = Deeds::open(&path).expect("a torn end is cut off");
-            check(&mut deeds, 1, Seen::Done);
-            check(&mut deeds, 2, Seen::New);
-            check(&mut Deeds::open(&path).expect("it opens"), 2, Seen::Started);
-        }
-        fs::write(&path, [&b"x"[..], &whole].concat()).expect("written");
-        assert!(matches!(Deeds::open(&path), Err(DeedError::Damaged { line: 1, .. })));
     }
 }

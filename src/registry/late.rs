@@ -14,6 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::deeds::DeedLeft;
 use super::streaming::SendChunk;
 use crate::remote::Scope;
 use crate::wire::{
@@ -151,16 +152,21 @@ pub struct LateAnswer<C: Command> {
     base: Scope,
     /// 0 for a command that nobody waits for.
     call: u64,
+    /// What its manager's journal is to know as done.
+    deed: Option<DeedLeft>,
     command: PhantomData<fn() -> C>,
 }
 
 impl<C: Command> LateAnswer<C> {
-    pub(crate) fn new(late: Arc<LateAnswers>, base: Scope, call: u64) -> Self {
-        Self { late, base, call, command: PhantomData }
+    pub(super) fn new(late: Arc<LateAnswers>, base: Scope, call: u64, deed: Option<DeedLeft>) -> Self {
+        Self { late, base, call, deed, command: PhantomData }
     }
 
     /// Answers. A call that has been cancelled meanwhile is answered already.
     pub fn done(self, reply: &C::Reply) {
+        if let Some(deed) = &self.deed {
+            deed.finish();
+        }
         let Some(codec) = self.late.codec_of(self.call) else { return };
         let written =
             codec::pack(reply, codec).map_err(|error| NotDone::Failed(Failure::text(error.to_string())));

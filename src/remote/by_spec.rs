@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::call_error::{CallError, CallFacts};
+use super::keys;
 use super::pending_reply::PendingReply;
 use super::port::Outgoing;
 use super::scope::Scope;
@@ -24,7 +25,8 @@ impl Scope {
             DeliveryKind::Direct | DeliveryKind::Scope | DeliveryKind::Value => Kind::Request,
         };
         let target = to.map_or(Target::Route, |manager| Target::Named(manager.to_owned()));
-        let header = Header { codec: CodecId::Json, ..self.header_of(spec, kind, target)? };
+        let attached = keys::beside(None, self.key_for(spec));
+        let header = Header { codec: CodecId::Json, attached, ..self.header_of(spec, kind, target)? };
         let slot = Arc::new(Slot::default());
         let outgoing = Outgoing { header, spec, payload: json, slot: Some(Arc::clone(&slot)) };
         let call = self.port().submit(outgoing)?;

@@ -11,6 +11,7 @@ use super::addressed::Addressed;
 use super::any_signal::AnySignal;
 use super::call_error::CallError;
 use super::estate::Estate;
+use super::keys::{self, StepKeys};
 use super::orders::{Arm, Armed, Restart, Restarted, StopAll, StopReport};
 use super::pending_broadcast::PendingBroadcast;
 use super::pending_reply::{PendingReply, read_reply};
@@ -23,8 +24,8 @@ use super::stream::{FrameStream, StreamError};
 use super::waiting::{LONGEST, Waiting};
 use crate::wire::envelope::MAX_CHAIN;
 use crate::wire::{
-    Attached, Broadcast, Command, CommandSpec, Header, Hop, Hops, Kind, MAX_PAYLOAD_BYTES, OneHandler,
-    Refusal, Schema, SignalValue, Signals, Target, Undelivered,
+    Attached, Broadcast, Command, CommandSpec, Header, Hop, Hops, IdempotencyKey, Kind, MAX_PAYLOAD_BYTES,
+    OneHandler, Refusal, Schema, SignalValue, Signals, Target, Undelivered,
     codec::{self, EncodeError},
 };
 
@@ -41,6 +42,8 @@ pub struct Scope {
     /// What is left of the time of the call being handled.
     deadline: Option<Instant>,
     asked_for: AskedFor,
+    /// What keys its commands get; none, unless it is that of a procedure's step.
+    keys: Option<Arc<StepKeys>>,
 }
 
 /// Where a command is to go.
@@ -91,7 +94,13 @@ enum AskedFor {
 impl Scope {
     /// A scope over a port.
     pub(crate) fn new(port: Arc<dyn Port>) -> Self {
-        Self { port, chain: Hops::new(), deadline: None, asked_for: AskedFor::Nothing }
+        Self { port, chain: Hops::new(), deadline: None, asked_for: AskedFor::Nothing, keys: None }
+    }
+
+    /// The same scope, for a step of a procedure: its commands get these keys, or none.
+    #[cfg(feature = "procedures")]
+    pub(crate) fn keyed(&self, keys: Option<Arc<StepKeys>>) -> Self {
+        Self { keys, ..self.clone() }
     }
 
     /// A handler begins that sends from here: its calls remember what led to them, and end with it.
@@ -400,12 +409,21 @@ impl Scope {
         command: &C,
         slot: Option<&Arc<Slot>>,
     ) -> Result<u64, Refusal> {
+        let key = self.key_for(spec);
         let mut header = self.header_of(spec, kind, goal.target())?;
         codec::lend_postcard(command, |payload, attached| {
             let payload = sendable(spec, payload)?;
-            header.attached = goal.beside(attached);
+            header.attached = keys::beside(goal.beside(attached), key);
             self.port.submit(Outgoing { header, spec, payload, slot: slot.map(Arc::clone) })
         })
+    }
+
+    /// The key of a command that is issued now, if it has one.
+    pub(super) fn key_for(&self, spec: &CommandSpec) -> Option<Box<IdempotencyKey>> {
+        if !spec.journaled {
+            return None;
+        }
+        self.keys.as_ref().map(|keys| Box::new(keys.take()))
     }
 
     /// The header of a command that is sent from here.

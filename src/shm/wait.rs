@@ -22,7 +22,7 @@ const LOOKS_PER_YIELD: u32 = 32;
 /// How many times the processor is offered at least before a wait sleeps, however long that takes: when it comes back late,
 /// others had something to do, and when they are done there may be something for this one. A great many managers that are
 /// asked for something one after the other pass the processors on among themselves so, and none of them need be woken.
-const LEAST_OFFERS: u32 = 3;
+const LEAST_OFFERS: u32 = 6;
 
 /// Why a wait could not sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

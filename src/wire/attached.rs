@@ -1,4 +1,4 @@
-//! What travels beside a payload: handles to far values, and buffers in shared memory.
+//! What travels beside a payload: handles to far values, buffers in shared memory, and the key of a command.
 //!
 //! A value's serialisation knows nothing of the envelope that it goes into. So the place where it leaves what is to
 //! travel beside its bytes is the thread's, and is open only while a command, a reply or an item of a stream is written;
@@ -17,6 +17,7 @@ use serde::ser::{Error as _, Serialize, Serializer};
 
 use super::codec::because;
 pub use super::handle::Handle;
+use super::idempotency::IdempotencyKey;
 use super::ids::Generation;
 use super::schema::{Node, Schema, SchemaBuilder};
 
@@ -71,12 +72,14 @@ pub struct Attached {
     pub handles: Vec<Handle>,
     /// Shared memory.
     pub buffers: Vec<Buffer>,
+    /// The key of a command that is journaled, when a step of a procedure has issued it.
+    pub key: Option<Box<IdempotencyKey>>,
 }
 
 impl Attached {
     /// The same, or nothing when it is empty: what most envelopes carry costs no memory.
     pub fn boxed(self) -> Option<Box<Self>> {
-        let is_empty = self.handles.is_empty() && self.buffers.is_empty();
+        let is_empty = self.handles.is_empty() && self.buffers.is_empty() && self.key.is_none();
         (!is_empty).then(|| Box::new(self))
     }
 }
@@ -125,7 +128,7 @@ impl fmt::Debug for Parcel {
 /// A parcel in another: what travels beside it travels beside the whole.
 impl Serialize for Parcel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Attached { handles, buffers } = self.attached.as_deref().unwrap_or(&NOTHING);
+        let Attached { handles, buffers, .. } = self.attached.as_deref().unwrap_or(&NOTHING);
         let handles: Result<Vec<u32>, _> =
             handles.iter().map(|handle| attach_handle(handle.clone())).collect();
         let buffers: Result<Vec<u32>, _> =
@@ -141,7 +144,8 @@ impl<'de> Deserialize<'de> for Parcel {
         let handles: Result<_, _> = handles.into_iter().map(offered_handle).collect();
         let buffers: Result<_, _> = buffers.into_iter().map(offered_buffer).collect();
         let fail = |why| D::Error::custom(because(why));
-        let attached = Attached { handles: handles.map_err(fail)?, buffers: buffers.map_err(fail)? };
+        let attached =
+            Attached { handles: handles.map_err(fail)?, buffers: buffers.map_err(fail)?, key: None };
         Ok(Self { bytes, attached: attached.boxed() })
     }
 }
@@ -153,7 +157,7 @@ impl Schema for Parcel {
     }
 }
 
-static NOTHING: Attached = Attached { handles: Vec::new(), buffers: Vec::new() };
+static NOTHING: Attached = Attached { handles: Vec::new(), buffers: Vec::new(), key: None };
 
 /// What travels beside a value, where that is being written or read; most often nothing does, which costs no memory.
 type Place = Option<Option<Box<Attached>>>;

@@ -161,6 +161,9 @@ pub struct CommandSpec {
     /// Whether it moves or emits something. A manager that came back from an unplanned end refuses it until it
     /// is armed.
     pub hazardous: bool,
+    /// Whether its manager keeps a journal of it: of what steps of procedures have asked for, it knows over any crash what
+    /// was begun and what was done.
+    pub journaled: bool,
 }
 
 /// The options of `#[command(…)]`, as the derive writes them.
@@ -188,6 +191,8 @@ pub struct CommandOptions {
     pub idempotent: bool,
     /// Whether it moves or emits something.
     pub hazardous: bool,
+    /// Whether its manager keeps a journal of it.
+    pub journaled: bool,
 }
 
 impl CommandSpec {
@@ -226,6 +231,7 @@ impl CommandSpec {
             deadline_ms: options.deadline_ms,
             idempotent: options.idempotent,
             hazardous: options.hazardous,
+            journaled: options.journaled,
         }
     }
 }

@@ -6,11 +6,14 @@
 //!
 //! ```text
 //!  0 version  1 kind  2 codec  3 hops  4 generation:4  8 command:8  16 correlation:8  24 time left in µs:8
-//! 32 length of name  33 handles  34 buffers
-//! 35 hops × (who:2 command:8)  handles × (owner:2 generation:4 key:8)  name  payload
+//! 32 length of name  33 handles, and 128 more with a key  34 buffers
+//! 35 hops × (who:2 command:8)  handles × (owner:2 generation:4 key:8)
+//!    key (mark:8 step:8 index:4 length:1 procedure)  name  payload
 //! ```
 //!
 //! The buffers are not among the bytes: they are the descriptors of the same packet, and exactly as many.
+
+mod error;
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
@@ -19,7 +22,9 @@ use smallvec::SmallVec;
 
 use super::attached::{Attached, Buffer, Handle, HandleId, MAX_BUFFERS, MAX_HANDLES, Parcel};
 use super::codec::CodecId;
+use super::idempotency::IdempotencyKey;
 use super::ids::{CommandId, Generation};
+pub use error::EnvelopeError;
 
 /// The version of this layout and of everything said in control envelopes.
 pub const PROTOCOL_VERSION: u8 = 7;
@@ -36,6 +41,9 @@ pub const MAX_CHAIN: usize = 16;
 const FIXED_BYTES: usize = 35;
 const HOP_BYTES: usize = 10;
 const HANDLE_BYTES: usize = 14;
+
+/// Beside the number of handles: a key travels.
+const WITH_KEY: u8 = 0x80;
 
 /// What an envelope is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -243,10 +251,11 @@ impl Header {
     }
 
     fn write(&self, address: Address, name: &str, chain: &[Hop], payload: &[u8], bytes: &mut Vec<u8>) {
-        let (handles, buffers) = match &self.attached {
-            None => (&[][..], 0),
-            Some(attached) => (attached.handles.as_slice(), attached.buffers.len()),
+        let (handles, buffers, key) = match &self.attached {
+            None => (&[][..], 0, None),
+            Some(attached) => (attached.handles.as_slice(), attached.buffers.len(), attached.key.as_deref()),
         };
+        let with_key = if key.is_some() { WITH_KEY } else { 0 };
         let lists = chain.len() * HOP_BYTES + handles.len() * HANDLE_BYTES;
         bytes.reserve(FIXED_BYTES + lists + name.len() + payload.len());
         let mut fixed = [0; FIXED_BYTES];
@@ -260,7 +269,7 @@ impl Header {
         fixed[8..16].copy_from_slice(&self.command.0.to_le_bytes());
         fixed[16..24].copy_from_slice(&address.correlation.to_le_bytes());
         fixed[24..32].copy_from_slice(&self.time_left_us.to_le_bytes());
-        fixed[32..].copy_from_slice(&[name.len() as u8, handles.len() as u8, buffers as u8]);
+        fixed[32..].copy_from_slice(&[name.len() as u8, handles.len() as u8 | with_key, buffers as u8]);
         bytes.extend_from_slice(&fixed);
         for hop in chain {
             bytes.extend_from_slice(&hop.who.to_le_bytes());
@@ -270,6 +279,9 @@ impl Header {
             bytes.extend_from_slice(&handle.owner.to_le_bytes());
             bytes.extend_from_slice(&handle.generation.0.to_le_bytes());
             bytes.extend_from_slice(&handle.key.to_le_bytes());
+        }
+        if let Some(key) = key {
+            seal_key(key, bytes);
         }
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(payload);
@@ -287,76 +299,20 @@ pub struct Address {
     pub correlation: u64,
 }
 
+#[cold]
+fn seal_key(key: &IdempotencyKey, bytes: &mut Vec<u8>) {
+    let name = key.name();
+    bytes.extend_from_slice(&key.mark.to_le_bytes());
+    bytes.extend_from_slice(&key.step.to_le_bytes());
+    bytes.extend_from_slice(&key.index.to_le_bytes());
+    bytes.push(name.len() as u8);
+    bytes.extend_from_slice(name.as_bytes());
+}
+
 /// Makes a sealed command that wants no answer one that does, under that number.
 pub fn ask_for_answer(sealed: &mut [u8], correlation: u64) {
     sealed[1] = Kind::Request.number();
     sealed[16..24].copy_from_slice(&correlation.to_le_bytes());
-}
-
-/// Why bytes are not an envelope. The peer that sent them is not believed any further.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnvelopeError {
-    /// The bytes end within the header.
-    #[error("torn envelope: {bytes} bytes end within the header")]
-    Torn {
-        /// How many bytes there were.
-        bytes: usize,
-    },
-    /// The packet is larger than any envelope.
-    #[error("oversized envelope: more than {MAX_ENVELOPE_BYTES} bytes")]
-    Oversized,
-    /// Another layout.
-    #[error("envelope of protocol version {found}, expected {PROTOCOL_VERSION}")]
-    Version {
-        /// The version found.
-        found: u8,
-    },
-    /// No such kind.
-    #[error("malformed envelope: no kind has number {found}")]
-    Kind {
-        /// The number found.
-        found: u8,
-    },
-    /// No such codec.
-    #[error("malformed envelope: no codec has number {found}, known are postcard (0) and json (1)")]
-    Codec {
-        /// The number found.
-        found: u8,
-    },
-    /// The chain of calls is longer than allowed.
-    #[error("nested too deep: a chain of {found} calls, {MAX_CHAIN} is the limit")]
-    TooDeep {
-        /// The length found.
-        found: u8,
-    },
-    /// More travels beside the payload than one envelope carries.
-    #[error(
-        "malformed envelope: {handles} handles and {buffers} buffers, {MAX_HANDLES} and {MAX_BUFFERS} are the limits"
-    )]
-    TooMuchAttached {
-        /// How many handles are announced.
-        handles: u8,
-        /// How many buffers are announced.
-        buffers: u8,
-    },
-    /// Other descriptors came with the packet than its header says.
-    #[error("malformed envelope: {announced} buffers are announced, {found} came")]
-    Buffers {
-        /// How many the header says.
-        announced: u8,
-        /// How many came.
-        found: usize,
-    },
-    /// The target's name is not text.
-    #[error("malformed envelope: the target's name is not UTF-8")]
-    Name,
-    /// A control or answer payload that is not what its kind says.
-    #[error("malformed payload: {reason}")]
-    Payload {
-        /// What the codec said.
-        reason: String,
-    },
 }
 
 /// An envelope as it arrived: its header read, its payload untouched.
@@ -464,6 +420,7 @@ impl<'a> Reader<'a> {
         announced: u8,
         buffers: Vec<Buffer>,
     ) -> Result<Option<Box<Attached>>, EnvelopeError> {
+        let (handles, has_key) = (handles & !WITH_KEY, handles & WITH_KEY != 0);
         if usize::from(handles) > MAX_HANDLES || usize::from(announced) > MAX_BUFFERS {
             return Err(EnvelopeError::TooMuchAttached { handles, buffers: announced });
         }
@@ -471,7 +428,8 @@ impl<'a> Reader<'a> {
             return Err(EnvelopeError::Buffers { announced, found: buffers.len() });
         }
         let handles = (0..handles).map(|_| self.handle().map(Into::into)).collect::<Result<_, _>>()?;
-        Ok(Attached { handles, buffers }.boxed())
+        let key = has_key.then(|| self.key()).transpose()?.map(Box::new);
+        Ok(Attached { handles, buffers, key }.boxed())
     }
 
     fn handle(&mut self) -> Result<HandleId, EnvelopeError> {
@@ -480,8 +438,24 @@ impl<'a> Reader<'a> {
         Ok(HandleId { owner, generation, key: u64::from_le_bytes(self.array()?) })
     }
 
+    fn key(&mut self) -> Result<IdempotencyKey, EnvelopeError> {
+        let mark = u64::from_le_bytes(self.array()?);
+        let (step, index) = (u64::from_le_bytes(self.array()?), u32::from_le_bytes(self.array()?));
+        let [length] = self.array()?;
+        let procedure = self.name(usize::from(length))?.to_owned();
+        // It becomes part of a line.
+        if procedure.contains(char::is_control) {
+            return Err(EnvelopeError::Name);
+        }
+        Ok(IdempotencyKey { procedure, mark, step, index })
+    }
+
+    fn name(&mut self, bytes: usize) -> Result<&'a str, EnvelopeError> {
+        std::str::from_utf8(self.take(bytes)?).map_err(|_| EnvelopeError::Name)
+    }
+
     fn target(&mut self, name_bytes: usize) -> Result<Target, EnvelopeError> {
-        let name = std::str::from_utf8(self.take(name_bytes)?).map_err(|_| EnvelopeError::Name)?;
+        let name = self.name(name_bytes)?;
         Ok(if name.is_empty() { Target::Route } else { Target::Named(name.to_owned()) })
     }
 }

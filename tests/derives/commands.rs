@@ -118,8 +118,18 @@ fn a_command_says_how_long_it_may_take_and_whether_it_may_run_twice() {
     check_calls(Archive::spec(), Some(u64::MAX), true);
 }
 
+#[derive(Command, Serialize, Deserialize, Schema)]
+#[command(journaled, hazardous)]
+struct GiveDose;
+
 #[test]
-fn deadline_and_idempotence_are_no_part_of_the_fingerprint() {
+fn only_commands_of_which_a_journal_is_kept_say_so() {
+    assert!(GiveDose::spec().journaled);
+    assert!(!Focus::spec().journaled);
+}
+
+#[test]
+fn deadline_idempotence_and_journal_are_no_part_of_the_fingerprint() {
     let options = CommandOptions {
         name: "Focus",
         path: "derives::commands::Focus",
@@ -132,6 +142,7 @@ fn deadline_and_idempotence_are_no_part_of_the_fingerprint() {
         deadline_ms: None,
         idempotent: true,
         hazardous: false,
+        journaled: true,
     };
     assert_eq!(CommandSpec::of::<Focus>(options).id, Focus::spec().id);
 }

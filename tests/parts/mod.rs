@@ -49,6 +49,7 @@ pub(crate) fn command(name: &str, delivery: DeliveryKind, line: u32) -> CommandS
         deadline_ms: None,
         idempotent: false,
         hazardous: false,
+        journaled: false,
     };
     identified(spec)
 }

@@ -25,7 +25,7 @@ fn handle() -> HandleId {
 
 impl Sending {
     fn beside(mut self, buffers: Vec<Buffer>) -> Self {
-        self.header.attached = Attached { handles: vec![handle().into()], buffers }.boxed();
+        self.header.attached = Attached { handles: vec![handle().into()], buffers, key: None }.boxed();
         self
     }
 }
@@ -36,7 +36,7 @@ fn what_travels_beside_a_command_and_its_reply_reaches_whoever_they_reach() {
     let (reader, there) = buffer();
     bench.accept(request(EXPOSE).by_manager(STAGE_X, 5).beside(vec![there.clone()]));
     let asked = bench.pass(CAMERA).expect("it is sent");
-    let attached = Attached { handles: vec![handle().into()], buffers: vec![there] }.boxed();
+    let attached = Attached { handles: vec![handle().into()], buffers: vec![there], key: None }.boxed();
     assert_eq!(asked.header.attached, attached);
     bench.take(CAMERA);
     let answer = Header { attached, correlation: asked.header.correlation, ..Header::new(Kind::Done) };
@@ -97,7 +97,7 @@ fn what_is_lost_lets_go_of_what_travelled_beside_it() {
     assert!(matches!(&bench.endings()[..], [(_, Ending::NotDone(NotDone::Lost))]));
     check_let_go(first);
     check_let_go(second);
-    let attached = Attached { handles: Vec::new(), buffers: vec![late] }.boxed();
+    let attached = Attached { buffers: vec![late], ..Attached::default() }.boxed();
     let answer = Header { attached, correlation: 99, ..Header::new(Kind::Done) };
     bench.router.answered(STAGE_X, &answer, b"too late").expect("it can be read");
     drop(answer);
@@ -111,7 +111,7 @@ fn a_caller_of_this_process_is_given_the_buffer_itself() {
     let asked = bench.pass(CAMERA).expect("it is sent");
     bench.take(CAMERA);
     let (_reader, there) = buffer();
-    let attached = Attached { handles: Vec::new(), buffers: vec![there] }.boxed();
+    let attached = Attached { buffers: vec![there], ..Attached::default() }.boxed();
     let answer = Header { attached, correlation: asked.header.correlation, ..Header::new(Kind::Done) };
     let answer = Header { generation: asked.header.generation, ..answer };
     bench.router.answered(CAMERA, &answer, b"r").expect("it can be read");

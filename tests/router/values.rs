@@ -15,7 +15,7 @@ fn value(key: u64) -> HandleId {
 }
 
 fn beside(value: HandleId) -> Option<Box<Attached>> {
-    Attached { handles: vec![value.into()], buffers: Vec::new() }.boxed()
+    Attached { handles: vec![value.into()], ..Attached::default() }.boxed()
 }
 
 /// A command with a handle beside it comes from the process at that place.

@@ -1,7 +1,7 @@
 use labrig::prelude::*;
 
 #[derive(Command, Serialize, Deserialize, Schema)]
-#[command(journaled)]
+#[command(replicated)]
 struct MoveTo {
     height_um: f64,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::terms::word_for;
 use super::{Answer, Asked, Call, Caller, Effect, Gauge, Life, Part, Router, Station};
+use crate::remote::is_about_deeds;
 use crate::wire::attached::{MAX_BUFFERS, MAX_HANDLES};
 use crate::wire::envelope::MAX_PAYLOAD_BYTES;
 use crate::wire::{
@@ -28,7 +29,8 @@ impl Router {
         let Some(route) = self.routes.get(&part.header.command) else {
             return Err(Refusal::UnknownCommand { command: command() });
         };
-        if route.delivery != DeliveryKind::Broadcast || route.stations.is_empty() {
+        let may_be_for_nobody = is_about_deeds(part.header.command);
+        if route.delivery != DeliveryKind::Broadcast || (route.stations.is_empty() && !may_be_for_nobody) {
             return Err(Refusal::Absent { manager: None, command: command() });
         }
         let sender = match part.caller {

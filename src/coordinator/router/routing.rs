@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::{Caller, Route, Router, Station};
-use crate::remote::orders;
+use crate::remote::{is_about_deeds, orders};
 use crate::wire::{CommandId, CommandSpec, DeliveryKind, Header, ManagerName, Refusal, Target};
 
 impl Router {
@@ -84,7 +84,9 @@ impl Router {
     /// The stations that a broadcast reaches: those that serve it and hear its sender.
     pub(super) fn listeners(&self, command: CommandId, sender: &Station) -> Vec<usize> {
         let Some(route) = self.routes.get(&command) else { return Vec::new() };
-        let hears = |index: &usize| self.stations[*index].hears(&route.name, sender.name.as_str());
+        let hears = |index: &usize| {
+            is_about_deeds(command) || self.stations[*index].hears(&route.name, sender.name.as_str())
+        };
         route.stations.iter().copied().filter(hears).collect()
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::score::{self, Act, Here, Score, Spot};
 use crate::macros::{Schema, procedure};
 use crate::procedure::{ChildLaunch, Procedure, Step, StepContext, StepError};
-use crate::remote::{CheckScript, ScriptChecked};
+use crate::remote::{CheckScript, Scope, ScriptChecked};
 use crate::wire::CommandSpec;
 
 /// How long a command is waited for before its step looks whether it is to stop.
@@ -135,7 +135,7 @@ fn call(
 ) -> Result<(), StepError> {
     let scope = match deadline_ms {
         Some(limit) => context.with_deadline(Duration::from_millis(limit)),
-        None => context.scope(),
+        None => Scope::clone(context),
     };
     let pending = scope.request_by_spec(spec.kept(), to, args.as_bytes())?.cancel_on_drop();
     while !pending.ready_within(BETWEEN_LOOKS) {

@@ -11,6 +11,7 @@ const APPLICATION: i64 = 0x4c41_4250;
 /// The version of the tables. One that is raised comes with a step that brings older files up to it.
 const VERSION: i64 = 2;
 
+/// Of version 1.
 const TABLES: &str = "
 CREATE TABLE procedures (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,11 +61,15 @@ CREATE TABLE epochs (
 ) STRICT;
 ";
 
-/// What came with version 2: the tasks that procedures are, and who is at work, found without looking at all records.
-const TASKS: &str = "
+/// What came with version 2: the tasks that procedures are; who is at work, found without looking at all records; and a mark
+/// of each procedure that none of another store has.
+const TASKS_AND_MARKS: &str = "
 ALTER TABLE procedures ADD COLUMN task TEXT;
+ALTER TABLE procedures ADD COLUMN mark INTEGER NOT NULL DEFAULT 0;
+UPDATE procedures SET mark = random();
 CREATE UNIQUE INDEX procedures_by_task ON procedures (task) WHERE task IS NOT NULL;
 CREATE INDEX procedures_at_work ON procedures (state, is_held) WHERE state IN ('created', 'running');
+CREATE INDEX procedures_by_mark ON procedures (mark);
 ";
 
 /// Makes the tables where there is nothing yet, and refuses what is not ours or of a later version.
@@ -95,7 +100,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
         if tables == 0 {
             transaction.execute_batch(TABLES)?;
         }
-        transaction.execute_batch(TASKS)?;
+        transaction.execute_batch(TASKS_AND_MARKS)?;
         transaction.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
         ))?;

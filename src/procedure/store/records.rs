@@ -67,6 +67,8 @@ pub(in crate::procedure) struct Row {
     pub(in crate::procedure) step_deadline_ms: u64,
     pub(in crate::procedure) created_ms: u64,
     pub(in crate::procedure) changed_ms: u64,
+    /// By which the keys of its commands are told from those of any other, in whichever store.
+    pub(in crate::procedure) mark: u64,
 }
 
 impl Row {
@@ -89,7 +91,7 @@ pub(in crate::procedure) struct StepDone<'a> {
 
 const COLUMNS: &str = "p.number, p.kind, p.inputs, p.state, p.text, p.step, p.wait, p.output, p.launched_by,
     p.parent, q.kind, p.origin, p.is_held, p.is_forced, p.lives, p.deadline_ms, p.step_deadline_ms,
-    p.created_ms, p.changed_ms FROM procedures p LEFT JOIN procedures q ON q.number = p.parent";
+    p.created_ms, p.changed_ms, p.mark FROM procedures p LEFT JOIN procedures q ON q.number = p.parent";
 
 fn unreadable(column: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
@@ -133,6 +135,7 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         step_deadline_ms: from_sql(row.get(16)?),
         created_ms: from_sql(row.get(17)?),
         changed_ms: from_sql(row.get(18)?),
+        mark: from_sql(row.get(19)?),
     })
 }
 
@@ -141,8 +144,8 @@ fn insert(transaction: &Transaction<'_>, new: &NewProcedure) -> Result<i64, Stor
     let step = new.from.as_ref().map(|(from, _)| to_sql(from.step));
     transaction.execute(
         "INSERT INTO procedures (kind, inputs, state, text, step, wait, launched_by, parent, origin, is_held,
-             deadline_ms, step_deadline_ms, created_ms, changed_ms, task)
-         VALUES (?1, ?2, 'created', '', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
+             deadline_ms, step_deadline_ms, created_ms, changed_ms, task, mark)
+         VALUES (?1, ?2, 'created', '', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, random())",
         params![
             new.kind,
             new.inputs,
@@ -217,6 +220,18 @@ impl Store {
             ))?;
             let rows = all.query_map(params![parent, is_active], row)?;
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
+    /// Those of these marks whose procedures have ended.
+    pub(in crate::procedure) fn ended_among(&self, marks: &[u64]) -> Result<Vec<u64>, StoreError> {
+        self.read(|connection| {
+            let mut ended = connection.prepare_cached(
+                "SELECT 1 FROM procedures WHERE mark = ?1 AND state IN ('finished', 'excepted', 'killed')",
+            )?;
+            let mut has_ended =
+                |mark: &u64| ended.exists([to_sql(*mark)]).map(|is_so| is_so.then_some(*mark));
+            Ok(marks.iter().filter_map(|mark| has_ended(mark).transpose()).collect::<Result<_, _>>()?)
         })
     }
 

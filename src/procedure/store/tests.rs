@@ -141,8 +141,9 @@ fn a_store_of_an_older_version_is_brought_up_and_keeps_what_it_has() {
     let scene = Scene::new();
     let number = begun(&scene.open());
     scene.tamper(
-        "DROP INDEX procedures_by_task; DROP INDEX procedures_at_work;
-         ALTER TABLE procedures DROP COLUMN task; PRAGMA user_version = 1",
+        "DROP INDEX procedures_by_task; DROP INDEX procedures_at_work; DROP INDEX procedures_by_mark;
+         ALTER TABLE procedures DROP COLUMN task; ALTER TABLE procedures DROP COLUMN mark;
+         PRAGMA user_version = 1",
     );
     let store = scene.open();
     assert_eq!(store.find(number).expect("it can be read").map(|row| row.number), Some(number));
@@ -168,6 +169,38 @@ fn a_task_is_recorded_once() {
         .create(&NewProcedure { is_held: false, ..held })
         .expect("what is no task is recorded as often as one likes");
     assert_eq!(store.count_at_work().expect("it can be read"), 2, "who is held waits for no turn");
+}
+
+#[test]
+fn a_store_of_the_version_before_gives_its_procedures_marks_of_their_own() {
+    let scene = Scene::new();
+    let store = scene.open();
+    let numbers = [begun(&store), begun(&store)];
+    drop(store);
+    scene.tamper(
+        "DROP INDEX procedures_by_task; DROP INDEX procedures_at_work; DROP INDEX procedures_by_mark;
+         ALTER TABLE procedures DROP COLUMN task; ALTER TABLE procedures DROP COLUMN mark;
+         PRAGMA user_version = 1",
+    );
+    let mark = |store: &Store, number| store.find(number).expect("it can be read").expect("it is there").mark;
+    let store = scene.open();
+    let marks = numbers.map(|number| mark(&store, number));
+    assert!(marks[0] != 0 && marks[1] != 0 && marks[0] != marks[1], "{marks:?}");
+    drop(store);
+    let store = scene.open();
+    assert_eq!(numbers.map(|number| mark(&store, number)), marks, "they are given once");
+}
+
+#[test]
+fn a_mark_says_whether_its_procedure_has_ended_and_no_other_store_knows_it() {
+    let (scene, other) = (Scene::new(), Scene::new());
+    let (store, other) = (scene.open(), other.open());
+    let mark = |store: &Store, number| store.find(number).expect("it can be read").expect("it is there").mark;
+    let (ended, goes_on) = (begun(&store), begun(&store));
+    store.change(ended, Move::Kill, ("", "")).expect("it is killed");
+    let marks = [mark(&store, ended), mark(&store, goes_on), mark(&other, begun(&other))];
+    assert_eq!(store.ended_among(&marks).expect("it can be read"), [marks[0]]);
+    assert_eq!(other.ended_among(&marks).expect("it can be read"), [0; 0]);
 }
 
 #[test]

@@ -71,6 +71,7 @@ impl RouteTable {
             "deadline_ms": spec.deadline_ms,
             "idempotent": spec.idempotent,
             "hazardous": spec.hazardous,
+            "journaled": spec.journaled,
             "file": spec.site.file,
             "line": spec.site.line,
             "fields": fields(&spec.schema),
@@ -96,9 +97,10 @@ impl RouteTable {
 /// What calls of the command may rely on; nothing for most.
 fn note(spec: &CommandSpec) -> String {
     let deadline = spec.deadline_ms.map(|limit| format!("deadline {limit} ms"));
-    let idempotent = spec.idempotent.then(|| "idempotent".to_owned());
-    let hazardous = spec.hazardous.then(|| "hazardous".to_owned());
-    let notes: Vec<_> = deadline.into_iter().chain(idempotent).chain(hazardous).collect();
+    let words =
+        [("idempotent", spec.idempotent), ("hazardous", spec.hazardous), ("journaled", spec.journaled)];
+    let said = words.into_iter().filter(|(_, is_so)| *is_so).map(|(word, _)| word.to_owned());
+    let notes: Vec<_> = deadline.into_iter().chain(said).collect();
     if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) }
 }
 

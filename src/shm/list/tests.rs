@@ -178,7 +178,7 @@ fn memory(bytes: u64, seals: SealFlags) -> Buffer {
 fn check_refused(buffer: Buffer, offset: u64, count: u64, part: &str) {
     let piece = Piece { place: 0, offset, count };
     let bytes = codec::to_postcard(&(Vec::<f64>::new(), Some(piece))).expect("plain values");
-    let attached = Attached { handles: Vec::new(), buffers: vec![buffer] }.boxed();
+    let attached = Attached { buffers: vec![buffer], ..Attached::default() }.boxed();
     let error = receive::<f64>(&Parcel { bytes, attached }).expect_err("it is refused").to_string();
     assert!(error.contains(part), "{error}");
 }

@@ -63,7 +63,7 @@ fn what_travels_beside_a_value_comes_back_with_it() {
         Beside::Buffer(first.clone()),
     ];
     let parcel = codec::pack(&sent[..], CodecId::Postcard).expect("it can be written");
-    let attached = Attached { handles: vec![handle(7).into()], buffers: vec![first, second] };
+    let attached = Attached { handles: vec![handle(7).into()], buffers: vec![first, second], key: None };
     assert_eq!(parcel.attached.as_deref(), Some(&attached), "a buffer travels once");
     assert_eq!(read(&parcel, Some(&attached)).as_deref(), Ok(&sent[..]));
 }
@@ -99,7 +99,7 @@ fn who_writes_a_value_within_another_writes_two() {
 #[test]
 fn what_was_not_sent_along_is_not_found() {
     check_refused(read(&[1, 1, 0], None), "a handle is named that did not come with it");
-    let one = Attached { handles: Vec::new(), buffers: vec![buffer()] };
+    let one = Attached { buffers: vec![buffer()], ..Attached::default() };
     check_refused(read(&[1, 0, 1], Some(&one)), "a shared buffer is named that did not come with it");
     assert_eq!(read(&[1, 0, 0], Some(&one)), Ok(vec![Beside::Buffer(one.buffers[0].clone())]));
 }
@@ -117,7 +117,8 @@ fn an_envelope_carries_so_much_and_no_more() {
 #[test]
 fn a_parcel_in_another_keeps_what_travels_beside_it() {
     let parcel = |key, buffer| {
-        let attached = Attached { handles: vec![handle(key).into()], buffers: vec![buffer] }.boxed();
+        let attached =
+            Attached { handles: vec![handle(key).into()], buffers: vec![buffer], key: None }.boxed();
         Parcel { bytes: vec![9], attached }
     };
     let two = vec![parcel(1, buffer()), parcel(2, buffer()), vec![8].into()];

@@ -6,6 +6,10 @@ fn handles(count: u16) -> Vec<Handle> {
     (0..count).map(|owner| HandleId { owner, generation: Generation(6), key: 0x0807 }.into()).collect()
 }
 
+fn key(procedure: &str) -> Option<Box<IdempotencyKey>> {
+    Some(Box::new(IdempotencyKey { procedure: procedure.to_owned(), mark: u64::MAX, step: 7, index: 2 }))
+}
+
 fn full_header() -> Header {
     Header {
         kind: Kind::Request,
@@ -19,7 +23,7 @@ fn full_header() -> Header {
             Hop { who: 1, command: CommandId(9) },
             Hop { who: Hop::SCOPE, command: CommandId(8) },
         ],
-        attached: Attached { handles: handles(2), buffers: Vec::new() }.boxed(),
+        attached: Attached { handles: handles(2), buffers: Vec::new(), key: key("scan-12") }.boxed(),
     }
 }
 
@@ -36,7 +40,7 @@ fn an_envelope_comes_out_as_it_went_in() {
 
 #[test]
 fn the_bytes_of_a_header_are_pinned() {
-    let attached = Attached { handles: handles(1), buffers: Vec::new() }.boxed();
+    let attached = Attached { handles: handles(1), ..Attached::default() }.boxed();
     let bytes = Header { chain: Hops::new(), attached, ..full_header() }.seal(&[0xee]);
     let expected = [
         PROTOCOL_VERSION,
@@ -130,11 +134,35 @@ fn the_largest_header_leaves_room_for_the_largest_payload() {
     let header = Header {
         target: Target::Named("x".repeat(255)),
         chain: std::iter::repeat_n(Hop { who: 1, command: CommandId(9) }, MAX_CHAIN).collect(),
-        attached: Attached { handles: handles(MAX_HANDLES as u16), buffers: Vec::new() }.boxed(),
+        attached: Attached {
+            handles: handles(MAX_HANDLES as u16),
+            buffers: Vec::new(),
+            key: key(&"x".repeat(255)),
+        }
+        .boxed(),
         ..full_header()
     };
     let bytes = header.seal(&vec![7; MAX_PAYLOAD_BYTES]);
     assert_eq!(Envelope::open(&bytes).map(|envelope| envelope.header), Ok(header));
+}
+
+#[test]
+fn a_key_travels_whatever_else_does_and_costs_no_byte_where_there_is_none() {
+    let attached = Attached { key: key("scan-12"), ..Attached::default() }.boxed();
+    let with_key = Header { attached, ..Header::new(Kind::Send) };
+    let bytes = with_key.seal(b"payload");
+    assert_eq!(Envelope::open(&bytes).map(|it| it.header), Ok(with_key));
+    assert_eq!(bytes.len(), Header::new(Kind::Send).seal(b"payload").len() + 21 + "scan-12".len());
+    let long = Attached { key: key(&"µ".repeat(200)), ..Attached::default() }.boxed();
+    let bytes = Header { attached: long, ..Header::new(Kind::Send) }.seal(&[]);
+    let header = Envelope::open(&bytes).expect("a whole envelope").header;
+    assert_eq!(header.attached.and_then(|it| it.key), key(&"µ".repeat(127)), "a name is cut to its field");
+}
+
+#[test]
+fn a_key_whose_procedure_is_no_word_of_a_line_is_refused() {
+    let attached = Attached { key: key("scan\n-12"), ..Attached::default() }.boxed();
+    check_error(&Header { attached, ..Header::new(Kind::Send) }.seal(&[]), EnvelopeError::Name);
 }
 
 fn descriptors(count: usize) -> Vec<OwnedFd> {
@@ -143,7 +171,7 @@ fn descriptors(count: usize) -> Vec<OwnedFd> {
 
 fn with_buffers(kind: Kind, count: usize) -> Header {
     let buffers = descriptors(count).into_iter().map(Buffer::new).collect();
-    Header { attached: Attached { handles: handles(1), buffers }.boxed(), ..Header::new(kind) }
+    Header { attached: Attached { handles: handles(1), buffers, key: None }.boxed(), ..Header::new(kind) }
 }
 
 #[test]

@@ -9,6 +9,8 @@ use labrig::prelude::*;
 use labrig::procedure::Whom;
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::careful::{DoOnce, Mishap};
+
 /// Writes a line for each of its steps.
 #[derive(Serialize, Deserialize, Schema, Debug)]
 pub struct Tally {
@@ -28,6 +30,9 @@ pub struct TallyInputs {
     #[schema(unit = "ms", max = 60000)]
     #[serde(default)]
     pub step_ms: u64,
+    /// A careful manager that writes the lines for it; none when empty.
+    #[serde(default)]
+    pub hand: String,
     /// Which of its steps misbehaves; none when 0.
     #[serde(default)]
     pub at: u64,
@@ -39,7 +44,7 @@ pub struct TallyInputs {
 impl TallyInputs {
     /// So many steps, written to a file if there is one.
     pub fn of(steps: u64, journal: Option<PathBuf>) -> Self {
-        Self { steps, journal, step_ms: 0, at: 0, misdeed: Misdeed::None }
+        Self { steps, journal, step_ms: 0, hand: String::new(), at: 0, misdeed: Misdeed::None }
     }
 }
 
@@ -120,8 +125,14 @@ impl Procedure for Tally {
     }
 
     fn step(&mut self, inputs: &TallyInputs, context: &mut StepContext) -> Result<Step<u64>, StepError> {
-        let key = context.key();
+        if !inputs.hand.is_empty() {
+            let name = context.step().to_string();
+            let done = context.to(&inputs.hand).call(DoOnce { name, mishap: Mishap::None });
+            // The step is run again in the next life of its process.
+            done.unwrap_or_else(|_| std::process::abort());
+        }
         if let Some(journal) = &inputs.journal {
+            let key = context.key();
             let line = format!("{} {} {key}\n", context.step(), self.done);
             OpenOptions::new().append(true).create(true).open(journal)?.write_all(line.as_bytes())?;
         }

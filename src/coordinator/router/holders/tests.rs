@@ -74,7 +74,7 @@ fn born(place: u16, generation: u32) -> Process {
 
 /// What of an envelope crosses a pipe.
 fn crossing(attached: &Attached) -> Attached {
-    Attached { handles: attached.handles.iter().map(|it| it.id.into()).collect(), buffers: Vec::new() }
+    Attached { handles: attached.handles.iter().map(|it| it.id.into()).collect(), ..Attached::default() }
 }
 
 impl World {

@@ -1,7 +1,7 @@
-//! Procedures whose process, or whose whole rig, is killed at any moment: they end, no step is missing, and none that was
-//! acknowledged is run again.
+//! Procedures whose process, or that of the manager they call, or whose whole rig, is killed at any moment: they end, no step
+//! is missing, none that was acknowledged is run again, and the manager knows by its journal which it had begun or done.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,9 @@ impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = "schema = 1\n[rig]\nname = \"storm\"\nlease_ms = 60000\n[managers.runner]\n\
-                      kind = \"labrig.procedures\"\nmax_restarts = 1000\nrestart_window_s = 1\nrestart_delay_ms = 1\n";
+                      kind = \"labrig.procedures\"\nmax_restarts = 1000\nrestart_window_s = 1\nrestart_delay_ms = 1\n\
+                      [managers.hand]\nkind = \"careful\"\nconfig = { file = \"journal\" }\nmax_restarts = 1000\n\
+                      restart_window_s = 1\nrestart_delay_ms = 1\n";
         fs::write(folder.path().join("rig.toml"), config).expect("a config");
         Self { folder, coordinator: None }
     }
@@ -79,12 +81,12 @@ impl Scene {
         (record["reply"]["step"].as_u64().unwrap_or(0), state == "finished")
     }
 
-    fn kill_runner(&self) {
+    fn kill(&self, manager: &str) {
         let status = self.told(&["status"]).unwrap_or_default();
         let managers = status["status"]["managers"].as_array().into_iter().flatten();
-        let runner = managers.filter_map(|it| it["pid"].as_i64()).find_map(|pid| Pid::from_raw(pid as i32));
+        let its = managers.filter(|it| it["name"] == manager).filter_map(|it| it["pid"].as_i64());
         // Between two lives there is nobody to kill.
-        if let Some(pid) = runner {
+        if let Some(pid) = its.filter(|pid| *pid > 0).find_map(|pid| Pid::from_raw(pid as i32)) {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -105,19 +107,33 @@ impl Drop for Scene {
     }
 }
 
-/// Every step is there, in order; one that a kill has interrupted is there again, under the same key.
-fn check_journal(path: &Path, steps: u64) -> usize {
+/// What the manager was asked for, and how often it knew of it.
+#[derive(Debug, Default)]
+struct Known {
+    started: usize,
+    done: usize,
+}
+
+/// Every step is there, in order; one that a kill has interrupted is there again, and was known by its key: never as new,
+/// and as nothing but done once it was that.
+fn check_journal(path: &Path, steps: u64) -> Known {
     let text = fs::read_to_string(path).expect("a journal");
-    let (mut last, mut keys, mut repeated) = (0, BTreeSet::new(), 0);
+    let (mut last, mut known, mut keys) = (0, Known::default(), BTreeMap::new());
     for line in text.lines() {
         let words: Vec<_> = line.split(' ').collect();
         let step: u64 = words[0].parse().expect("a number");
         assert!(step == last || step == last + 1, "step {step} came behind step {last}");
-        repeated += usize::from(!keys.insert(words[2].to_owned()));
         last = step;
+        let before = keys.insert(words[2].to_owned(), words[1].to_owned());
+        match (before.as_deref(), words[1]) {
+            (None, "New") => {}
+            (None | Some("New" | "Started"), "Started") => known.started += 1,
+            (Some(_), "Done") => known.done += 1,
+            wrong => panic!("{line}: {wrong:?}"),
+        }
     }
     assert_eq!((last, keys.len() as u64), (steps, steps));
-    repeated
+    known
 }
 
 #[test]
@@ -125,11 +141,10 @@ fn a_procedure_ends_whatever_is_killed_and_no_step_is_missing_or_done_again() {
     let mut scene = Scene::new();
     scene.start();
     let (kills, steps) = (KILLS * storm(), STEPS * storm());
-    let (steps_word, journal) = (format!("steps={steps}"), format!("journal={}", scene.journal().display()));
-    let launch = ["procedure", "launch", "tally", &steps_word, &journal, "step_ms=4"];
+    let launch = ["procedure", "launch", "tally", &format!("steps={steps}"), "hand=hand", "step_ms=4"];
     let launched = scene.told(&launch).expect("it is launched");
     let id = launched["id"].as_str().expect("an id").to_owned();
-    let (mut last, mut killed) = (0, (0, 0));
+    let (mut last, mut killed) = (0, (0, 0, 0));
     for number in 0..kills {
         let random = scatter(number);
         // Time is what a storm is made of: nothing is waited for here.
@@ -140,13 +155,20 @@ fn a_procedure_ends_whatever_is_killed_and_no_step_is_missing_or_done_again() {
         if is_over {
             break;
         }
-        if random & 3 == 0 {
-            scene.kill_rig();
-            scene.start();
-            killed.1 += 1;
-        } else {
-            scene.kill_runner();
-            killed.0 += 1;
+        match random & 3 {
+            0 => {
+                scene.kill_rig();
+                scene.start();
+                killed.2 += 1;
+            }
+            1 => {
+                scene.kill("hand");
+                killed.1 += 1;
+            }
+            _ => {
+                scene.kill("runner");
+                killed.0 += 1;
+            }
         }
     }
     let mut ended = None;
@@ -157,7 +179,9 @@ fn a_procedure_ends_whatever_is_killed_and_no_step_is_missing_or_done_again() {
     });
     let ended = ended.expect("it has come");
     assert_eq!(ended["reply"]["step"], steps, "{ended}");
-    let repeated = check_journal(&scene.journal(), steps);
-    figure("kills of the runner and of the rig, steps begun again", (killed, repeated));
+    let known = check_journal(&scene.journal(), steps);
+    figure("kills of the runner, of its manager and of the rig; deeds asked for again", (killed, known));
+    let keys = scene.folder.path().join("state/deeds/hand.journal");
+    eventually("a journal without keys", || fs::metadata(&keys).is_ok_and(|file| file.len() == 0));
     assert!(scene.ask(&["quit"]).status.success());
 }
