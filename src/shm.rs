@@ -36,6 +36,7 @@ mod layout;
 mod list;
 mod mapping;
 mod packing;
+mod pinning;
 mod pool;
 mod prefetch;
 mod producer;
@@ -72,9 +73,9 @@ pub use lane::{
 pub use latch::{Snapshot, TakeError};
 pub(crate) use list::fields;
 pub use list::{Loan, Piece, Shared};
+pub(crate) use packing::{Packing, Tally};
 pub use producer::{Interrupter, LoanError, Producer};
 pub use reader::{Reader, Wake};
-pub(crate) use packing::{Packing, Tally};
 pub use reader_list::{AddReaderError, ReaderId, ReaderList};
 pub use ring::{RingCounts, RingCreateError, RingMemory, minimum_slots};
 pub use ring_map::{RingEnd, RingOpenError};
