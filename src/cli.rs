@@ -14,6 +14,7 @@ mod client;
 mod demo;
 mod env;
 mod exit;
+mod following;
 mod live;
 mod logging;
 mod ordering;

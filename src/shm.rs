@@ -35,6 +35,8 @@ mod latch;
 mod layout;
 mod list;
 mod mapping;
+mod packing;
+mod pinning;
 mod pool;
 mod prefetch;
 mod producer;
@@ -71,6 +73,7 @@ pub use lane::{
 pub use latch::{Snapshot, TakeError};
 pub(crate) use list::fields;
 pub use list::{Loan, Piece, Shared};
+pub(crate) use packing::{Packing, Tally};
 pub use producer::{Interrupter, LoanError, Producer};
 pub use reader::{Reader, Wake};
 pub use reader_list::{AddReaderError, ReaderId, ReaderList};

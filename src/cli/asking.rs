@@ -8,7 +8,7 @@ use super::args::CommandsArgs;
 use super::client::connect;
 use super::rig_args::{PingArgs, RigArgs, RowsArgs};
 use super::saying::{has_colours, say};
-use super::{exit, rows, saying, signals, table};
+use super::{exit, following, rows, saying, signals, table};
 use crate::registry::routes::in_columns;
 use crate::wire::Request;
 
@@ -51,7 +51,10 @@ pub(super) fn signals(arguments: &RigArgs) -> ExitCode {
 
 /// `rows`: the latest rows of a ring.
 pub(super) fn rows(arguments: RowsArgs) -> ExitCode {
-    let RowsArgs { name, latest, rig } = arguments;
+    if arguments.follow {
+        return following::rows(&arguments);
+    }
+    let RowsArgs { name, latest, follow: _, rig } = arguments;
     let asked =
         connect(&rig).and_then(|mut connection| connection.ask_plainly(&Request::Rows { name, latest }));
     say(asked, rig.json, |told| (rows::listed(told), exit::CLEAN))

@@ -29,6 +29,9 @@ pub(super) struct RowsArgs {
     /// How many, at most a thousand
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub(super) latest: u64,
+    /// Go on with new rows as they come, until the rig ends
+    #[arg(long)]
+    pub(super) follow: bool,
     #[command(flatten)]
     pub(super) rig: RigArgs,
 }

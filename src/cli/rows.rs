@@ -6,18 +6,23 @@ use crate::registry::routes::in_columns;
 
 /// The rows of a rig's answer.
 pub(super) fn listed(told: &Value) -> String {
-    let columns = told["columns"].as_array().into_iter().flatten();
+    let rows = told["rows"].as_array().into_iter().flatten().map(row);
+    let rows: Vec<_> = std::iter::once(heading(&told["columns"])).chain(rows).collect();
+    in_columns(&rows, |_| true)
+}
+
+/// What stands above the rows.
+pub(super) fn heading(columns: &Value) -> Vec<String> {
+    let columns = columns.as_array().into_iter().flatten();
     let heading = columns.map(|column| {
         let name = column["name"].as_str().unwrap_or_default();
         column["unit"].as_str().map_or_else(|| name.to_owned(), |unit| format!("{name} [{unit}]"))
     });
-    let heading: Vec<_> = ["ROW".to_owned(), "TIME [s]".to_owned()].into_iter().chain(heading).collect();
-    let rows = told["rows"].as_array().into_iter().flatten().map(row);
-    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-    in_columns(&rows, |_| true)
+    ["ROW".to_owned(), "TIME [s]".to_owned()].into_iter().chain(heading).collect()
 }
 
-fn row(row: &Value) -> Vec<String> {
+/// A row, cell by cell.
+pub(super) fn row(row: &Value) -> Vec<String> {
     let seconds = row["at_ns"].as_u64().unwrap_or(0) as f64 / 1e9;
     let values = row["values"].as_array().into_iter().flatten().map(value);
     [row["number"].to_string(), format!("{seconds:.6}")].into_iter().chain(values).collect()

@@ -10,6 +10,7 @@ mod answers;
 mod calls;
 mod client;
 mod commands;
+mod following;
 mod mailbox;
 pub(crate) mod place;
 mod rows;

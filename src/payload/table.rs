@@ -1,11 +1,13 @@
 //! Tables: named columns of one length, each a list that travels as lists do.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::ser::{Error as _, SerializeStruct};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::shm::Shared;
+use crate::shm::{Packing, SegmentCreateError, Shared, Tally};
 use crate::wire::codec::because;
 
 /// Why columns are no table.
@@ -67,6 +69,45 @@ impl Values {
     }
 }
 
+/// Does the same with a column of whichever numbers; else what is said for texts.
+macro_rules! with_numbers {
+    ($values:expr, $list:ident => $does:expr, text => $text:expr) => {
+        match $values {
+            Values::U8($list) => $does,
+            Values::I64($list) => $does,
+            Values::U64($list) => $does,
+            Values::F32($list) => $does,
+            Values::F64($list) => $does,
+            Values::Text(_) => $text,
+        }
+    };
+}
+
+impl Values {
+    fn count_in(&self, tally: &mut Tally) {
+        with_numbers!(self, list => tally.count(list), text => ());
+    }
+
+    /// Puts its numbers into a packing; says where they begin. Large lists that lie in shared memory stay where they are,
+    /// unless all are to go there.
+    fn put_into(&self, packing: &mut Packing, with_all: bool) -> Option<usize> {
+        with_numbers!(self, list => (with_all || !list.is_large_in_memory()).then(|| packing.put(list)), text => None)
+    }
+
+    /// The same numbers as they lie in the packing.
+    fn taken_from(&self, packing: &Shared<u8>, start: usize) -> Self {
+        let count = self.len();
+        match self {
+            Self::U8(_) => Self::U8(Shared::in_packing(packing, start, count)),
+            Self::I64(_) => Self::I64(Shared::in_packing(packing, start, count)),
+            Self::U64(_) => Self::U64(Shared::in_packing(packing, start, count)),
+            Self::F32(_) => Self::F32(Shared::in_packing(packing, start, count)),
+            Self::F64(_) => Self::F64(Shared::in_packing(packing, start, count)),
+            Self::Text(texts) => Self::Text(texts.clone()),
+        }
+    }
+}
+
 macro_rules! values_from {
     ($($rust:ty => $variant:ident),* $(,)?) => {
         $(impl From<$rust> for Values {
@@ -100,7 +141,15 @@ impl Column {
     }
 }
 
+/// How many buffers a table takes on its way, at most: an envelope carries twice as many.
+const MOST_BUFFERS: usize = 8;
+
 /// A table for commands and replies. Its columns are of one length and have names of their own.
+///
+/// Columns travel as lists do. When they would take more than eight buffers, or more than 16 KiB of their envelope, they
+/// are copied side by side into one buffer as they are sent, all but the large ones that lie in shared memory already and
+/// are fewer than eight. So a table has as many columns and rows as memory allows; names, units and texts have to fit the
+/// envelope, which is 127 KiB.
 ///
 /// ```
 /// use labrig::payload::{Column, Table};
@@ -112,7 +161,7 @@ impl Column {
 /// assert_eq!((table.rows(), table.f64("height")), (3, Some(&[12.0, 12.5, 13.0][..])));
 /// # Ok::<(), labrig::payload::TableError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, labrig::Schema)]
+#[derive(Clone, Debug, Default, PartialEq, labrig::Schema)]
 pub struct Table {
     columns: Vec<Column>,
 }
@@ -162,6 +211,43 @@ impl Table {
     }
 }
 
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = match serializer.is_human_readable() {
+            true => Ok(Cow::Borrowed(self.columns.as_slice())),
+            false => packed(&self.columns),
+        };
+        let columns = columns.map_err(|error| {
+            log::error!("a table cannot be sent: {error}");
+            S::Error::custom(because("no memory is left for a shared buffer"))
+        })?;
+        let mut table = serializer.serialize_struct("Table", 1)?;
+        table.serialize_field("columns", &columns)?;
+        table.end()
+    }
+}
+
+/// The columns as they travel: those that would take too many buffers, or too much of the envelope, in one buffer.
+fn packed(columns: &[Column]) -> Result<Cow<'_, [Column]>, SegmentCreateError> {
+    let mut tally = Tally::default();
+    columns.iter().for_each(|column| column.values.count_in(&mut tally));
+    if !tally.is_to_be_packed(MOST_BUFFERS) {
+        return Ok(Cow::Borrowed(columns));
+    }
+    // The packing is a buffer too.
+    let with_all = tally.in_memory >= MOST_BUFFERS;
+    let room = tally.room + if with_all { tally.room_in_memory } else { 0 };
+    let mut packing = Packing::new(room)?;
+    let starts: Vec<_> =
+        columns.iter().map(|column| column.values.put_into(&mut packing, with_all)).collect();
+    let packing = packing.share();
+    let packed = columns.iter().zip(starts).map(|(column, start)| match start {
+        Some(start) => Column { values: column.values.taken_from(&packing, start), ..column.clone() },
+        None => column.clone(),
+    });
+    Ok(Cow::Owned(packed.collect()))
+}
+
 /// A table as it is read.
 #[derive(Deserialize)]
 struct Wire {
@@ -174,3 +260,6 @@ impl<'de> Deserialize<'de> for Table {
         Self::new(columns).map_err(|why| D::Error::custom(because(why.to_string())))
     }
 }
+
+#[cfg(test)]
+mod tests;

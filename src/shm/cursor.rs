@@ -6,9 +6,9 @@
 use super::event::Doorbell;
 use super::layout::{CURSOR_MAGIC, CursorAbout, CursorPage, CursorPlace, LAYOUT_VERSION};
 use super::mapping::Mapping;
+use super::pinning::last_of;
 use super::ring::RingMemory;
 use super::segment::{PAGE_BYTES, Segment, SegmentCreateError, SegmentOpenError};
-use super::stack::last_of;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 

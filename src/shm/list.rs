@@ -17,7 +17,7 @@ use crate::wire::codec::because;
 use crate::wire::{Field, Node, Schema, SchemaBuilder, Shape};
 
 /// From this size on, in bytes, values travel in shared memory; smaller ones among the bytes of their envelope.
-const LEAST_SHARED: usize = 16 * 1024;
+pub(super) const LEAST_SHARED: usize = 16 * 1024;
 
 /// Memory for a list of numbers, filled in place and then shared: the way without any copy.
 ///
@@ -99,6 +99,8 @@ pub struct Shared<T> {
 enum Place<T> {
     Here(Arc<Here<T>>),
     Shared(SharedBytes),
+    /// The same, with others beside it: it travels there however small it is.
+    Packed(SharedBytes),
 }
 
 /// A list in this process's own memory, and its copy in shared memory once it has travelled.
@@ -156,24 +158,35 @@ impl<T: Element> Shared<T> {
         }
         let (start, count) = (start / size, bytes / size);
         let place = match &self.place {
-            Place::Shared(memory) => Place::Shared(memory.clone()),
+            Place::Shared(memory) | Place::Packed(memory) => Place::Shared(memory.clone()),
             Place::Here(here) => Place::Shared(here.shared().ok()?),
         };
         Some(Shared { place, start, count })
     }
 
+    /// The list that begins at that byte of a packing.
+    pub(crate) fn in_packing(packing: &Shared<u8>, start: usize, count: usize) -> Self {
+        match &packing.place {
+            Place::Shared(memory) | Place::Packed(memory) if count > 0 => {
+                Self { place: Place::Packed(memory.clone()), start: start / size_of::<T>(), count }
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// Whether it lies in shared memory already, so that it travels without a copy.
     pub fn is_in_shared_memory(&self) -> bool {
-        matches!(self.place, Place::Shared(_))
+        !matches!(self.place, Place::Here(_))
     }
 
     /// As it travels: the values themselves, or a piece of a buffer.
     pub(crate) fn to_wire(&self, is_for_people: bool) -> Result<(&[T], Option<Piece>), &'static str> {
-        if is_for_people || size_of_val(&**self) < LEAST_SHARED {
+        let is_packed = matches!(self.place, Place::Packed(_));
+        if is_for_people || !is_packed && size_of_val(&**self) < LEAST_SHARED {
             return Ok((self, None));
         }
         let (memory, start) = match &self.place {
-            Place::Shared(memory) => (memory.clone(), self.start),
+            Place::Shared(memory) | Place::Packed(memory) => (memory.clone(), self.start),
             Place::Here(here) => (here.shared()?, self.start),
         };
         let buffer = memory.buffer().map_err(|_| "no descriptor is left for a shared buffer")?;
@@ -224,7 +237,7 @@ impl<T: Element> Deref for Shared<T> {
     fn deref(&self) -> &[T] {
         match &self.place {
             Place::Here(here) => &here.values[self.start..self.start + self.count],
-            Place::Shared(memory) => {
+            Place::Shared(memory) | Place::Packed(memory) => {
                 let end = (self.start + self.count) * size_of::<T>();
                 assert!(end <= memory.len(), "a list leaves its memory");
                 // SAFETY: the range was just proved to lie in the memory, which begins on a page, so that it is aligned.

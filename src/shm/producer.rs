@@ -6,14 +6,15 @@
 use super::clock::monotonic_ns;
 use super::event::{Doorbell, DoorbellError};
 use super::frame::{FormatError, FrameFormat};
-use super::layout::{TAKING, add};
-use super::reader_list::{ReaderList, Seats, see_each_other};
+use super::layout::add;
+use super::pinning::take_if_free;
+use super::reader_list::{ReaderList, see_each_other};
 use super::ring_map::{RingEnd, RingMap, RingOpenError};
 use super::slot::FrameSlot;
 use super::wait::{Patience, SPIN_LIMIT, WaitError, look_briefly, sleep_on};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Why no slot was loaned. The ring is as it was, and every refusal but [`LoanError::Interrupted`],
@@ -320,42 +321,12 @@ impl Producer {
         // The lowest free slot, not the oldest: the fewer slots are in use, the more of them stay in the caches.
         readers.with(|seats| {
             let needed_from = seats.needed_from();
-            (0..marks.len())
-                .find(|&slot| take_if_free(ring, slot, &mut marks[slot], *head, needed_from, &seats))
+            (0..marks.len()).find(|&slot| {
+                let is_pinned = |mark| seats.is_pinned(mark);
+                take_if_free(&ring.slot(slot).mark, &mut marks[slot], *head, needed_from, is_pinned)
+            })
         })
     }
-}
-
-/// Takes one slot away from the readers if it is free; its mark is 0 afterwards.
-fn take_if_free(
-    ring: &RingMap,
-    slot: usize,
-    mark: &mut u64,
-    newest: u64,
-    needed_from: u64,
-    seats: &Seats<'_>,
-) -> bool {
-    if *mark == 0 {
-        // No reader can find its way into it.
-        return true;
-    }
-    if *mark == newest || *mark >= needed_from || seats.is_pinned(*mark) {
-        return false;
-    }
-    let words = ring.slot(slot);
-    // Release: a reader that finds the mark changed also sees the head that made this frame an old one.
-    words.mark.store(*mark | TAKING, Ordering::Release);
-    // Pairs with the fence of a reader that pins: it sees the mark changed, or its pin is seen here.
-    see_each_other();
-    if seats.is_pinned(*mark) {
-        words.mark.store(*mark, Ordering::Release);
-        return false;
-    }
-    words.mark.store(0, Ordering::Relaxed);
-    // Pairs with the fence of `Frame::is_whole`: who sees a byte of the next frame also sees that the mark is gone.
-    fence(Ordering::Release);
-    *mark = 0;
-    true
 }
 
 impl Drop for Producer {

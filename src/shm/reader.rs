@@ -7,17 +7,18 @@
 use super::cursor::{CursorMap, CursorState, ReadMode};
 use super::event::Doorbell;
 use super::frame::{Frame, FrameFormat, FrameMeta, PixelType};
-use super::layout::{SlotWords, TAKING, acquire_u64, add};
+use super::layout::{SlotWords, TAKING, add};
+use super::pinning::{has, hold, let_go};
 use super::reader_list::see_each_other;
 use super::ring_map::{RingEnd, RingMap, RingOpenError};
 use super::wait::{Patience, SPIN_LIMIT, WaitError, look_briefly, sleep_on};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 /// How often a reader tries to catch the newest frame before it lets its caller do something else. Each failure means
 /// that the producer has published another one in the meantime.
-pub(super) const CATCHES: u32 = 1000;
+const CATCHES: u32 = 1000;
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub enum Wake {
     /// There was none in time.
     TimedOut,
 }
+
+/// Whether a slot has the frame with a mark: [`has`], or [`still_has`](super::pinning::still_has).
+pub(super) type Has = fn(&AtomicU64, u64) -> bool;
 
 /// The frame that a reader holds.
 #[derive(Debug, Clone, Copy)]
@@ -283,7 +287,7 @@ impl Reader {
         }
         while self.position < head {
             let mark = self.position + 1;
-            if let Some((slot, meta)) = self.inspect(mark) {
+            if let Some((slot, meta)) = self.inspect(mark, has) {
                 return Some((Held { slot, mark, is_pinned: false }, meta));
             }
             self.write_off(mark);
@@ -299,11 +303,8 @@ impl Reader {
             if mark == 0 || mark <= from {
                 return None;
             }
-            // Release: a producer that finds another pin than before also knows that the one before was given back.
-            self.cursor.place().pin.store(mark, Ordering::Release);
-            // Pairs with the fence of a producer that takes a slot: it sees the pin, or the missing mark is seen here.
-            see_each_other();
-            if let Some((slot, meta)) = self.inspect(mark) {
+            hold(&self.cursor.place().pin, mark);
+            if let Some((slot, meta)) = self.inspect(mark, has) {
                 self.skip_to(meta.sequence);
                 return Some((Held { slot, mark, is_pinned: true }, meta));
             }
@@ -320,15 +321,15 @@ impl Reader {
     }
 
     /// Where the frame with this mark lies and what is known about it, if it is there and makes sense.
-    pub(super) fn inspect(&self, mark: u64) -> Option<(usize, FrameMeta)> {
-        self.inspect_slot(self.ring.find(mark - 1)?, mark)
+    pub(super) fn inspect(&self, mark: u64, has: Has) -> Option<(usize, FrameMeta)> {
+        self.inspect_slot(self.ring.find(mark - 1)?, mark, has)
     }
 
     /// The same, if it lies in that slot.
-    pub(super) fn inspect_slot(&self, slot: usize, mark: u64) -> Option<(usize, FrameMeta)> {
+    pub(super) fn inspect_slot(&self, slot: usize, mark: u64, has: Has) -> Option<(usize, FrameMeta)> {
         let words = self.ring.slot(slot);
-        // Acquire: the pixels and words that were written before the mark are visible from here on.
-        if acquire_u64(&words.mark) != mark {
+        // The pixels and words that were written before the mark are visible from here on.
+        if !has(&words.mark, mark) {
             return None;
         }
         let meta = read_meta(words, mark - 1)?;
@@ -360,9 +361,8 @@ impl Reader {
     }
 
     pub(super) fn unpin(&mut self) {
-        // Release: as in `release`. The offer is needed even if the pin was in vain: it may have scared the producer
-        // away from the only free slot.
-        self.cursor.place().pin.store(0, Ordering::Release);
+        let_go(&self.cursor.place().pin);
+        // Also if the pin was in vain: it may have scared the producer away from the only free slot.
         self.offer_space();
     }
 
@@ -391,7 +391,7 @@ impl Reader {
     }
 
     /// Wakes the producer, if it sleeps for want of a slot.
-    fn offer_space(&mut self) {
+    pub(super) fn offer_space(&mut self) {
         // Pairs with the fence of a producer that goes to sleep: it sees what was given back, or its flag is seen here.
         see_each_other();
         let sleep = self.ring.sleep().producer_waiting.load(Ordering::Relaxed);

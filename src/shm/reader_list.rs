@@ -5,9 +5,9 @@
 
 use super::cursor::{CursorMap, CursorOpenError, CursorState, ReadMode};
 use super::event::Doorbell;
+use super::pinning::holds;
 use super::ring::minimum_slots;
 use super::ring_map::RingMap;
-use super::stack::is_held_by;
 use parking_lot::Mutex;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -60,9 +60,9 @@ impl Seat {
         }
     }
 
-    /// Whether this reader holds the frame with this mark, alone or in a stack. Acquire, for the same reason.
+    /// Whether this reader holds the frame with this mark, alone or in a stack.
     fn pins(&self, mark: u64) -> bool {
-        is_held_by(self.cursor.place().pin.load(Ordering::Acquire), mark)
+        holds(&self.cursor.place().pin, mark)
     }
 
     fn is_gone(&self) -> bool {

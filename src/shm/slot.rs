@@ -2,6 +2,7 @@
 
 use super::clock::monotonic_ns;
 use super::frame::{FrameFormat, PixelType};
+use super::pinning::say;
 use super::producer::Producer;
 use super::reader_list::see_each_other;
 use std::sync::atomic::Ordering;
@@ -76,15 +77,15 @@ impl<'a> FrameSlot<'a> {
         words.host_time_ns.store(monotonic_ns(), Ordering::Relaxed);
         // Slots are at most 4096, so the number fits.
         producer.ring.index(sequence).store(slot as u32, Ordering::Relaxed);
-        // Release: who sees the mark sees the pixels and the words above.
-        words.mark.store(mark, Ordering::Release);
+        // Who sees the mark sees the pixels and the words above.
+        say(&words.mark, mark);
         producer.marks[slot] = mark;
         producer.head = mark;
         let Producer { ring, readers, .. } = producer;
         // Under the lock, so that a reader that joins meanwhile either starts after this frame or is woken for it.
         readers.with(|mut seats| {
-            // Release: who sees the head sees the mark and the index.
-            ring.progress().head.store(mark, Ordering::Release);
+            // Who sees the head sees the mark and the index.
+            say(&ring.progress().head, mark);
             // Pairs with the fence of a reader that goes to sleep: it sees the head, or its flag is seen here.
             see_each_other();
             seats.wake_sleepers();

@@ -1,42 +1,22 @@
 //! Stacks: frames that follow each other, held all at once.
 //!
 //! A lossless reader holds whatever it has not passed, so that it has but to wait. A reader of the latest frame *reserves*
-//! the frames to come: it pins all of their marks by one word, and looks then, as for a single frame (`ring` tells how),
+//! the frames to come: it pins all of their marks by one word, and looks then, as for a single frame (`pinning` tells how),
 //! which of those that were published meanwhile are still there; it begins behind the last that is not. From then on the
 //! producer passes them by, as it passes a frame by that is pinned, until the stack is dropped.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::cursor::ReadMode;
 use super::frame::{Frame, FrameMeta};
-use super::layout::{MAX_SLOTS, add};
-use super::reader::{CATCHES, Held, Reader};
-use super::reader_list::see_each_other;
+use super::layout::add;
+use super::pinning::{has, reserve, still_has};
+use super::reader::{Has, Held, Reader};
 use super::ring_map::RingEnd;
 use super::wait::{Patience, WaitError, sleep_on};
 
-/// Of a pin, the bits that are the mark of the last frame; above them, how many more there are before it.
-const MARK_BITS: u32 = 51;
-const _: () = assert!(MAX_SLOTS.ilog2() == 12 && MARK_BITS + 12 == 63);
-
 /// Slots that a stack leaves: one to be filled, one for the newest frame, one for another reader.
 const LEFT_TO_OTHERS: u32 = 3;
-
-/// The pin of so many frames, of which that mark is the last.
-pub(super) fn pin_of(last: u64, frames: u32) -> u64 {
-    (u64::from(frames - 1) << MARK_BITS) | last
-}
-
-/// The mark of the last frame of a pin; 0 for none.
-pub(super) fn last_of(pin: u64) -> u64 {
-    pin & ((1 << MARK_BITS) - 1)
-}
-
-/// Whether a pin holds the frame with this mark.
-pub(super) fn is_held_by(pin: u64, mark: u64) -> bool {
-    last_of(pin).checked_sub(mark).is_some_and(|before| mark != 0 && before <= pin >> MARK_BITS)
-}
 
 /// Why there is no stack. Nothing is held; frames that came meanwhile are as unseen as before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -164,15 +144,15 @@ impl Reader {
     }
 
     fn hold_of(&self, mark: u64) -> Result<(Held, FrameMeta), StackError> {
-        let (slot, meta) = self.locate(mark).ok_or(StackError::Missed { sequence: mark - 1 })?;
+        let (slot, meta) = self.locate(mark, still_has).ok_or(StackError::Missed { sequence: mark - 1 })?;
         Ok((Held { slot, mark, is_pinned: true }, meta))
     }
 
     /// As [`inspect`](Self::inspect), wherever the frame is: what the index said of one that has been held for a while is
     /// overwritten by what it says of newer ones.
-    fn locate(&self, mark: u64) -> Option<(usize, FrameMeta)> {
-        let anywhere = || (0..self.ring.slots()).find_map(|slot| self.inspect_slot(slot, mark));
-        self.inspect(mark).or_else(anywhere)
+    fn locate(&self, mark: u64, has: Has) -> Option<(usize, FrameMeta)> {
+        let anywhere = || (0..self.ring.slots()).find_map(|slot| self.inspect_slot(slot, mark, has));
+        self.inspect(mark, has).or_else(anywhere)
     }
 
     /// The mark of the first frame of a stack, which is held from here on.
@@ -188,21 +168,12 @@ impl Reader {
 
     /// Pins the frames to come.
     fn reserve(&mut self, frames: u32) -> Result<u64, StackError> {
-        let mut first = self.ring.head() + 1;
-        for _ in 0..CATCHES {
-            let last = first + u64::from(frames) - 1;
-            self.cursor.place().pin.store(pin_of(last, frames), Ordering::Release);
-            // Pairs with the fence of a producer that takes a slot: it sees the pin, or the missing mark is seen here; and
-            // a frame that is not seen here was not yet published when the pin could be seen.
-            see_each_other();
-            let published = first..=self.ring.head().min(last);
-            match published.rev().find(|mark| self.locate(*mark).is_none()) {
-                None => return Ok(first),
-                Some(missing) => first = missing + 1,
-            }
-        }
-        self.unpin();
-        Err(StackError::Missed { sequence: first - 1 })
+        let is_there = |mark| self.locate(mark, has).is_some();
+        let reserved = reserve(&self.cursor.place().pin, frames, || self.ring.head(), is_there);
+        reserved.map_err(|missed| {
+            self.offer_space();
+            StackError::Missed { sequence: missed - 1 }
+        })
     }
 
     fn await_frames(

@@ -6,6 +6,7 @@ mod fatal;
 pub(super) mod heap;
 mod lifecycle;
 mod litmus;
+mod pins;
 mod protocol;
 mod roles;
 mod sealing;

@@ -30,6 +30,14 @@ pub enum Request {
         #[serde(default = "ten")]
         latest: u64,
     },
+    /// The rows that a manager shares, as they come, until the connection ends.
+    FollowRows {
+        /// Which: `manager.object`.
+        name: String,
+        /// How many of those that are there come first, at most.
+        #[serde(default = "ten")]
+        latest: u64,
+    },
     /// Which managers have settings; `call` their `ReadSettings` and `ChangeSettings`.
     Settings {},
     /// To be told of what happens, until the connection ends.
@@ -187,7 +195,10 @@ mod tests {
         let order = Ordered { command: "MoveTo".into(), args: Some(json!({})), ..Ordered::default() };
         let watch = Request::Watch { events: Some(vec![EventKind::State, EventKind::Death]) };
         let arm = Request::Arm { manager: "motor".into() };
-        for request in [Request::Status {}, Request::Call(order), watch, arm, Request::Cancel { call: 3 }] {
+        let follow = Request::FollowRows { name: "tracker.tracks".into(), latest: 3 };
+        for request in
+            [Request::Status {}, Request::Call(order), watch, arm, follow, Request::Cancel { call: 3 }]
+        {
             assert_eq!(read_request(write_request(7, &request)), Ok((7, request)));
         }
     }

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod environments;
+mod following;
 mod freezing;
 mod idle;
 mod live_checks;

@@ -64,6 +64,7 @@ impl Server {
                 self.answer(client, id, Ok(signals));
             }
             Request::Rows { name, latest } => self.rows(client, id, &name, latest),
+            Request::FollowRows { name, latest } => self.follow_rows(client, id, &name, latest),
             Request::Settings {} => {
                 let owners = json!({ "managers": self.catalogue.settings_owners });
                 self.answer(client, id, Ok(owners));

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
+use super::following::Following;
 use super::watching::Watch;
 use crate::wire::message;
 use crate::wire::{Inbox, Problem};
@@ -25,6 +26,7 @@ pub(super) struct Client {
     /// Whether the poller is to tell of room to write.
     pub(super) waits_for_room: bool,
     pub(super) watch: Option<Watch>,
+    pub(super) following: Option<Following>,
     /// How many of its calls are under way.
     pub(super) calls: usize,
 }
@@ -46,6 +48,7 @@ impl Client {
             output: VecDeque::new(),
             waits_for_room: false,
             watch: None,
+            following: None,
             calls: 0,
         }
     }
@@ -95,9 +98,14 @@ impl Client {
     pub(super) fn tell(&mut self, id: u64, event: &Value) -> bool {
         let has_room = self.output.len() < ROOM_FOR_EVENTS;
         if has_room {
-            self.queue(Some(id), &json!({ "id": id, "event": event }));
+            self.tell_anyway(id, event);
         }
         has_room
+    }
+
+    /// Tells something of which no more comes before it has gone out.
+    pub(super) fn tell_anyway(&mut self, id: u64, event: &Value) {
+        self.queue(Some(id), &json!({ "id": id, "event": event }));
     }
 
     /// Writes what there is room for.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use crate::coordinator::status::RigStatus;
 use crate::remote::Notify;
@@ -28,6 +29,8 @@ pub(super) enum News {
     Call(u64),
     /// How the rig is doing; nothing when it has ended.
     Status(Option<Box<RigStatus>>),
+    /// Rows for the client with that number.
+    Rows(u64, Value),
 }
 
 impl Mailbox {
@@ -43,6 +46,11 @@ impl Mailbox {
     fn leave(&self, news: News) {
         self.news.lock().push(news);
         self.bell.ring();
+    }
+
+    /// Rows for a client.
+    pub(super) fn rows(&self, client: u64, told: Value) {
+        self.leave(News::Rows(client, told));
     }
 
     /// Everything that was left.

@@ -26,17 +26,17 @@ impl Server {
     }
 }
 
-fn described(column: &Column) -> Value {
+pub(super) fn described(column: &Column) -> Value {
     json!({ "name": column.name, "unit": column.unit, "doc": column.doc })
 }
 
 /// What JSON cannot write, such as NaN, is a text.
-fn row(row: Row<'_>) -> Value {
+pub(super) fn row(row: Row<'_>) -> Value {
     let value = |value: f64| if value.is_finite() { json!(value) } else { json!(value.to_string()) };
     json!({ "number": row.number(), "at_ns": row.at_ns(), "values": row.values().map(value).collect::<Value>() })
 }
 
-fn problem(error: &SharedError) -> Problem {
+pub(super) fn problem(error: &SharedError) -> Problem {
     let kind = match error {
         SharedError::Unknown { .. } | SharedError::WrongType { .. } => "unknown-object",
         _ => "not-readable",

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::calls::Calls;
 use super::client::{Client, Line};
 use super::commands::{Catalogue, MakeCatalogue};
+use super::following::Following;
 use super::mailbox::{Mailbox, News};
 use super::place::Place;
 use crate::coordinator::core::Core;
@@ -127,6 +128,7 @@ impl Server {
             match news {
                 News::Call(number) => self.look_at_call(number),
                 News::Status(status) => self.status_came(status.as_deref()),
+                News::Rows(client, told) => self.rows_came(client, &told),
             }
         }
         self.tell_events();
@@ -278,6 +280,9 @@ impl Server {
             client.flush();
         }
         let waits = !client.is_flushed();
+        if !waits {
+            client.following.iter_mut().for_each(Following::go_on);
+        }
         if waits != client.waits_for_room {
             client.waits_for_room = waits;
             let interest = if waits { Interest::ReadWrite } else { Interest::Read };

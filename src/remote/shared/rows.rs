@@ -71,14 +71,30 @@ impl RowReader {
         self
     }
 
+    /// Passes over what is there, all but the latest rows, at most so many.
+    #[must_use]
+    pub(crate) fn with_the_latest(mut self, rows: u64) -> Self {
+        let first = self.appended().saturating_sub(rows).saturating_add(1);
+        self.next = self.next.max(first);
+        self
+    }
+
     /// The rows that this reader has not given yet, oldest first, at most some thousand at once: read again until there
     /// are none. All are of one life of the manager; when all of that are read, the next one's follow.
     ///
     /// # Errors
     /// [`SharedError::NotThere`]: its manager has not begun yet.
     pub fn read(&mut self) -> Result<RowBatch<'_>, SharedError> {
+        self.read_at_most(AT_ONCE)
+    }
+
+    /// As [`read`](Self::read), at most so many rows.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_at_most(&mut self, rows: u64) -> Result<RowBatch<'_>, SharedError> {
         self.go_over_if_read();
-        let span = self.attached.place()?.copy_rows(self.next, AT_ONCE, &mut self.words);
+        let span = self.attached.place()?.copy_rows(self.next, rows, &mut self.words);
         self.lost += span.lost;
         self.next = span.next();
         Ok(self.batch(span))

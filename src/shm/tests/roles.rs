@@ -4,6 +4,7 @@ use super::super::{Capture, Doorbell, Frame, FrameFormat, PixelType, Producer, R
 use super::actor::{Link, ROLE_VARIABLE};
 use super::shared::write_shared;
 use super::signals::publish_signals;
+use super::stacks::{publish_until_dead, reserve_until_dead};
 use super::subjects::Subject;
 use super::{WATCHDOG, row};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,7 +19,7 @@ pub(super) enum Role {
     Reader { spin: bool },
     /// Takes one frame, says `holding`, and keeps it until it is told to go on; then reads to the end.
     Holder,
-    /// Takes a stack, says `holding`, and keeps it until it is told to go on; then takes one after the other.
+    /// Takes a stack, says `holding`, and keeps it until it is told to go on, or to die; then takes one after the other.
     Stacker,
     /// Publishes signals, and dies before that step of its fourth publication; of none, it publishes on and on.
     Gauge { dies_at: Option<usize> },
@@ -144,6 +145,11 @@ pub(super) fn play(role: Role, link: Link) {
     }
 }
 
+/// After how many steps whoever hears that is to die.
+fn steps_in(text: &str) -> usize {
+    text.strip_prefix("die ").and_then(|steps| steps.parse().ok()).expect("a number")
+}
+
 fn next_fds<const N: usize>(link: &Link) -> Option<[OwnedFd; N]> {
     let (_, fds) = link.hear()?;
     Some(fds.try_into().expect("as many descriptors as the role needs"))
@@ -164,8 +170,8 @@ fn format_of(sequence: u64, script: Script) -> FrameFormat {
     FrameFormat::packed(width, height, PixelType::Gray8)
 }
 
-/// Hears `ring`, then `reader` for each reader and `one` for each single frame, then `go`; says `mapped`, `added` each
-/// time, and `done`.
+/// Hears `ring`, then `reader` for each reader and `one` for each single frame, then `go`, or `die` and after how many
+/// steps; says `mapped`, `added` each time, and `done`.
 fn produce(link: &Link, script: Script) {
     let Some([ring, space]) = next_fds(link) else { return };
     let mut producer = Producer::map(ring, accept(space)).expect("the ring is fresh");
@@ -177,6 +183,9 @@ fn produce(link: &Link, script: Script) {
         match text.as_str() {
             "go" => break,
             "one" => publish(&mut producer, script),
+            text if text.starts_with("die ") => {
+                publish_until_dead(&mut producer, row(script.bytes), steps_in(text))
+            }
             _ => {
                 let [cursor, data] = fds.try_into().expect("a cursor and a bell");
                 producer.readers().add(cursor, accept(data)).expect("there is room");
@@ -238,11 +247,12 @@ fn stack(link: &Link) {
     let Some(mut reader) = map_reader(link) else { return };
     let held = reader.stack(4, WATCHDOG).expect("they come");
     link.say("holding", &[]);
-    if link.hear().is_none() {
-        return;
-    }
+    let Some((text, _)) = link.hear() else { return };
     assert!(held.frames().all(|frame| frame.is_whole()), "torn");
     drop(held);
+    if text.starts_with("die ") {
+        reserve_until_dead(&reader, steps_in(&text));
+    }
     while let Ok(held) = reader.stack(4, WATCHDOG) {
         assert!(held.frames().all(|frame| frame.is_whole()), "torn");
     }

@@ -1,13 +1,17 @@
 //! Stacks of frames: held whole while the producer passes them by, given back by whoever drops them or dies.
 
-use super::super::stack::{is_held_by, last_of, pin_of};
-use super::super::{LoanError, ReadMode, Reader, RingEnd, StackError};
+use super::super::pinning::{has, is_held_by, last_of, let_go, pin_of, reserve, say, take_if_free};
+use super::super::slot::FrameSlot;
+use super::super::{CursorMemory, FrameFormat, LoanError, Producer, ReadMode, Reader, RingEnd, StackError};
 use super::actor::Place;
+use super::fatal::Fatal;
 use super::heap::HeapRing;
 use super::protocol::{publish, take};
 use super::roles::{Role, Script};
 use super::stage::Stage;
-use super::{WATCHDOG, storm};
+use super::{WATCHDOG, again, bell, copy, storm};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -65,7 +69,7 @@ fn a_stack_that_cannot_be_says_why_and_holds_nothing() {
         }
         let underflow = StackError::Underflow { frames: 3, there: 0, after: SOON };
         assert_eq!(sequences(&mut reader, 3, SOON), Err(underflow));
-        assert_eq!(cursor.place().pin.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(cursor.place().pin.load(Ordering::Relaxed), 0);
         (0..2).for_each(|number| assert_eq!(publish(&mut producer, 24), Ok(number)));
         drop(producer);
         let there = if mode == LOSSLESS { 2 } else { 0 };
@@ -154,5 +158,108 @@ fn whatever_a_dead_reader_held_of_a_stack_is_filled_again() {
     for mode in [LATEST, LOSSLESS] {
         check_dead_stacker(mode, 1000, false);
         (0..storm(3, 100)).for_each(|turn| check_dead_stacker(mode, 20_000 + 17 * turn, true));
+    }
+}
+
+/// The part of a role: reserves and gives back, until this process is killed before that step.
+pub(super) fn reserve_until_dead(reader: &Reader, steps: usize) {
+    let pin = Fatal(&reader.cursor.place().pin);
+    Fatal::live_for(steps);
+    loop {
+        let reserved = reserve(&pin, 4, || reader.ring.head(), |mark| reader.inspect(mark, has).is_some());
+        assert!(reserved.is_ok(), "nobody publishes");
+        let_go(&pin);
+    }
+}
+
+/// The part of a role: publishes as a producer does, until this process is killed before that step.
+pub(super) fn publish_until_dead(producer: &mut Producer, format: FrameFormat, steps: usize) {
+    Fatal::live_for(steps);
+    loop {
+        let Producer { ring, readers, marks, head, .. } = &mut *producer;
+        let free = readers.with(|seats| {
+            (0..marks.len()).find(|&slot| {
+                let is_pinned = |mark| seats.is_pinned(mark);
+                let word = Fatal(&ring.slot(slot).mark);
+                take_if_free(&word, &mut marks[slot], *head, seats.needed_from(), is_pinned)
+            })
+        });
+        let slot = free.expect("a stack leaves room");
+        let (sequence, mark) = (*head, *head + 1);
+        FrameSlot::new(producer, slot, format).pixels_mut().fill(sequence as u8);
+        let (ring, words) = (&producer.ring, producer.ring.slot(slot));
+        words.width.store(format.width, Ordering::Relaxed);
+        words.height.store(format.height, Ordering::Relaxed);
+        words.stride_bytes.store(format.stride_bytes, Ordering::Relaxed);
+        words.pixel.store(format.pixel as u32, Ordering::Relaxed);
+        ring.index(sequence).store(slot as u32, Ordering::Relaxed);
+        say(&Fatal(&words.mark), mark);
+        say(&Fatal(&ring.progress().head), mark);
+        producer.marks[slot] = mark;
+        producer.head = mark;
+    }
+}
+
+/// Kills a reader before that step of taking stacks and giving them back, while nothing is published.
+fn check_dead_reserver(steps: usize) {
+    let script = Script { frames: 500, bytes: 64, is_varying: false, spin: true };
+    let stage = Stage::open(Place::Process, 8, script);
+    let victim = stage.invite(LATEST, Role::Stacker);
+    stage.watch("a reservation", |_| victim.cursor.counts().pinned.is_some());
+    (0..6).for_each(|_| stage.producer.say("one", &[]));
+    victim.actor.expect("holding");
+    victim.actor.say(&format!("die {steps}"), &[]);
+    assert!(victim.actor.hears_of_an_end());
+    // Every other step gives back.
+    assert_eq!(victim.cursor.counts().pinned.is_some(), steps % 2 == 1, "dead before step {steps}");
+    victim.cursor.mark_gone(&stage.space);
+    stage.go();
+    stage.producer.expect("done");
+    assert_eq!(stage.ring.counts().published, 500);
+}
+
+#[test]
+fn a_reader_that_is_killed_between_any_two_steps_leaves_no_slot_behind() {
+    (0..4).for_each(check_dead_reserver);
+}
+
+/// Kills a producer before that step of publishing frame after frame, while a stack is held.
+fn check_dead_producer(mode: ReadMode, steps: usize) {
+    let script = Script { frames: 0, bytes: 64, is_varying: false, spin: true };
+    let stage = Stage::open(Place::Process, 8, script);
+    let cursor = CursorMemory::create(&stage.ring, mode).expect("memory can be had");
+    let data = bell();
+    stage.producer.say("reader", &[cursor.fd(), data.as_fd()]);
+    stage.producer.expect("added");
+    let mut reader = Reader::map(copy(stage.ring.fd()), copy(cursor.fd()), again(&data), again(&stage.space))
+        .expect("the cursor is fresh");
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| reader.stack(4, WATCHDOG).expect("they come"));
+        if mode == LATEST {
+            stage.watch("a reservation", |_| cursor.counts().pinned.is_some());
+        }
+        (0..5).for_each(|_| stage.producer.say("one", &[]));
+        let stack = taking.join().expect("no panic");
+        stage.producer.say(&format!("die {steps}"), &[]);
+        assert!(stage.producer.hears_of_an_end());
+        stage.ring.mark_producer_lost([&data]);
+        for (frame, number) in stack.frames().zip(0_u64..) {
+            assert_eq!((frame.meta().sequence, frame.is_whole()), (number, true), "dead before step {steps}");
+            assert!(frame.bytes().iter().all(|byte| *byte == number as u8), "torn before step {steps}");
+        }
+    });
+    let newest = reader.latest().expect("the newest is never taken away");
+    let (sequence, head) = (newest.meta().sequence, stage.ring.counts().published);
+    assert_eq!((sequence, newest.is_whole()), (head - 1, true), "dead before step {steps}");
+    assert!(newest.bytes().iter().all(|byte| *byte == sequence as u8), "torn before step {steps}");
+    drop(newest);
+    assert!(reader.is_ended_and_drained());
+}
+
+#[test]
+fn a_stack_stays_whole_when_its_producer_is_killed_between_any_two_steps() {
+    // The first slots are fresh; then it comes back to those that it has filled since.
+    for mode in [LATEST, LOSSLESS] {
+        (0..if mode == LATEST { 16 } else { 6 }).for_each(|steps| check_dead_producer(mode, steps));
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use labrig::payload::{Array, Payload, Shared};
+use labrig::payload::{Array, FrameCopy, Payload, Shared, Table};
 use labrig::prelude::*;
 
 use crate::commands::TestError;
@@ -80,6 +80,47 @@ pub struct CarryAny {
     pub load: Payload,
 }
 
+/// Gives a table back.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = Table)]
+pub struct CarryTable {
+    /// The table.
+    pub load: Table,
+}
+
+/// An array and an image.
+#[derive(Serialize, Deserialize, Schema, Debug, Clone, PartialEq)]
+pub struct Luggage {
+    /// The array.
+    pub array: Array<f32>,
+    /// The image.
+    pub image: FrameCopy,
+}
+
+/// Gives an image back.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = FrameCopy)]
+pub struct CarryImage {
+    /// The image.
+    pub load: FrameCopy,
+}
+
+/// Has the coordinator give both back.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(scope, reply = Luggage)]
+pub struct CarryHome {
+    /// Both.
+    pub load: Luggage,
+}
+
+/// Has a carrier ask for that.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = Luggage)]
+pub struct SendHome {
+    /// Both.
+    pub load: Luggage,
+}
+
 /// Builds an array so often, and has another carrier give it back.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
 pub struct SendMany {
@@ -153,6 +194,22 @@ impl Carrier {
     }
 
     #[ipc_command]
+    fn carry_image(&mut self, command: CarryImage) -> FrameCopy {
+        command.load
+    }
+
+    #[ipc_command]
+    fn carry_table(&mut self, command: CarryTable) -> Table {
+        command.load
+    }
+
+    #[ipc_command]
+    fn send_home(&mut self, command: SendHome, context: &mut Context) -> Result<Luggage, TestError> {
+        let asked = context.call(CarryHome { load: command.load });
+        asked.map_err(|error| TestError::NoAnswer { why: error.to_string() })
+    }
+
+    #[ipc_command]
     fn build(&mut self, command: Build) -> Shared<u64> {
         numbers(command.count)
     }
@@ -193,6 +250,18 @@ impl Carrier {
     #[ipc_command]
     fn weigh(&mut self, _: Weigh) -> Weight {
         weight()
+    }
+}
+
+/// A carrier in the coordinator.
+#[derive(Default)]
+pub struct Depot;
+
+#[scope]
+impl Depot {
+    #[ipc_command]
+    fn carry_home(&mut self, command: CarryHome) -> Luggage {
+        command.load
     }
 }
 

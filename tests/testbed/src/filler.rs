@@ -1,6 +1,9 @@
-//! `filler`: fills the stream `video` when it is told to, in its handler.
+//! `filler`: fills the stream `video` when it is told to, in its handler. `viewer`: keeps the newest of its frames.
 
+use labrig::payload::FrameCopy;
 use labrig::prelude::*;
+
+use crate::commands::TestError;
 
 /// Fills so many frames, one after the other; gives their number.
 #[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
@@ -40,7 +43,9 @@ impl Filler {
     fn fill(&mut self, command: Fill, context: &mut Context) -> Result<u32, LoanError> {
         for frame in 0..command.frames {
             context.progress(f64::from(frame), f64::from(command.frames), "filled");
-            self.producer.loan()?.publish(Capture::default());
+            let mut slot = self.producer.loan()?;
+            slot.pixels_mut().fill(frame.wrapping_add(1) as u8);
+            slot.publish(Capture::default());
         }
         Ok(command.frames)
     }
@@ -48,5 +53,37 @@ impl Filler {
     #[ipc_command]
     fn how_often_safe(&mut self, _command: HowOftenSafe) -> u32 {
         self.safe_states
+    }
+}
+
+/// The newest frame that was seen.
+#[derive(Command, Serialize, Deserialize, Schema, Debug, Clone)]
+#[command(reply = FrameCopy)]
+pub struct ShowFrame {}
+
+/// See the module's words.
+#[derive(Default)]
+pub struct Viewer {
+    newest: Option<FrameCopy>,
+}
+
+impl Manager for Viewer {
+    type Config = ();
+
+    fn setup(_: (), _: &mut Context) -> Result<Self, SetupError> {
+        Ok(Self::default())
+    }
+}
+
+#[manager(kind = "viewer")]
+impl Viewer {
+    #[on_frame(input = "video")]
+    fn look(&mut self, frame: &Frame<'_>) {
+        self.newest = FrameCopy::of(frame).ok();
+    }
+
+    #[ipc_command]
+    fn show_frame(&mut self, _command: ShowFrame) -> Result<FrameCopy, TestError> {
+        self.newest.clone().ok_or_else(|| TestError::NoAnswer { why: "no frame was seen".to_owned() })
     }
 }

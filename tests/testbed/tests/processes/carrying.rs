@@ -5,10 +5,12 @@ use std::fs;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::support::{PATIENCE, end_cleanly, fail_to_launch, figure, launch, pid_of};
+use crate::support::{PATIENCE, end_cleanly, eventually, fail_to_launch, figure, launch, pid_of};
 use labrig::Rig;
-use labrig::payload::{Array, CodecRegistry, Shared};
+use labrig::payload::{Array, CodecRegistry, Column, FrameCopy, Shared, Table};
+use labrig::shm::{Frame, FrameFormat, FrameMeta, PixelType};
 use labrig_testbed::carrier::*;
+use labrig_testbed::filler::{Fill, ShowFrame};
 use rustix::process::{Signal, kill_process};
 
 const TWO: &str = "[managers.left]\nkind = \"carrier\"\n[managers.right]\nkind = \"carrier\"";
@@ -93,6 +95,85 @@ fn a_payload_of_any_codec_travels() {
     let came = carried.wait(PATIENCE).expect("done");
     assert_eq!(came.codec, "ndarray");
     assert!(codecs.decode::<Array<f32>>(&came).expect("it can be read") == image(MIB));
+    end_cleanly(rig);
+}
+
+#[test]
+fn a_table_of_a_hundred_columns_comes_back_as_it_was_sent() {
+    let _alone = ALONE.lock();
+    let rig = launch(TWO);
+    for (columns, rows) in [(100, 10_000), (1_000, 100), (3, 10)] {
+        let column = |number: usize| {
+            let values: Vec<f64> = (0..rows).map(|row| (number * rows + row) as f64).collect();
+            Column::new(format!("column {number}"), "um", values)
+        };
+        let table = Table::new((0..columns).map(column).collect::<Vec<_>>()).expect("its columns fit");
+        let begun = Instant::now();
+        let carried = rig.scope().to("left").request(CarryTable { load: table.clone() }).expect("accepted");
+        let came = carried.wait(PATIENCE).expect("done");
+        figure(&format!("{columns} columns of {rows} rows, there and back"), begun.elapsed());
+        assert!(came == table);
+    }
+    end_cleanly(rig);
+}
+
+/// A copy of a frame whose rows have gaps between them.
+fn frame_copy(width: u32, height: u32) -> FrameCopy {
+    let format = FrameFormat { width, height, stride_bytes: 2 * width + 6, pixel: PixelType::Gray16 };
+    let meta = FrameMeta {
+        sequence: 41,
+        format,
+        bytes: 0,
+        exposure_us: 2.5,
+        device_time_ns: 7,
+        host_time_ns: 8,
+        source_index: 9,
+    };
+    let bytes: Vec<u8> = (0..format.byte_len()).map(|at| (at % 251) as u8).collect();
+    FrameCopy::of(&Frame::in_memory(meta, &bytes).expect("a frame")).expect("there is memory")
+}
+
+/// A small one travels among the bytes of its envelope, a large one in shared memory; both come back as they were sent.
+fn check_luggage(rig: &Rig, width: u32, height: u32) {
+    let (scope, is_large) = (rig.scope(), width * height * 2 >= 16 * 1024);
+    let load = Luggage { array: image((width * height) as usize), image: frame_copy(width, height) };
+    let at_home = scope.request(CarryHome { load: load.clone() }).expect("accepted").wait(PATIENCE);
+    let sent = scope.to("left").request(SendHome { load: load.clone() }).expect("accepted").wait(PATIENCE);
+    for came in [at_home.expect("done"), sent.expect("done")] {
+        assert!(came == load && came.array.values().is_in_shared_memory() == is_large, "{width} × {height}");
+    }
+    let carried = scope.to("right").request(CarryImage { load: load.image.clone() }).expect("accepted");
+    let came = carried.wait(PATIENCE).expect("done");
+    assert!(came == load.image && (came.sequence(), came.exposure_us()) == (41, 2.5));
+    assert_eq!(came.pixels_u16().map(|it| it.shape().to_vec()), Some(vec![height as usize, width as usize]));
+}
+
+#[test]
+fn images_and_arrays_go_to_handlers_of_managers_and_of_the_coordinator_and_come_back() {
+    let _alone = ALONE.lock();
+    let rig = launch(TWO);
+    [(3, 2), (200, 100), (2048, 1024)]
+        .into_iter()
+        .for_each(|(width, height)| check_luggage(&rig, width, height));
+    end_cleanly(rig);
+}
+
+#[test]
+fn a_frame_of_a_stream_is_kept_by_its_reader_and_sent_on() {
+    let _alone = ALONE.lock();
+    let rig = launch(&format!(
+        "{TWO}\n[managers.filler]\nkind = \"filler\"\n[managers.viewer]\nkind = \"viewer\"\n\
+         [streams.video]\nproducer = \"filler\"\nslots = 4\nmax_frame_bytes = 4096\nreaders = {{ viewer = \"lossless\" }}"
+    ));
+    let scope = rig.scope();
+    scope.request(Fill { frames: 5 }).expect("accepted").wait(PATIENCE).expect("done");
+    let show = || scope.request(ShowFrame {}).expect("accepted").wait(PATIENCE).ok();
+    eventually("the fifth frame", || show().is_some_and(|frame| frame.sequence() == 4));
+    let shown = show().expect("it was there");
+    let pixels = shown.pixels_u8().expect("of one byte each");
+    assert_eq!((pixels.shape(), &pixels[..]), (&[4, 4][..], &[5; 16][..]));
+    let carried = scope.to("left").request(CarryImage { load: shown.clone() }).expect("accepted");
+    assert_eq!(carried.wait(PATIENCE).ok(), Some(shown));
     end_cleanly(rig);
 }
 

@@ -8,8 +8,10 @@ use labrig::shm::DatasetState;
 use labrig::{CallError, Rig, Scope};
 use labrig_testbed::gauge::Level;
 use labrig_testbed::sharer::*;
+use serde_json::json;
 
 use crate::restarts::{kill, until_in_life};
+use crate::speaking::Client;
 use crate::support::{PATIENCE, end_cleanly, eventually, launch, storm, until_begun};
 
 const SHARER: &str = "[managers.sharer]\nkind = \"sharer\"\n";
@@ -256,4 +258,50 @@ fn an_object_that_there_is_not_is_refused_with_those_that_there_are() {
     assert!(told[2].contains("`note` is declared as another `LatestValue`"), "{told:?}");
     eventually("both at rest", || rig.status().is_some_and(|status| status.in_flight == 0));
     end_cleanly(rig);
+}
+
+/// Hears of rows until that one of that life; each follows the one before, or as many as are said to be lost.
+fn hear_rows(client: &mut Client, id: u64, mut next: u64, last: u64, generation: u32) -> u64 {
+    let mut all_lost = 0;
+    while next <= last {
+        let told = client.event(id, "rows");
+        assert_eq!(told["generation"], generation, "{told}");
+        let lost = told["lost"].as_u64().expect("a number");
+        (next, all_lost) = (next + lost, all_lost + lost);
+        for row in told["rows"].as_array().expect("a list") {
+            let values = json!([next as f64, next as f64 / 2.0, -(next as f64)]);
+            assert_eq!((row["number"].as_u64(), &row["values"]), (Some(next), &values));
+            next += 1;
+        }
+    }
+    all_lost
+}
+
+#[test]
+fn whoever_follows_rows_by_the_socket_is_told_each_of_them_or_how_many_were_lost() {
+    let rig = launch(&format!("{SHARER}{RESTARTS}"));
+    let scope = rig.scope();
+    write(&scope, Writing::Rows(20));
+    let mut client = Client::of(rig.socket());
+    let follow = json!({ "verb": "follow-rows", "name": "sharer.steps", "latest": 5 });
+    let id = client.ask(follow.clone());
+    let columns = client.answer(id)["ok"]["columns"].as_array().map(Vec::len);
+    assert_eq!((columns, hear_rows(&mut client, id, 16, 20, 1)), (Some(3), 0));
+    let problem = client.problem(follow);
+    assert!(problem["text"].as_str().is_some_and(|text| text.contains("follows rows already")), "{problem}");
+    // Nobody reads meanwhile, and the ring has room for a thousand.
+    for _ in 0..50 {
+        write(&scope, Writing::Rows(1_000));
+    }
+    assert!(hear_rows(&mut client, id, 21, 50_020, 1) > 0);
+    kill(&rig, "sharer");
+    until_in_life(&rig, "sharer", 2);
+    write(&scope, Writing::Rows(3));
+    assert_eq!(hear_rows(&mut client, id, 1, 3, 2), 0);
+    let unknown = Client::of(rig.socket()).problem(json!({ "verb": "follow-rows", "name": "sharer.stpes" }));
+    assert_eq!(unknown["kind"], "unknown-object");
+    // One whose client goes away at once.
+    Client::of(rig.socket()).ask(json!({ "verb": "follow-rows", "name": "sharer.steps" }));
+    rig.shutdown();
+    assert_eq!(client.try_hear(), None);
 }
