@@ -192,6 +192,11 @@ impl Runner {
         let Some((row, entry)) = self.look_up(id)? else { return Ok(Outcome::NotFound) };
         let Some(entry) = entry else { return Ok(Outcome::NotInThisState) };
         let mut desk = entry.desk();
+        // Its record says first that it has ended, and whoever has read that may ask at once.
+        let state = self.state_of(row.number)?;
+        if state.is_final() {
+            return Ok(Outcome::NotInThisState);
+        }
         if desk.is_active {
             return Ok(match (desk.kill.is_some(), desk.pause.is_some()) {
                 (true, _) => Outcome::TooLate,
@@ -202,8 +207,7 @@ impl Runner {
                 (false, false) => Outcome::Already,
             });
         }
-        match self.state_of(row.number)? {
-            state if state.is_final() => return Ok(Outcome::NotInThisState),
+        match state {
             ProcedureState::Paused => drop(self.store.change(row.number, Move::Play, (&by.by, &by.text))?),
             ProcedureState::Created => self.store.let_go(row.number)?,
             // Its record could not be written; perhaps now it can.

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{TestRng, TestRunner};
 
 use super::commands::{ContinueProcedure, KillLevel, LaunchProcedure, Outcome, ProcedureError};
 use super::entry::Order;
@@ -234,43 +237,47 @@ impl Model {
     }
 }
 
-/// SplitMix: the histories are made up, and the same each time.
-fn scatter(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+/// Something that happens to a procedure.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// A step is told what to do, if one is being run.
+    Told(Deed),
+    Asked(Ask),
 }
 
-/// One history: orders and deeds as chance has it, until nothing can happen any more.
-fn check_history(folder: &Path, number: u64) {
-    let name = format!("history-{number}");
-    let (scene, mut seed) = (Scene::new(folder, &name), number);
+use Event::{Asked, Told};
+
+/// One history, from a procedure that is held on.
+fn check_history(events: &[Event]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Steps are spoken with by name, and an earlier history that has failed may have left some.
+    let name = folder.path().display().to_string();
+    let scene = Scene::new(folder.path(), &name);
     let mut model = Model { state: ProcedureState::Created, pauses: Vec::new(), kills: Vec::new() };
     let (mut steps, mut rests_in_a_wait) = (0, false);
-    for _ in 0..20 {
-        let random = scatter(&mut seed);
-        if model.state == ProcedureState::Running && random & 1 == 0 {
-            let deed =
-                [Deed::Next, Deed::Next, Deed::Sleep, Deed::Done, Deed::Fail][(random >> 8) as usize % 5];
-            scene.tell(deed);
-            rests_in_a_wait = deed == Deed::Sleep;
-            if model.step(deed) {
-                steps += 1;
-                assert_eq!(scene.step(), steps + 1, "no step is skipped, and none is run again");
-            } else if deed != Deed::Fail && !model.state.is_final() {
-                steps += 1;
+    for event in events {
+        match *event {
+            Told(deed) if model.state == ProcedureState::Running => {
+                scene.tell(deed);
+                rests_in_a_wait = deed == Deed::Sleep;
+                if model.step(deed) {
+                    steps += 1;
+                    assert_eq!(scene.step(), steps + 1, "no step is skipped, and none is run again");
+                } else if deed != Deed::Fail && !model.state.is_final() {
+                    steps += 1;
+                }
             }
-        } else {
-            let ask = [Ask::Pause, Ask::Play, Ask::Play, Ask::Kill, Ask::KillSoon];
-            let ask = ask[(random >> 8) as usize % if random >> 60 == 0 { 5 } else { 3 }];
-            let was = model.state;
-            model.ask(ask, &scene);
-            let is_let_go = matches!(was, ProcedureState::Created | ProcedureState::Paused);
-            if is_let_go && ask == Ask::Play {
-                model.state = if rests_in_a_wait { ProcedureState::Waiting } else { ProcedureState::Running };
-                if !rests_in_a_wait {
-                    assert_eq!(scene.step(), steps + 1);
+            Told(_) => {}
+            Asked(ask) => {
+                let was = model.state;
+                model.ask(ask, &scene);
+                let is_let_go = matches!(was, ProcedureState::Created | ProcedureState::Paused);
+                if is_let_go && ask == Ask::Play {
+                    model.state =
+                        if rests_in_a_wait { ProcedureState::Waiting } else { ProcedureState::Running };
+                    if !rests_in_a_wait {
+                        assert_eq!(scene.step(), steps + 1);
+                    }
                 }
             }
         }
@@ -279,12 +286,44 @@ fn check_history(folder: &Path, number: u64) {
     scene.runner.stop(PATIENCE);
 }
 
+fn some_event() -> impl Strategy<Value = Event> {
+    let deed = prop_oneof![2 => Just(Deed::Next), 1 => Just(Deed::Sleep), 1 => Just(Deed::Done), 1 => Just(Deed::Fail)];
+    let ask = prop_oneof![6 => Just(Ask::Pause), 12 => Just(Ask::Play), 1 => Just(Ask::Kill), 1 => Just(Ask::KillSoon)];
+    prop_oneof![deed.prop_map(Told), ask.prop_map(Asked)]
+}
+
+/// A failure is told by the shortest history that shows it.
 #[test]
 fn pause_play_and_kill_in_every_order_do_what_the_model_says() {
     let times = std::env::var("LABRIG_STORM").map_or(1, |times| times.parse().unwrap_or(10));
-    for number in 0..60 * times {
-        let folder = tempfile::tempdir().expect("a folder");
-        check_history(folder.path(), number);
+    let config = ProptestConfig { cases: 60 * times, failure_persistence: None, ..ProptestConfig::default() };
+    let rng = TestRng::deterministic_rng(config.rng_algorithm);
+    let histories = vec(some_event(), 1..24);
+    let played = TestRunner::new_with_rng(config, rng).run(&histories, |events| {
+        check_history(&events);
+        Ok(())
+    });
+    if let Err(failed) = played {
+        panic!("{failed}");
+    }
+}
+
+#[test]
+fn any_two_orders_in_any_state_do_what_the_model_says() {
+    let states: [&[Event]; 7] = [
+        &[],
+        &[Asked(Ask::Play)],
+        &[Asked(Ask::Play), Asked(Ask::Pause), Told(Deed::Next)],
+        &[Asked(Ask::Play), Told(Deed::Sleep)],
+        &[Asked(Ask::Play), Told(Deed::Done)],
+        &[Asked(Ask::Play), Told(Deed::Fail)],
+        &[Asked(Ask::Kill)],
+    ];
+    let asks = [Ask::Pause, Ask::Play, Ask::Kill, Ask::KillSoon];
+    for (state, first, second) in states.into_iter().flat_map(|state| {
+        asks.into_iter().flat_map(move |first| asks.into_iter().map(move |second| (state, first, second)))
+    }) {
+        check_history(&[state, &[Asked(first), Asked(second), Told(Deed::Next)]].concat());
     }
 }
 

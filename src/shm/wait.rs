@@ -24,6 +24,9 @@ const LOOKS_PER_YIELD: u32 = 32;
 /// asked for something one after the other pass the processors on among themselves so, and none of them need be woken.
 const LEAST_OFFERS: u32 = 6;
 
+/// How long that may take at most, in ns: whoever keeps the processor longer than this is not passing it on.
+const LONGEST_LOOK_NS: u64 = 1_000_000;
+
 /// Why a wait could not sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -107,6 +110,7 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
         return look();
     }
     let until_ns = began_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
+    let longest_ns = until_ns.max(began_ns.saturating_add(LONGEST_LOOK_NS));
     let (mut looks, mut offers) = (1, 0);
     loop {
         for _ in 0..looks {
@@ -117,7 +121,7 @@ pub(super) fn look_briefly<T>(limit: Duration, mut look: impl FnMut() -> Option<
             std::hint::spin_loop();
         }
         let now_ns = monotonic_ns();
-        if now_ns >= until_ns && offers >= LEAST_OFFERS {
+        if now_ns >= longest_ns || (now_ns >= until_ns && offers >= LEAST_OFFERS) {
             return None;
         }
         rustix::thread::sched_yield();

@@ -126,7 +126,8 @@ impl Line {
     /// Takes the next envelope if one is there. One without bytes is none: this side was called.
     ///
     /// # Errors
-    /// As [`Receiving::receive`].
+    /// [`PipeError::NotReady`] when there is none, [`PipeError::Closed`] at the end, [`PipeError::Oversized`] when it
+    /// does not fit, [`PipeError::Lane`] when the other side is not to be believed any more.
     pub fn receive(&self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
         self.begin_receiving().receive(buffer)
     }
@@ -144,7 +145,7 @@ impl Line {
     /// Takes the next envelope if one is known to be there, without asking the system. Without lanes nothing is known.
     ///
     /// # Errors
-    /// As [`Receiving::receive`].
+    /// As [`receive`](Self::receive).
     pub fn receive_known(&self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
         self.begin_receiving().receive_known(buffer)
     }
@@ -238,11 +239,10 @@ pub struct Receiving<'a> {
 }
 
 impl Receiving<'_> {
-    /// Takes the next envelope if one is there. One without bytes is none: this side was called.
+    /// As [`Line::receive`].
     ///
     /// # Errors
-    /// [`PipeError::NotReady`] when there is none, [`PipeError::Closed`] at the end, [`PipeError::Oversized`] when it
-    /// does not fit, [`PipeError::Lane`] when the other side is not to be believed any more.
+    /// As there.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
         loop {
             let taken = self.line.take(&mut self.into, buffer)?;
@@ -284,10 +284,10 @@ impl Receiving<'_> {
         }
     }
 
-    /// Takes the next envelope if one is known to be there, without asking the system. Without lanes nothing is known.
+    /// As [`Line::receive_known`].
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// As there.
     pub fn receive_known(&mut self, buffer: &mut [u8]) -> Result<Packet, PipeError> {
         match self.line.lookout.get() {
             Some(lane) if !self.knows_more() && !self.line.has_news() => {

@@ -1,0 +1,7 @@
+use labrig::prelude::*;
+
+#[procedure(kind = "scan")]
+#[derive(Serialize, Deserialize, Schema)]
+struct Scan {}
+
+fn main() {}
