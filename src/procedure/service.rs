@@ -53,6 +53,7 @@ impl Default for ServiceConfig {
 #[serde(transparent)]
 pub struct Kind(pub String);
 
+#[diagnostic::do_not_recommend]
 impl crate::Schema for Kind {
     fn schema(builder: &mut SchemaBuilder) -> Node {
         let variant = |kind: &&ProcedureRegistration| {

@@ -61,8 +61,10 @@ impl Router {
     /// Ends every call whose deadline has passed. What is still queued here will not run; of the others their
     /// stations are told.
     pub fn expire(&mut self, now: Instant) {
-        for (id, call) in self.in_flight.expire(now) {
-            self.withdraw(&call);
+        let expired = self.in_flight.expire(now);
+        // All of them first: the end of one may let an instance of a pool go on, and it is to be given none of the others.
+        expired.iter().for_each(|(_, call)| self.withdraw(call));
+        for (id, call) in expired {
             if call.was_sent() && !call.is_cancelled {
                 self.effects.push(Effect::Cancel { station: call.station, call: id });
             }
