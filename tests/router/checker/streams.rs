@@ -4,6 +4,7 @@ use labrig::remote::WINDOW;
 
 use super::super::history::{MEMBERS, Token, chunk_of, reply_of, station_of};
 use super::Checker;
+use super::fates::Flow;
 
 /// How many chunks may be out of the router's sight: in the pipe of their reader.
 const UNSEEN: u32 = 2;
@@ -55,7 +56,9 @@ impl Checker {
         let is_awaited = self.fate(token).awaited().contains(&station);
         let fate = self.fate(token);
         if is_awaited && !fate.is_broadcast() {
-            fate.steps.sent = step;
+            // A next life to which the call was given begins again.
+            let heard = if step == 1 { 0 } else { fate.steps.heard };
+            fate.steps = Flow { sent: step, heard };
         }
     }
 
