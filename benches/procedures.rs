@@ -1,6 +1,7 @@
 //! What a procedure costs: until its first step begins, for each step with its checkpoint, and to be asked about.
 //!
-//! By hand: a line of the same length is appended to a file and flushed, which is the least that a checkpoint can be.
+//! By hand: a line of the same length is appended to a file and flushed, which is the least that a checkpoint can be. What a
+//! step costs without the disk is that of a store in memory.
 
 use std::fs::File;
 use std::io::Write;
@@ -89,6 +90,15 @@ pub(crate) fn bench(criterion: &mut Criterion, figures: &mut Figures) {
         let each = (laps.last_ns - laps.first_ns) / count.max(1);
         (Sample::of_durations((0..count).map(|_| each)), Some(flushed_by_hand(count)))
     });
+    let mut unkept = None;
+    figures.bench(&mut group, ("procedures", "step_in_memory"), 1, |count| {
+        let rig = unkept.get_or_insert_with(|| BenchRig::launch(Topology::from_toml(in_memory())));
+        let laps = Laps { steps: count, sleeps: false };
+        let laps: Lapped = rig.scope.procedures().execute("stopwatch", &laps, PATIENCE).expect("it finishes");
+        let each = (laps.last_ns - laps.first_ns) / count.max(1);
+        (Sample::of_durations((0..count).map(|_| each)), None)
+    });
+    drop(unkept);
     let mut last = None;
     figures.bench(&mut group, ("procedures", "status_among_100"), 1, |count| {
         let procedures = procedures();
@@ -104,6 +114,13 @@ pub(crate) fn bench(criterion: &mut Criterion, figures: &mut Figures) {
         (Sample::of(count, status), None)
     });
     group.finish();
+}
+
+/// A rig whose store nothing is flushed for.
+fn in_memory() -> String {
+    let store = format!("/dev/shm/labrig-bench-{}", std::process::id());
+    let (rig, runner) = ("[rig]\nname = \"unkept\"", "[managers.runner]\nkind = \"labrig.procedures\"");
+    format!("schema = 1\n{rig}\n{runner}\nconfig.store = \"{store}/store.sqlite\"\n")
 }
 
 /// As many lines, each of which is on the disk before the next.

@@ -32,11 +32,13 @@ pub(crate) use environment_store::{SESSION_VARIABLE, lock_exclusively};
 pub(crate) use environments::KEYS as ENVIRONMENT_KEYS;
 pub use environments::StoredEnvironment;
 pub use fault::{Fault, Party, Report};
+#[cfg(feature = "procedures")]
 pub(crate) use parse::document;
 pub use plan::{
     EnvironmentPlan, InputPlan, ManagerPlan, RateLimits, ReaderPlan, RigPlan, SafeProgram, Startup,
     StreamPlan, Supervision,
 };
+#[cfg(feature = "procedures")]
 pub(crate) use raw::Anything;
 pub use raw::{OnPanic, ReadMode, Rearm, RestartPolicy, WhenFull};
 pub(crate) use streams::{own_stream, too_few_slots};

@@ -443,6 +443,7 @@ impl Scope {
     }
 
     /// What stands behind it.
+    #[cfg(feature = "procedures")]
     pub(super) fn port(&self) -> &Arc<dyn Port> {
         &self.port
     }
