@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use crate::registry::Incoming;
-use crate::wire::{Envelope, Header, MAX_ENVELOPE_BYTES};
+use crate::wire::{Envelope, Header, Kind, MAX_ENVELOPE_BYTES};
 
 /// The most that the worker takes at a time.
 pub(super) const TURN: usize = 64;
@@ -29,13 +29,20 @@ pub(super) struct Inbox {
     /// Older than whatever others have filed for the worker.
     arrived: VecDeque<Arrived>,
     spare: Vec<Vec<u8>>,
+    /// Whether nobody waits for an answer to what was done last.
+    was_one_way: bool,
     /// For whatever comes next.
     pub(super) buffer: Vec<u8>,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self { arrived: VecDeque::new(), spare: Vec::new(), buffer: vec![0; MAX_ENVELOPE_BYTES + 1] }
+        Self {
+            arrived: VecDeque::new(),
+            spare: Vec::new(),
+            was_one_way: false,
+            buffer: vec![0; MAX_ENVELOPE_BYTES + 1],
+        }
     }
 
     /// The oldest.
@@ -46,6 +53,11 @@ impl Inbox {
     /// Takes the oldest out.
     pub(super) fn pop(&mut self) -> Option<Arrived> {
         self.arrived.pop_front()
+    }
+
+    /// Whether nobody waits for an answer to what was done last: then there may be a flood of it.
+    pub(super) fn was_one_way(&self) -> bool {
+        self.was_one_way
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -74,7 +86,9 @@ impl Inbox {
 
     /// The worker has done with the oldest.
     pub(super) fn drop_front(&mut self) {
-        let Some(mut payload) = self.arrived.pop_front().map(|arrived| arrived.payload) else { return };
+        let Some(arrived) = self.arrived.pop_front() else { return };
+        self.was_one_way = arrived.header.kind == Kind::Send;
+        let mut payload = arrived.payload;
         if self.spare.len() < TURN && payload.capacity() <= LARGEST_SPARE {
             payload.clear();
             self.spare.push(payload);

@@ -305,7 +305,7 @@ impl Receiving<'_> {
 
     /// Whether more was in the lane at the last look: another would take the memory that the other side writes to out of the
     /// hands of its processor, for each envelope.
-    fn knows_more(&self) -> bool {
+    pub fn knows_more(&self) -> bool {
         self.into.lane.as_ref().is_some_and(LaneTaker::knows_more)
     }
 }

@@ -9,6 +9,10 @@ use labrig::Topology;
 /// The rig for a work.
 pub(crate) fn topology(setup: &Setup) -> Topology {
     let mut toml = "schema = 1\n[rig]\nname = \"contest\"\n".to_owned();
+    // How it does by pipes alone, which block.
+    if std::env::var_os("PEERS_LANES").is_some_and(|lanes| lanes == "off") {
+        toml.push_str("fast_lane = false\n");
+    }
     match setup.work {
         Work::W1M => {
             manager(&mut toml, "asker", "asker", setup.placement);
