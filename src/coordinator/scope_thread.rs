@@ -138,11 +138,8 @@ impl ScopeThread {
             return Finished::without_running(NotDone::Refused(Refusal::UnknownCommand { command }));
         };
         let instance = &mut self.instances[at];
-        let mut handle =
-            |incoming: Incoming<'_>, context: &mut Context| instance.handle(index, incoming, context);
-        attend(&self.core, &mut self.context, envelope, |incoming, context| match is_journaled {
-            true => context.in_the_journal(header, |context| handle(incoming, context)),
-            false => handle(incoming, context),
+        attend(&self.core, &mut self.context, envelope, |incoming, context| {
+            context.in_the_journal(header, is_journaled, |context| instance.handle(index, incoming, context))
         })
     }
 }

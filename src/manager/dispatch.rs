@@ -167,15 +167,13 @@ impl Dispatch {
             }
             return Finished::without_running(NotDone::Cancelled);
         }
-        let mut handle = |incoming: Incoming<'_>, context: &mut Context| {
-            if spec.hazardous {
-                self.safety.leave();
-            }
-            instance.handle(handler, incoming, context)
-        };
-        self.attend(context, arrived, now, |incoming, context| match spec.journaled {
-            true => context.in_the_journal(header, |context| handle(incoming, context)),
-            false => handle(incoming, context),
+        self.attend(context, arrived, now, |incoming, context| {
+            context.in_the_journal(header, spec.journaled, |context| {
+                if spec.hazardous {
+                    self.safety.leave();
+                }
+                instance.handle(handler, incoming, context)
+            })
         })
     }
 

@@ -210,14 +210,15 @@ impl Context {
         self.at_hand.as_ref().map(|at_hand| &at_hand.deed.key)
     }
 
-    /// Runs the handler of a journaled command.
+    /// Runs the handler of a command, which the journal knows of if its type says so and it has a key.
     pub(crate) fn in_the_journal(
         &mut self,
         asked: &Header,
+        is_journaled: bool,
         handle: impl FnOnce(&mut Self) -> HandlerEnd,
     ) -> HandlerEnd {
         let key = asked.attached.as_ref().and_then(|attached| attached.key.as_deref());
-        let Some(key) = key else { return handle(self) };
+        let Some(key) = key.filter(|_| is_journaled) else { return handle(self) };
         let deed = Deed { key: key.clone(), command: asked.command };
         let seen = self.deeds.with(|journal| journal.begin(&deed)).map_err(|error| error.failure())?;
         self.at_hand = Some(AtHand { deed, seen, is_put_off: false });
